@@ -1,0 +1,95 @@
+// What the uplink needs of an MQTT client, and no more. Paho stands behind it (paho_transport.hpp); tests put a fake
+// broker there.
+//
+// Everything here is asynchronous and on the loop thread: a call queues work for the MQTT thread and returns at once;
+// answers come as Listener calls, posted to the loop. A Connection is one attempt and one session: it is never reused
+// after it failed or closed. Behaviour of AWS IoT Core that shapes it: reference aws-iot-core.md, sections 1 and 2.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "event/loop.hpp"
+
+namespace penumbra::mqtt {
+
+enum class Version { k5, k311 };
+
+struct Will {
+  std::string topic;
+  std::string payload;
+  bool retain = false;
+};
+
+struct ConnectOptions {
+  std::string client_id;
+  std::string host;           // checked against the server's certificate, and sent as SNI
+  std::uint16_t port = 8883;  // 443 adds ALPN x-amzn-mqtt-ca
+  std::filesystem::path root_ca, certificate, private_key;
+  Version version = Version::k5;
+  Duration connect_timeout = std::chrono::seconds(10);
+  Duration keep_alive = std::chrono::seconds(60);
+  bool clean_start = true;
+  std::optional<Will> will;
+};
+
+// Why a connection did not come up, or ended.
+struct Failure {
+  enum class Kind {
+    kName,             // the host name does not resolve, or not in time
+    kNetwork,          // refused, unreachable, reset, timed out
+    kTls,              // handshake failed: certificate, host name, clock
+    kCredentials,      // our certificate or key file cannot be used
+    kProtocolVersion,  // the server speaks no MQTT 5: try 3.1.1
+    kRefused,          // CONNACK with another refusal, or closed before CONNACK
+    kClosed,           // was up, then closed by the server or the network
+    kLocal,            // we closed it
+  };
+  Kind kind = Kind::kNetwork;
+  int reason_code = 0;  // MQTT reason code where there is one
+  std::string message;  // for the operator: what happened and what to look at
+};
+
+// Answer to a publish or subscribe. `code` as MQTT 5 has it: below 0x80 is success. With 3.1.1 a PUBACK is always 0.
+struct Outcome {
+  int code = 0;
+  bool ok() const { return code < 0x80; }
+};
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual void OnConnected(bool session_present) = 0;
+  // Exactly once for each connection that ended or never came up, and nothing after it.
+  virtual void OnDown(const Failure& failure) = 0;
+  // The PUBACK of Publish(token). Comes in any order; a token not answered when OnDown comes was not acknowledged.
+  virtual void OnPublished(std::uint64_t token, Outcome outcome) = 0;
+  virtual void OnSubscribed(std::uint64_t token, Outcome outcome) = 0;
+  virtual void OnMessage(std::string topic, std::string payload) = 0;
+};
+
+class Connection {
+ public:
+  // Destroying it closes at once, without DISCONNECT (the server then publishes the will), and silences the listener.
+  virtual ~Connection() = default;
+  // QoS 1. `token` is the caller's and unique within the connection.
+  virtual void Publish(std::uint64_t token, std::string topic, std::string payload, bool retain) = 0;
+  // One filter, QoS 1.
+  virtual void Subscribe(std::uint64_t token, std::string filter) = 0;
+  // Sends DISCONNECT; OnDown(kLocal) follows.
+  virtual void Disconnect() = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Starts connecting. `listener` must outlive the Connection. Never fails at once: failures come as OnDown.
+  virtual std::unique_ptr<Connection> Connect(ConnectOptions options, Listener& listener) = 0;
+};
+
+}  // namespace penumbra::mqtt

@@ -1,0 +1,113 @@
+// The store: every reading, what the cloud has acknowledged, and small durable settings, in one SQLite file.
+//
+// Contract: what a commit has reported as committed survives SIGKILL and a power cut. At most commit_interval of
+// readings are in memory only. A reading gets its seq in the commit that makes it durable, and is shown to anybody else
+// only after that commit, so a seq that anyone has ever seen is never given twice. A reading counts as sent only after
+// Acked().
+//
+// Thread: every public function runs on the loop thread and never blocks; one store thread owns the one SQLite
+// connection. Bounded: at most kMaxQueued readings wait for the store thread; beyond that the oldest waiting is dropped
+// and counted.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "event/loop.hpp"
+#include "model/reading.hpp"
+#include "model/settings.hpp"
+
+namespace penumbra {
+
+// What waits for the cloud, for one thing.
+struct OutboxState {
+  std::uint64_t unsent = 0;             // committed readings without an ack
+  std::uint64_t oldest_unsent_seq = 0;  // 0: none
+  std::int64_t oldest_unsent_ms = 0;    // its time of measurement; 0: none
+  std::uint64_t newest_seq = 0;         // the last seq given; 0: none yet
+  std::int64_t newest_ms = 0;
+};
+
+struct StoreStats {
+  std::uint64_t file_bytes = 0;  // database and WAL
+  std::uint64_t readings = 0;    // held, sent and unsent
+  std::uint64_t commits = 0;
+  std::uint64_t committed_readings = 0;
+  std::uint64_t written_bytes = 0;  // handed to the file system by SQLite since start
+  std::uint64_t dropped_queue_full = 0;
+  std::uint64_t dropped_unsent = 0;  // removed by retention before they were sent
+  std::int64_t last_commit_ms = 0;   // Unix time
+  double last_commit_took_ms = 0;
+  std::string trouble;  // empty, or why commits fail now
+};
+
+struct ReadingQuery {
+  std::string thing;
+  std::int64_t since_ms = 0;          // inclusive, by time of measurement
+  std::int64_t until_ms = INT64_MAX;  // exclusive
+  std::uint64_t after_seq = 0;        // exclusive
+  std::size_t limit = 1000;           // at most kMaxQueryRows
+  bool newest_first = false;          // which end the limit keeps; the answer is always in ascending seq
+};
+
+// A reading with what the store knows of its delivery.
+struct StoredReading {
+  Reading reading;
+  bool sent = false;
+};
+
+class Store {
+ public:
+  static constexpr std::size_t kMaxQueued = 100'000;
+  static constexpr std::size_t kMaxQueryRows = 10'000;
+
+  struct Options {
+    std::filesystem::path file;
+    StoreSettings settings;
+  };
+
+  // Opens or creates the file, migrates it, recovers the outbox. Blocks (before the loop runs). Errors: kFixConfig when
+  // the place is unusable (missing folder, no permission, a file from a newer Penumbra), kFatal for the rest.
+  static Result<std::unique_ptr<Store>> Open(const Options& options, EventLoop& loop);
+
+  // Commits what is queued and joins the store thread.
+  virtual ~Store() = default;
+
+  // Queues a reading (its seq is not looked at) for the next group commit.
+  virtual void Append(Reading reading) = 0;
+  // Called after each commit with its readings, seq given, in the order of Append. Set once, before the first Append.
+  virtual void OnCommitted(std::function<void(const std::vector<Reading>&)> handler) = 0;
+
+  // The cloud acknowledged (thing, seq). Durable with the next group commit, never in one of its own unless nothing
+  // else comes within a few commit intervals. Unknown or repeated acks are ignored.
+  virtual void Acked(const std::string& thing, std::uint64_t seq) = 0;
+
+  // Committed readings of `thing` that are not acknowledged, ascending, seq > after_seq, at most `limit`.
+  virtual void ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
+                          std::function<void(Result<std::vector<Reading>>)> done) = 0;
+  virtual void Query(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
+
+  // As of the last commit and ack that the loop has seen.
+  virtual OutboxState Outbox(const std::string& thing) const = 0;
+  // Things the store knows, also those that are not configured any more.
+  virtual std::vector<std::string> Things() const = 0;
+  // The newest time of measurement with a trusted clock; 0: none. For TimeTrust.
+  virtual std::int64_t NewestTrustedMs() const = 0;
+  virtual StoreStats Stats() const = 0;
+
+  // Small durable settings (learned facts, what update_config set). Reading answers the last Put of this process or
+  // what was stored. Put is durable when `durable` is called (may be empty); nullopt removes.
+  virtual std::optional<std::string> Setting(const std::string& key) const = 0;
+  virtual void PutSetting(const std::string& key, std::optional<std::string> value,
+                          std::function<void(Status)> durable) = 0;
+
+  // Commits what is queued now, acks included, and then calls `done`.
+  virtual void Flush(std::function<void(Status)> done) = 0;
+};
+
+}  // namespace penumbra

@@ -1,0 +1,88 @@
+// The uplink: one MQTT session per thing, and the telemetry outbox behind each. Loop thread.
+//
+// Promises: no more than connect_rate CONNECTs a second over the whole gateway, full-jitter backoff, nothing counted as
+// sent before its PUBACK, at most in_flight unacknowledged messages and publish_rate messages a second per connection,
+// a bound on what is in flight over all things together (they take turns), fresh readings before the backlog, and a
+// refused topic is set aside instead of looping.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "event/loop.hpp"
+#include "event/time_trust.hpp"
+#include "model/reading.hpp"
+#include "model/settings.hpp"
+#include "mqtt/transport.hpp"
+#include "store/store.hpp"
+
+namespace penumbra {
+
+struct LinkStatus {
+  std::string thing;
+  // "offline" (no upstream configured), "waiting" (gate or backoff), "connecting", "online", "unprovisioned"
+  // (credentials missing or bad)
+  std::string link;
+  std::string protocol;    // "5", "3.1.1" or ""
+  std::string last_error;  // why it last went down or does not come up; empty after it is stable
+  std::int64_t connected_since_ms = 0;
+  std::int64_t next_attempt_ms = 0;  // Unix time, when waiting
+  std::uint64_t connects = 0, published = 0, acked = 0, refused = 0;
+  int in_flight = 0;
+  std::vector<std::string> suspended_topics;  // refused by the cloud, probed from time to time
+};
+
+// One thing's session as other modules (shadow, commands, jobs) use it.
+class ThingLink {
+ public:
+  virtual ~ThingLink() = default;
+  virtual const std::string& thing() const = 0;
+  virtual bool online() const = 0;
+  // Publishes QoS 1 ahead of telemetry, within the same rate and window. Not stored: `done` says whether it was
+  // acknowledged; a session that ends first answers kRetry, a refusal kGiveUp.
+  virtual void Publish(std::string topic, std::string payload, std::function<void(Status)> done) = 0;
+};
+
+// What another module wants of each thing's session.
+class LinkClient {
+ public:
+  virtual ~LinkClient() = default;
+  // Filters to subscribe on every connect, before OnOnline.
+  virtual std::vector<std::string> Subscriptions(const std::string& thing) = 0;
+  // Subscribed (a refused filter is reported and the rest goes on).
+  virtual void OnOnline(ThingLink& link, bool session_present) = 0;
+  virtual void OnOffline(ThingLink& link) = 0;
+  virtual void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) = 0;
+};
+
+class Uplink {
+ public:
+  struct Options {
+    UpstreamSettings upstream;
+    ClockSettings clock;
+    std::filesystem::path state;  // where relative credentials live; for messages to the operator
+  };
+
+  static std::unique_ptr<Uplink> Create(Options options, EventLoop& loop, mqtt::Transport& transport, Store& store,
+                                        TimeTrust& time_trust);
+  virtual ~Uplink() = default;
+
+  // Before Start; clients outlive the uplink.
+  virtual void Attach(LinkClient& client) = 0;
+  // Once. `gateway` has no telemetry; its session carries presence and health.
+  virtual void Start(const GatewaySettings& gateway, const std::vector<ThingSettings>& things) = 0;
+  // What the store has just committed.
+  virtual void OnCommitted(const std::vector<Reading>& readings) = 0;
+  // Sends status false and DISCONNECT everywhere; `done` when all are closed or after the operation timeout.
+  virtual void Shutdown(std::function<void()> done) = 0;
+
+  virtual std::vector<LinkStatus> Links() const = 0;
+  // "sent seq 4711 at ...", "waits in the backlog", "suspended: ...": what became of a thing's reading, for `explain`.
+  virtual std::string Explain(const std::string& thing, std::uint64_t seq) const = 0;
+};
+
+}  // namespace penumbra

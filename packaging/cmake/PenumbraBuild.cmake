@@ -1,0 +1,76 @@
+# Compiler settings, and the functions with which each folder declares its library and its tests.
+
+# Warnings that are off, and why:
+#   missing-field-initializers: designated initialisers leave the rest at their defaults on purpose.
+add_library(penumbra_options INTERFACE)
+target_compile_options(penumbra_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  $<$<BOOL:${PENUMBRA_WERROR}>:-Werror>)
+target_include_directories(penumbra_options INTERFACE ${PROJECT_SOURCE_DIR}/daemon)
+if(PENUMBRA_SANITIZE)
+  add_compile_options(-fsanitize=${PENUMBRA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PENUMBRA_SANITIZE})
+endif()
+if(PENUMBRA_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# penumbra_module(NAME SOURCES a.cpp ... LINK penumbra::base ... PRIVATE vendor ...)
+# LINK is what the module's headers need; PRIVATE stays inside its .cpp files (vendor libraries).
+function(penumbra_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;LINK;PRIVATE" ${ARGN})
+  add_library(penumbra_${name} STATIC ${M_SOURCES})
+  add_library(penumbra::${name} ALIAS penumbra_${name})
+  target_link_libraries(penumbra_${name} PUBLIC penumbra_options ${M_LINK} PRIVATE ${M_PRIVATE})
+endfunction()
+
+# penumbra_test(NAME SOURCES a_test.cpp ... LINK penumbra::store ... [TIMEOUT seconds] [LABELS unit])
+# Each GoogleTest case becomes a ctest case with a hard timeout.
+function(penumbra_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS;DEFINITIONS" ${ARGN})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE penumbra_options ${T_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE ${T_DEFINITIONS}
+    PENUMBRA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" PENUMBRA_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+endfunction()
+
+# penumbra_fuzzer(NAME SOURCES x_fuzz.cpp LINK penumbra::x): a libFuzzer program with PENUMBRA_FUZZ; in every
+# other build the same file runs over its corpus in tests/fuzz/corpus/NAME as an ordinary test, so it cannot rot.
+function(penumbra_fuzzer name)
+  cmake_parse_arguments(F "" "" "SOURCES;LINK" ${ARGN})
+  if(PENUMBRA_FUZZ)
+    add_executable(${name} ${F_SOURCES})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name} ${F_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus_main.cpp)
+    add_test(NAME fuzz_corpus.${name}
+      COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 60 LABELS fuzz)
+  endif()
+  target_link_libraries(${name} PRIVATE penumbra_options ${F_LINK})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+endfunction()
+
+# penumbra_driver(NAME SOURCES ...): a driver plugin NAME.so beside the others of the build tree.
+function(penumbra_driver name)
+  cmake_parse_arguments(D "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_library(driver_${name} MODULE ${D_SOURCES})
+  set_target_properties(driver_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/drivers
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_link_libraries(driver_${name} PRIVATE penumbra_sdk ${D_PRIVATE})
+  install(TARGETS driver_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/penumbra/drivers)
+endfunction()
