@@ -1,0 +1,188 @@
+// Order of making: lock, store, buses, uplink, API, then readiness; order of taking down: buses (nothing new), uplink (says
+// goodbye), store (commits what is left), API. Loop thread, except the set-up before Run.
+#include "app/daemon.hpp"
+
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+
+#include <csignal>
+
+#include "api/server.hpp"
+#include "app/instance_lock.hpp"
+#include "app/options.hpp"
+#include "app/service_manager.hpp"
+#include "app/view.hpp"
+#include "base/log.hpp"
+#include "base/version.hpp"
+#include "event/asio_loop.hpp"
+#include "mqtt/paho_transport.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A stop must be over before systemd loses patience; what is not closed by then is closed by our death.
+constexpr Duration kUplinkGoodbye = 2s;
+constexpr Duration kFinalCommit = 2s;
+constexpr Duration kHealthInterval = 5s;
+// A handler that runs longer than this is a fault of ours, worth a line.
+constexpr Duration kSlowHandler = 250ms;
+
+// SIGTERM, SIGINT and SIGHUP as a readable descriptor. Blocked before any thread starts, so that no other thread gets them.
+UniqueFd SignalDescriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const LoadedConfig& loaded)
+      : loaded_(loaded), settings_(loaded.settings), signals_(SignalDescriptor()), loop_(clock_) {}
+
+  Status SetUp();
+  void Run();
+
+ private:
+  void OnReading(Reading reading) { store_->Append(std::move(reading)); }
+  void OnSignal();
+  void BeginStop(std::string_view why);
+  void FinishStop();
+  void CheckHealth();
+  void PingWatchdog();
+  std::string StatusLine() const;
+
+  const LoadedConfig& loaded_;
+  const Settings& settings_;
+  UniqueFd signals_;
+  SystemClock clock_;
+  AsioLoop loop_;
+  UniqueFd lock_;
+  std::unique_ptr<Store> store_;
+  std::optional<TimeTrust> time_trust_;
+  std::unique_ptr<mqtt::Transport> transport_;
+  std::unique_ptr<Uplink> uplink_;
+  std::unique_ptr<BusManager> buses_;
+  std::unique_ptr<View> view_;
+  std::unique_ptr<ApiServer> api_;
+  SubscriptionPtr signal_watch_, health_timer_, watchdog_timer_, stop_timer_;
+  bool stopping_ = false;
+};
+
+Status Daemon::SetUp() {
+  if (auto made = EnsureDirectory(settings_.paths.state, "state"); !made) return made;
+  if (auto made = EnsureDirectory(settings_.paths.run, "run"); !made) return made;
+  auto lock = LockStateDirectory(settings_.paths.state);
+  if (!lock) return Fail(lock.error());
+  lock_ = std::move(*lock);
+
+  auto store = Store::Open({settings_.paths.state / "penumbra.db", settings_.store}, loop_);
+  if (!store) return Fail(store.error().WithContext("store"));
+  store_ = std::move(*store);
+  time_trust_.emplace(clock_, settings_.clock.always_trusted, store_->NewestTrustedMs());
+
+  transport_ = mqtt::CreatePahoTransport(loop_);
+  uplink_ = Uplink::Create({settings_.upstream, settings_.clock, settings_.paths.state}, loop_, *transport_, *store_,
+                           *time_trust_);
+  store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
+  buses_ = BusManager::Create({settings_.paths}, loop_, *time_trust_,
+                              [this](Reading reading) { OnReading(std::move(reading)); });
+  view_ = std::make_unique<View>(loaded_, loop_, *time_trust_, *store_, *buses_, *uplink_);
+  auto api = ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
+  if (!api) return Fail(api.error().WithContext("local API"));
+  api_ = std::move(*api);
+  return {};
+}
+
+void Daemon::Run() {
+  signal_watch_ = loop_.WhenReadable(signals_.get(), [this] { OnSignal(); });
+  buses_->Start(settings_.buses, settings_.things);
+  uplink_->Start(settings_.gateway, settings_.things);
+  CheckHealth();
+  PingWatchdog();
+  service_manager::Ready();
+  log::Notice("daemon.started", "running",
+              {{"version", kVersion}, {"buses", settings_.buses.size()}, {"things", settings_.things.size()}});
+  loop_.Run();
+}
+
+void Daemon::OnSignal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      log::Warning("daemon.no_reload", "reload is not available in this version; restart to apply a new configuration");
+      continue;
+    }
+    BeginStop(info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+  }
+}
+
+void Daemon::BeginStop(std::string_view why) {
+  if (stopping_) return;
+  stopping_ = true;
+  log::Notice("daemon.stopping", "stopping", {{"why", why}});
+  service_manager::Stopping();
+  buses_.reset();
+  view_->BusesGone();
+  stop_timer_ = loop_.After(kUplinkGoodbye, [this] { FinishStop(); });
+  uplink_->Shutdown([this] { FinishStop(); });
+}
+
+void Daemon::FinishStop() {
+  stop_timer_ = loop_.After(kFinalCommit, [this] {
+    log::Error("daemon.commit_late", "the last commit did not finish in time");
+    loop_.Stop();
+  });
+  store_->Flush([this](const Status& status) {
+    if (!status) log::Error("daemon.commit_failed", status.error().message);
+    loop_.Stop();
+  });
+}
+
+void Daemon::CheckHealth() {
+  if (const Duration longest = loop_.TakeLongestHandler(); longest > kSlowHandler) {
+    log::Warning("loop.slow", "a handler kept the event loop busy", {{"ms", longest / 1ms}});
+  }
+  service_manager::Status(StatusLine());
+  health_timer_ = loop_.After(kHealthInterval, [this] { CheckHealth(); });
+}
+
+// Sent from the loop, so that a loop that hangs is restarted. The store and MQTT threads join it with the service's own issue.
+void Daemon::PingWatchdog() {
+  const auto interval = service_manager::WatchdogInterval();
+  if (!interval) return;
+  service_manager::WatchdogPing();
+  watchdog_timer_ = loop_.After(*interval, [this] { PingWatchdog(); });
+}
+
+std::string Daemon::StatusLine() const {
+  if (!buses_) return "stopping";
+  std::size_t running = 0;
+  const auto buses = buses_->Buses();
+  for (const BusStatus& bus : buses) running += bus.state == "running" ? 1 : 0;
+  std::size_t online = 0;
+  const auto links = uplink_->Links();
+  for (const LinkStatus& link : links) online += link.link == "online" ? 1 : 0;
+  std::uint64_t backlog = 0;
+  for (const ThingSettings& thing : settings_.things) backlog += store_->Outbox(thing.name).unsent;
+  return fmt::format("{}/{} buses running, {}/{} things online, {} readings wait for the cloud", running, buses.size(),
+                     online, links.size(), backlog);
+}
+
+}  // namespace
+
+int RunDaemon(const LoadedConfig& loaded) {
+  Daemon daemon(loaded);
+  if (const Status ready = daemon.SetUp(); !ready) {
+    log::Error("daemon.cannot_start", ready.error().message);
+    return ready.error().action == Action::kFixConfig ? kExitConfig : kExitFailed;
+  }
+  daemon.Run();
+  log::Notice("daemon.stopped", "stopped");
+  return kExitOk;
+}
+
+}  // namespace penumbra
