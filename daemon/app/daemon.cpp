@@ -1,5 +1,5 @@
-// Order of making: lock, store, buses, uplink, API, then readiness; order of taking down: buses (nothing new), uplink (says
-// goodbye), store (commits what is left), API. Loop thread, except the set-up before Run.
+// Order of making: lock, store, buses, uplink, API, then readiness; order of taking down: buses (nothing new), uplink
+// (says goodbye), store (commits what is left), API. Loop thread, except the set-up before Run.
 #include "app/daemon.hpp"
 
 #include <fmt/format.h>
@@ -29,7 +29,8 @@ constexpr Duration kHealthInterval = 5s;
 // A handler that runs longer than this is a fault of ours, worth a line.
 constexpr Duration kSlowHandler = 250ms;
 
-// SIGTERM, SIGINT and SIGHUP as a readable descriptor. Blocked before any thread starts, so that no other thread gets them.
+// SIGTERM, SIGINT and SIGHUP as a readable descriptor. Blocked before any thread starts, so that no other thread gets
+// them.
 UniqueFd SignalDescriptor() {
   sigset_t set;
   sigemptyset(&set);
@@ -67,7 +68,7 @@ class Daemon {
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
   std::unique_ptr<View> view_;
-  std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<api::ApiServer> api_;
   SubscriptionPtr signal_watch_, health_timer_, watchdog_timer_, stop_timer_;
   bool stopping_ = false;
 };
@@ -91,7 +92,7 @@ Status Daemon::SetUp() {
   buses_ = BusManager::Create({settings_.paths}, loop_, *time_trust_,
                               [this](Reading reading) { OnReading(std::move(reading)); });
   view_ = std::make_unique<View>(loaded_, loop_, *time_trust_, *store_, *buses_, *uplink_);
-  auto api = ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
+  auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);
   return {};
@@ -150,7 +151,8 @@ void Daemon::CheckHealth() {
   health_timer_ = loop_.After(kHealthInterval, [this] { CheckHealth(); });
 }
 
-// Sent from the loop, so that a loop that hangs is restarted. The store and MQTT threads join it with the service's own issue.
+// Sent from the loop, so that a loop that hangs is restarted. The store and MQTT threads join it with the service's own
+// issue.
 void Daemon::PingWatchdog() {
   const auto interval = service_manager::WatchdogInterval();
   if (!interval) return;

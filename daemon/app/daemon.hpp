@@ -5,8 +5,8 @@
 
 namespace penumbra {
 
-// Runs until SIGTERM or SIGINT. Answers the exit code: 0 after a stop that committed everything, kExitConfig for what the operator
-// must mend (paths, permissions, a second daemon), kExitFailed for the rest.
+// Runs until SIGTERM or SIGINT. Answers the exit code: 0 after a stop that committed everything, kExitConfig for what
+// the operator must mend (paths, permissions, a second daemon), kExitFailed for the rest.
 int RunDaemon(const LoadedConfig& loaded);
 
 }  // namespace penumbra

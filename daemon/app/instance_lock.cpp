@@ -22,12 +22,14 @@ Result<UniqueFd> LockStateDirectory(const std::filesystem::path& state) {
   const std::filesystem::path file = state / "lock";
   UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd) {
-    return Fail(Action::kFixConfig, ErrnoMessage(fmt::format("the state directory {} cannot be written", state.string()), errno));
+    return Fail(Action::kFixConfig,
+                ErrnoMessage(fmt::format("the state directory {} cannot be written", state.string()), errno));
   }
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Fail(Action::kFixConfig,
-                fmt::format("another penumbrad uses the state directory {}; stop it, or give this one its own under [paths]",
-                            state.string()));
+    return Fail(
+        Action::kFixConfig,
+        fmt::format("another penumbrad uses the state directory {}; stop it, or give this one its own under [paths]",
+                    state.string()));
   }
   return fd;
 }

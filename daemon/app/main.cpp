@@ -50,4 +50,6 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace penumbra
 
-int main(int argc, char** argv) { return penumbra::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return penumbra::Main(argc, argv);
+}

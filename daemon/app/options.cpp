@@ -29,12 +29,15 @@ Result<DaemonOptions> ParseDaemonOptions(int argc, const char* const* argv) {
   DaemonOptions options;
   std::string config = options.config;
   std::string level = "info";
-  po::options_description description("penumbrad: polls sensors, keeps their readings, and syncs them with AWS IoT Core.\n\nOptions");
+  po::options_description description(
+      "penumbrad: polls sensors, keeps their readings, and syncs them with AWS IoT Core.\n\nOptions");
   auto add = description.add_options();
-  add("config", po::value(&config)->default_value(config)->value_name("FILE"), "configuration; conf.d/*.toml beside it is read too");
+  add("config", po::value(&config)->default_value(config)->value_name("FILE"),
+      "configuration; conf.d/*.toml beside it is read too");
   add("check", "check the configuration and exit: 0, or 78 with what is wrong");
   add("once", "poll every thing once, print the readings, store and send nothing, and exit");
-  add("log-level", po::value(&level)->default_value(level)->value_name("LEVEL"), "error, warning, notice, info or debug");
+  add("log-level", po::value(&level)->default_value(level)->value_name("LEVEL"),
+      "error, warning, notice, info or debug");
   add("version", "print the version and exit");
   add("help,h", "print this and exit");
   try {

@@ -4,10 +4,18 @@
 
 namespace penumbra::service_manager {
 
-void Ready() { ::sd_notify(0, "READY=1"); }
-void Status(const std::string& line) { ::sd_notify(0, ("STATUS=" + line).c_str()); }
-void Stopping() { ::sd_notify(0, "STOPPING=1"); }
-void WatchdogPing() { ::sd_notify(0, "WATCHDOG=1"); }
+void Ready() {
+  ::sd_notify(0, "READY=1");
+}
+void Status(const std::string& line) {
+  ::sd_notify(0, ("STATUS=" + line).c_str());
+}
+void Stopping() {
+  ::sd_notify(0, "STOPPING=1");
+}
+void WatchdogPing() {
+  ::sd_notify(0, "WATCHDOG=1");
+}
 
 std::optional<Duration> WatchdogInterval() {
   std::uint64_t usec = 0;

@@ -1,4 +1,5 @@
-// Talks to systemd (sd_notify(3)): ready, status line, watchdog, stopping. Does nothing where there is no systemd. Loop thread.
+// Talks to systemd (sd_notify(3)): ready, status line, watchdog, stopping. Does nothing where there is no systemd. Loop
+// thread.
 #pragma once
 
 #include <optional>

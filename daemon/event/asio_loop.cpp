@@ -40,15 +40,24 @@ struct AsioLoop::ReadWatch : Subscription {
   Alive alive = std::make_shared<bool>(true);
 };
 
+namespace {
+
+void RaiseTo(std::atomic<std::int64_t>& maximum, std::int64_t value) {
+  std::int64_t seen = maximum.load(std::memory_order_relaxed);
+  while (value > seen && !maximum.compare_exchange_weak(seen, value)) {
+  }
+}
+
+}  // namespace
+
 void AsioLoop::RunTimed(const std::function<void()>& handler) {
   const std::function<void()> keep = handler;  // the handler may destroy its own subscription
   const BootTime start = clock_.Now();
   keep();
   const std::int64_t ns = (clock_.Now() - start).count();
   handlers_run_.fetch_add(1, std::memory_order_relaxed);
-  std::int64_t seen = longest_ns_.load(std::memory_order_relaxed);
-  while (ns > seen && !longest_ns_.compare_exchange_weak(seen, ns)) {
-  }
+  RaiseTo(longest_ns_, ns);
+  RaiseTo(longest_ever_ns_, ns);
 }
 
 void AsioLoop::Post(std::function<void()> handler) {

@@ -27,6 +27,8 @@ class AsioLoop : public EventLoop {
   // The longest time a single handler has run since the last call, and handlers run in all: how health sees that
   // something on the loop blocks. Any thread.
   Duration TakeLongestHandler() { return Duration(longest_ns_.exchange(0)); }
+  // The same over the whole life of the loop.
+  Duration longest_handler() const { return Duration(longest_ever_ns_.load(std::memory_order_relaxed)); }
   std::uint64_t handlers_run() const { return handlers_run_.load(std::memory_order_relaxed); }
 
  private:
@@ -37,6 +39,7 @@ class AsioLoop : public EventLoop {
   Clock& clock_;
   boost::asio::io_context context_{1};
   std::atomic<std::int64_t> longest_ns_{0};
+  std::atomic<std::int64_t> longest_ever_ns_{0};
   std::atomic<std::uint64_t> handlers_run_{0};
 };
 

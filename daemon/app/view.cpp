@@ -1,0 +1,60 @@
+#include "app/view.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/version.hpp"
+
+namespace penumbra {
+namespace {
+
+// proc(5), /proc/pid/statm: the second number is resident pages. 0 when it cannot be read.
+std::uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return statm ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+View::View(const LoadedConfig& loaded, AsioLoop& loop, TimeTrust& time_trust, Store& store, BusManager& buses,
+           Uplink& uplink)
+    : loaded_(loaded),
+      loop_(loop),
+      time_trust_(time_trust),
+      store_(store),
+      buses_(&buses),
+      uplink_(uplink),
+      started_ms_(loop.clock().UnixMs()),
+      started_(loop.Now()) {}
+
+api::GatewayInfo View::Info() const {
+  api::GatewayInfo info;
+  info.version = kVersion;
+  info.started_ms = started_ms_;
+  info.uptime = loop_.Now() - started_;
+  info.now_ms = loop_.clock().UnixMs();
+  info.clock_trusted = time_trust_.Trusted();
+  info.config_file = loaded_.file.string();
+  info.resident_bytes = ResidentBytes();
+  info.longest_handler = loop_.longest_handler();
+  return info;
+}
+
+std::vector<BusStatus> View::Buses() const {
+  return buses_ != nullptr ? buses_->Buses() : std::vector<BusStatus>{};
+}
+
+std::optional<ThingStatus> View::Thing(const std::string& thing) const {
+  return buses_ != nullptr ? buses_->Thing(thing) : std::nullopt;
+}
+
+void View::ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) {
+  if (buses_ == nullptr) return done(Fail(Action::kRetry, "the daemon is stopping"));
+  buses_->ReadNow(thing, std::move(done));
+}
+
+}  // namespace penumbra

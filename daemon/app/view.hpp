@@ -1,0 +1,47 @@
+// The api's GatewayView over the modules. Loop thread.
+#pragma once
+
+#include "api/gateway_view.hpp"
+#include "event/asio_loop.hpp"
+#include "event/time_trust.hpp"
+
+namespace penumbra {
+
+class View : public api::GatewayView {
+ public:
+  // Everything outlives the view, except the buses: see BusesGone.
+  View(const LoadedConfig& loaded, AsioLoop& loop, TimeTrust& time_trust, Store& store, BusManager& buses,
+       Uplink& uplink);
+
+  // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
+  void BusesGone() { buses_ = nullptr; }
+
+  api::GatewayInfo Info() const override;
+  const Settings& settings() const override { return loaded_.settings; }
+  std::vector<Origin> EffectiveConfig() const override { return loaded_.origins; }
+  std::vector<BusStatus> Buses() const override;
+  std::optional<ThingStatus> Thing(const std::string& thing) const override;
+  std::vector<LinkStatus> Links() const override { return uplink_.Links(); }
+  StoreStats Stats() const override { return store_.Stats(); }
+  OutboxState Outbox(const std::string& thing) const override { return store_.Outbox(thing); }
+  std::vector<std::string> StoredThings() const override { return store_.Things(); }
+  void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) override {
+    store_.Query(std::move(query), std::move(done));
+  }
+  std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const override {
+    return uplink_.Explain(thing, seq);
+  }
+  void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
+
+ private:
+  const LoadedConfig& loaded_;
+  AsioLoop& loop_;
+  TimeTrust& time_trust_;
+  Store& store_;
+  BusManager* buses_;
+  Uplink& uplink_;
+  std::int64_t started_ms_;
+  BootTime started_;
+};
+
+}  // namespace penumbra
