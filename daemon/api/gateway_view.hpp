@@ -28,6 +28,7 @@ struct GatewayInfo {
   bool clock_trusted = false;
   std::string config_file;
   std::uint64_t resident_bytes = 0;  // of the daemon itself; 0: not known
+  Duration longest_handler{};        // how long the event loop was ever kept busy by one handler
 };
 
 class GatewayView {

@@ -41,8 +41,12 @@ UniqueFd SignalDescriptor() {
 
 class Daemon {
  public:
-  explicit Daemon(const LoadedConfig& loaded)
-      : loaded_(loaded), settings_(loaded.settings), signals_(SignalDescriptor()), loop_(clock_) {}
+  Daemon(const LoadedConfig& loaded, std::filesystem::path config_file)
+      : loaded_(loaded),
+        config_file_(std::move(config_file)),
+        settings_(loaded.settings),
+        signals_(SignalDescriptor()),
+        loop_(clock_) {}
 
   Status SetUp();
   void Run();
@@ -57,6 +61,7 @@ class Daemon {
   std::string StatusLine() const;
 
   const LoadedConfig& loaded_;
+  std::filesystem::path config_file_;
   const Settings& settings_;
   UniqueFd signals_;
   SystemClock clock_;
@@ -91,7 +96,7 @@ Status Daemon::SetUp() {
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
   buses_ = BusManager::Create({settings_.paths}, loop_, *time_trust_,
                               [this](Reading reading) { OnReading(std::move(reading)); });
-  view_ = std::make_unique<View>(loaded_, loop_, *time_trust_, *store_, *buses_, *uplink_);
+  view_ = std::make_unique<View>(loaded_, config_file_, loop_, *time_trust_, *store_, *buses_, *uplink_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);
@@ -176,8 +181,8 @@ std::string Daemon::StatusLine() const {
 
 }  // namespace
 
-int RunDaemon(const LoadedConfig& loaded) {
-  Daemon daemon(loaded);
+int RunDaemon(const LoadedConfig& loaded, const std::filesystem::path& config_file) {
+  Daemon daemon(loaded, config_file);
   if (const Status ready = daemon.SetUp(); !ready) {
     log::Error("daemon.cannot_start", ready.error().message);
     return ready.error().action == Action::kFixConfig ? kExitConfig : kExitFailed;

@@ -44,7 +44,7 @@ int Main(int argc, const char* const* argv) {
                loaded.settings.things.size());
     return kExitOk;
   }
-  return RunDaemon(loaded);
+  return RunDaemon(loaded, options->config);
 }
 
 }  // namespace

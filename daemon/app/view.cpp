@@ -20,9 +20,10 @@ std::uint64_t ResidentBytes() {
 
 }  // namespace
 
-View::View(const LoadedConfig& loaded, AsioLoop& loop, TimeTrust& time_trust, Store& store, BusManager& buses,
-           Uplink& uplink)
+View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
+           Store& store, BusManager& buses, Uplink& uplink)
     : loaded_(loaded),
+      config_file_(std::move(config_file)),
       loop_(loop),
       time_trust_(time_trust),
       store_(store),
@@ -38,7 +39,7 @@ api::GatewayInfo View::Info() const {
   info.uptime = loop_.Now() - started_;
   info.now_ms = loop_.clock().UnixMs();
   info.clock_trusted = time_trust_.Trusted();
-  info.config_file = loaded_.file.string();
+  info.config_file = config_file_.string();
   info.resident_bytes = ResidentBytes();
   info.longest_handler = loop_.longest_handler();
   return info;

@@ -10,8 +10,8 @@ namespace penumbra {
 class View : public api::GatewayView {
  public:
   // Everything outlives the view, except the buses: see BusesGone.
-  View(const LoadedConfig& loaded, AsioLoop& loop, TimeTrust& time_trust, Store& store, BusManager& buses,
-       Uplink& uplink);
+  View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
+       Store& store, BusManager& buses, Uplink& uplink);
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
@@ -35,6 +35,7 @@ class View : public api::GatewayView {
 
  private:
   const LoadedConfig& loaded_;
+  std::filesystem::path config_file_;
   AsioLoop& loop_;
   TimeTrust& time_trust_;
   Store& store_;
