@@ -62,7 +62,8 @@ typedef struct penumbra_value {
   uint32_t size;     /* set by whoever allocates */
   uint32_t type;     /* penumbra_type */
   uint32_t quality;  /* penumbra_quality; PENUMBRA_BAD needs a reason and no value */
-  uint32_t reserved; /* 0 */
+  uint32_t status;   /* PENUMBRA_BAD: which penumbra_status it is. PENUMBRA_TIMEOUT and PENUMBRA_IO say that the unit did
+                      * not answer, so that it is asked less; 0 (not said) counts as such when the reason is "timeout" */
   union {
     int64_t i;
     uint64_t u;

@@ -1,0 +1,122 @@
+// What the daemon and a driver host say to each other: one frame a message on a SOCK_SEQPACKET pair. Pure.
+//
+// Both ends are built from the same commit, so there is no version in it; the ABI that outsiders see is
+// penumbra/driver.h. The daemon treats every byte from a host as foreign (a driver can write to any descriptor of its
+// process): the decoders answer nullopt for whatever is not exactly a frame of ours. The bus configuration is not in
+// here: the host gets it as JSON in a memory file at start (kConfigurationFd), since it may be larger than a frame.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/value.hpp"
+
+namespace penumbra::wire {
+
+// Descriptors of a host at its start.
+inline constexpr int kSocketFd = 3;
+inline constexpr int kConfigurationFd = 4;
+
+// Longest frame. Below the default socket buffer (net.core.wmem_default, 208 KiB), so that one always fits.
+inline constexpr std::size_t kMaxFrame = 128 * 1024;
+// Points of one request. 2048 values of 32 bytes leave half a frame for texts and reasons, which are cut to what fits.
+inline constexpr std::size_t kMaxPoints = 2048;
+inline constexpr std::size_t kMaxValueBytes = 32;
+inline constexpr std::size_t kMaxTextBytes = kMaxFrame - kMaxPoints * kMaxValueBytes - 64;
+// Longest single text: of a value, of a reason, of a line of log. Longer ones are cut by the sender.
+inline constexpr std::size_t kMaxText = 4096;
+inline constexpr std::size_t kMaxReason = 160;
+inline constexpr std::size_t kMaxLogLine = 512;
+
+// penumbra_status of driver.h, which daemon code does not include. Same numbers.
+enum class Code : std::uint8_t {
+  kOk = 0,
+  kBadOptions = 1,
+  kNoDevice = 2,
+  kTimeout = 3,
+  kIo = 4,
+  kCancelled = 5,
+  kUnsupported = 6,
+  kRefused = 7,
+};
+
+// "timeout", "i/o error", ...: the reason to show when the driver gave none.
+std::string_view ToString(Code code);
+
+struct RawValue {
+  Value value;  // monostate when quality is kBad
+  Quality quality = Quality::kGood;
+  Code code = Code::kOk;  // why it is bad, when the driver said so
+  std::string reason;
+  std::int64_t time_ns = 0;  // CLOCK_BOOTTIME; 0: when the call returned
+  friend bool operator==(const RawValue&, const RawValue&) = default;
+};
+
+// Daemon to host. `id` comes back in the answer; `deadline_ns` is CLOCK_BOOTTIME.
+struct ReadRequest {
+  std::uint32_t id = 0;
+  std::uint32_t thing = 0;
+  std::vector<std::uint32_t> points;
+  std::int64_t deadline_ns = 0;
+  friend bool operator==(const ReadRequest&, const ReadRequest&) = default;
+};
+struct WriteRequest {
+  std::uint32_t id = 0;
+  std::uint32_t thing = 0;
+  std::uint32_t point = 0;
+  Value value;
+  std::int64_t deadline_ns = 0;
+  friend bool operator==(const WriteRequest&, const WriteRequest&) = default;
+};
+using Request = std::variant<ReadRequest, WriteRequest>;
+
+// Host to daemon.
+struct Loaded {  // the .so is loaded and speaks our ABI; open() begins
+  std::string version;
+  friend bool operator==(const Loaded&, const Loaded&) = default;
+};
+struct LoadFailed {
+  std::string error;
+  friend bool operator==(const LoadFailed&, const LoadFailed&) = default;
+};
+struct Opened {
+  Code code = Code::kOk;
+  std::string error;
+  friend bool operator==(const Opened&, const Opened&) = default;
+};
+struct ReadAnswer {
+  std::uint32_t id = 0;
+  Code code = Code::kOk;         // other than kOk: no values
+  std::vector<RawValue> values;  // in the order of the request's points
+  friend bool operator==(const ReadAnswer&, const ReadAnswer&) = default;
+};
+struct WriteAnswer {
+  std::uint32_t id = 0;
+  Code code = Code::kOk;
+  std::string error;
+  friend bool operator==(const WriteAnswer&, const WriteAnswer&) = default;
+};
+struct LogLine {
+  std::uint8_t level = 6;     // syslog priority, 3..7
+  std::string text;           // empty: only the count is new
+  std::uint64_t dropped = 0;  // lines dropped since the last LogLine
+  friend bool operator==(const LogLine&, const LogLine&) = default;
+};
+using FromHost = std::variant<Loaded, LoadFailed, Opened, ReadAnswer, WriteAnswer, LogLine>;
+
+// Never longer than kMaxFrame: texts are cut, and a read answer has at most kMaxPoints values. A value whose text was
+// cut becomes Uncertain, "text cut".
+std::string Encode(const Request& request);
+std::string Encode(const FromHost& message);
+
+// nullopt: not a frame of ours (unknown kind, rest at the end, number out of range, value that does not fit its
+// quality). Texts come back as they were sent and need not be UTF-8.
+std::optional<Request> DecodeRequest(std::string_view frame);
+std::optional<FromHost> DecodeFromHost(std::string_view frame);
+
+}  // namespace penumbra::wire
