@@ -1,0 +1,145 @@
+#include "api/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "api/render.hpp"
+#include "base/text.hpp"
+
+namespace penumbra::api {
+namespace {
+
+class Exposition {
+ public:
+  void Family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  void Sample(double value) { out_ += fmt::format("{} {}\n", name_, NumberText(value)); }
+  void Sample(std::uint64_t value) { out_ += fmt::format("{} {}\n", name_, value); }
+  void Sample(std::string_view label, std::string_view label_value, double value) {
+    out_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name_, label, EscapeLabel(label_value), NumberText(value));
+  }
+  void Sample(std::string_view label, std::string_view label_value, std::uint64_t value) {
+    out_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name_, label, EscapeLabel(label_value), value);
+  }
+  std::string Take() { return std::move(out_); }
+
+ private:
+  std::string name_;
+  std::string out_;
+};
+
+// One sample per element of `range`, from a projection.
+template <typename Range, typename Label, typename Value>
+void Each(Exposition& out, std::string_view name, std::string_view type, std::string_view help, std::string_view key,
+          const Range& range, Label label, Value value) {
+  out.Family(name, type, help);
+  for (const auto& element : range) out.Sample(key, label(element), value(element));
+}
+
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+void Daemon(Exposition& out, const GatewayInfo& info, const ApiCounters& counters) {
+  out.Family("penumbra_uptime_seconds", "gauge", "Time since the daemon started.");
+  out.Sample(Seconds(info.uptime));
+  out.Family("penumbra_clock_trusted", "gauge", "1 when the wall clock is believed.");
+  out.Sample(std::uint64_t{info.clock_trusted});
+  out.Family("penumbra_resident_memory_bytes", "gauge", "Resident memory of the daemon itself.");
+  out.Sample(info.resident_bytes);
+  out.Family("penumbra_longest_handler_seconds", "gauge", "Longest time the event loop was kept busy by one handler.");
+  out.Sample(Seconds(info.longest_handler));
+  out.Family("penumbra_api_requests_total", "counter", "Requests answered by the local API.");
+  out.Sample(counters.requests);
+  out.Family("penumbra_api_refused_connections_total", "counter", "Connections refused because too many were open.");
+  out.Sample(counters.refused_connections);
+}
+
+void Buses(Exposition& out, const std::vector<BusStatus>& buses) {
+  const auto bus = [](const BusStatus& b) -> const std::string& { return b.bus; };
+  Each(out, "penumbra_bus_running", "gauge", "1 when the bus's driver host runs.", "bus", buses, bus,
+       [](const BusStatus& b) { return std::uint64_t{b.state == "running"}; });
+  Each(out, "penumbra_bus_load", "gauge", "Share of the last minute spent in requests.", "bus", buses, bus,
+       [](const BusStatus& b) { return b.load; });
+  Each(out, "penumbra_bus_polls_total", "counter", "Requests that brought at least one value.", "bus", buses, bus,
+       [](const BusStatus& b) { return b.polls; });
+  Each(out, "penumbra_bus_errors_total", "counter", "Requests that brought none.", "bus", buses, bus,
+       [](const BusStatus& b) { return b.errors; });
+  Each(out, "penumbra_bus_overruns_total", "counter", "Polls skipped because the bus was busy.", "bus", buses, bus,
+       [](const BusStatus& b) { return b.overruns; });
+  Each(out, "penumbra_bus_restarts_total", "counter", "Restarts of the driver host.", "bus", buses, bus,
+       [](const BusStatus& b) { return b.restarts; });
+}
+
+void Things(Exposition& out, const std::vector<ThingFacts>& things) {
+  const auto thing = [](const ThingFacts& f) -> const std::string& { return f.thing; };
+  Each(out, "penumbra_thing_online", "gauge", "1 when the thing's MQTT session is up.", "thing", things, thing,
+       [](const ThingFacts& f) { return std::uint64_t{f.link && f.link->link == "online"}; });
+  Each(out, "penumbra_thing_backlog", "gauge", "Stored readings without an acknowledgement.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.outbox.unsent; });
+  Each(out, "penumbra_thing_oldest_unsent_timestamp_seconds", "gauge", "Time of the oldest unsent reading, 0 if none.",
+       "thing", things, thing,
+       [](const ThingFacts& f) { return static_cast<double>(f.outbox.oldest_unsent_ms) / 1000; });
+  Each(out, "penumbra_thing_last_reading_timestamp_seconds", "gauge", "Time of the newest reading, 0 if none.", "thing",
+       things, thing,
+       [](const ThingFacts& f) { return f.status ? static_cast<double>(f.status->last_reading_ms) / 1000 : 0.0; });
+  Each(out, "penumbra_thing_failed_polls_total", "counter", "Polls that brought no value.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.status ? f.status->failed_polls : std::uint64_t{0}; });
+  Each(out, "penumbra_thing_acked_total", "counter", "Messages acknowledged by the cloud.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.link ? f.link->acked : std::uint64_t{0}; });
+  Each(out, "penumbra_thing_connects_total", "counter", "MQTT sessions that came up.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.link ? f.link->connects : std::uint64_t{0}; });
+}
+
+void StoreFigures(Exposition& out, const StoreStats& stats) {
+  out.Family("penumbra_store_bytes", "gauge", "Size of the database with its log.");
+  out.Sample(stats.file_bytes);
+  out.Family("penumbra_store_readings", "gauge", "Readings held, sent and unsent.");
+  out.Sample(stats.readings);
+  out.Family("penumbra_store_commits_total", "counter", "Group commits.");
+  out.Sample(stats.commits);
+  out.Family("penumbra_store_committed_readings_total", "counter", "Readings committed.");
+  out.Sample(stats.committed_readings);
+  out.Family("penumbra_store_written_bytes_total", "counter", "Bytes handed to the file system.");
+  out.Sample(stats.written_bytes);
+  out.Family("penumbra_store_dropped_queue_full_total", "counter", "Readings dropped because the store was too slow.");
+  out.Sample(stats.dropped_queue_full);
+  out.Family("penumbra_store_dropped_unsent_total", "counter", "Unsent readings removed by retention.");
+  out.Sample(stats.dropped_unsent);
+  out.Family("penumbra_store_in_trouble", "gauge", "1 while commits fail.");
+  out.Sample(std::uint64_t{!stats.trouble.empty()});
+}
+
+}  // namespace
+
+std::string EscapeLabel(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string Metrics(const GatewayView& view, const ApiCounters& counters) {
+  Exposition out;
+  Daemon(out, view.Info(), counters);
+  Buses(out, view.Buses());
+  std::vector<ThingFacts> things;
+  const std::vector<LinkStatus> links = view.Links();
+  for (const ThingSettings& thing : view.settings().things) things.push_back(Gather(view, links, thing.name));
+  Things(out, things);
+  StoreFigures(out, view.Stats());
+  return out.Take();
+}
+
+}  // namespace penumbra::api

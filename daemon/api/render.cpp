@@ -1,0 +1,286 @@
+#include "api/render.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace penumbra::api {
+namespace {
+
+std::int64_t Milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+// JSON has no NaN: a figure that is not finite is not known.
+double Finite(double value) {
+  return std::isfinite(value) ? value : 0;
+}
+
+// Extrapolated from the bytes written since start; in the first minute it would be mostly the start itself.
+std::uint64_t WrittenPerDay(const StoreStats& stats, Duration uptime) {
+  const double seconds = std::max(60.0, std::chrono::duration<double>(uptime).count());
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(stats.written_bytes) / seconds * 86400));
+}
+
+OrderedJson RenderGateway(const Settings& settings, const GatewayInfo& info, const std::vector<LinkStatus>& links) {
+  OrderedJson json{{"thing", settings.gateway.thing},
+                   {"version", info.version},
+                   {"started_ms", info.started_ms},
+                   {"clock", {{"trusted", info.clock_trusted}, {"now_ms", info.now_ms}}},
+                   {"uptime_ms", Milliseconds(info.uptime)},
+                   {"resident_bytes", info.resident_bytes},
+                   {"longest_handler_ms", static_cast<double>(info.longest_handler.count() / 1000) / 1000}};
+  if (settings.gateway.thing.empty()) return json;
+  const auto link = FindLink(links, settings.gateway.thing).value_or(LinkStatus{.link = "offline"});
+  json["link"] = link.link;
+  json["protocol"] = link.protocol;
+  json["last_error"] = link.last_error;
+  return json;
+}
+
+OrderedJson RenderUpstream(const Settings& settings, const std::vector<LinkStatus>& links) {
+  std::set<std::string> sessions;
+  for (const ThingSettings& thing : settings.things) sessions.insert(thing.name);
+  if (!settings.gateway.thing.empty()) sessions.insert(settings.gateway.thing);
+  const auto connected = std::count_if(links.begin(), links.end(), [&sessions](const LinkStatus& link) {
+    return link.link == "online" && sessions.contains(link.thing);
+  });
+  return {{"endpoint", settings.upstream.endpoint}, {"connected", connected}, {"things", sessions.size()}};
+}
+
+OrderedJson RenderStore(const StoreStats& stats, Duration uptime) {
+  return {{"bytes", stats.file_bytes},
+          {"readings", stats.readings},
+          {"write_bytes_per_day", WrittenPerDay(stats, uptime)},
+          {"last_commit_ms", stats.last_commit_ms},
+          {"last_commit_took_ms", Finite(stats.last_commit_took_ms)},
+          {"commits", stats.commits},
+          {"committed_readings", stats.committed_readings},
+          {"written_bytes", stats.written_bytes},
+          {"dropped_queue_full", stats.dropped_queue_full},
+          {"dropped_unsent", stats.dropped_unsent},
+          {"trouble", stats.trouble}};
+}
+
+// The newest reading there is: the poll's, or (after a restart, before the first poll) the store's.
+std::int64_t LastReadingMs(const ThingFacts& facts) {
+  return facts.status && facts.status->last_reading_ms > 0 ? facts.status->last_reading_ms : facts.outbox.newest_ms;
+}
+
+OrderedJson RenderStatusThing(const ThingFacts& facts) {
+  const LinkStatus link = facts.link.value_or(LinkStatus{.link = "offline"});
+  return {{"thing", facts.thing},
+          {"link", link.link},
+          {"protocol", link.protocol},
+          {"backlog", facts.outbox.unsent},
+          {"oldest_unsent_ms", facts.outbox.oldest_unsent_ms},
+          {"last_reading_ms", LastReadingMs(facts)},
+          {"last_error", link.last_error},
+          {"state", facts.status ? facts.status->state : ""},
+          {"reason", facts.status ? facts.status->reason : ""},
+          {"suspended_topics", link.suspended_topics}};
+}
+
+OrderedJson RenderPoint(const PointSettings& settings, const PointStatus& point) {
+  return {{"point", settings.name},         {"value", ToJson(point.value.value)},
+          {"unit", settings.unit},          {"quality", ToString(point.value.quality)},
+          {"reason", point.value.reason},   {"value_ms", point.value_ms},
+          {"attempt_ms", point.attempt_ms}, {"trouble", point.trouble}};
+}
+
+}  // namespace
+
+std::optional<LinkStatus> FindLink(const std::vector<LinkStatus>& links, const std::string& thing) {
+  const auto it =
+      std::find_if(links.begin(), links.end(), [&thing](const LinkStatus& link) { return link.thing == thing; });
+  return it == links.end() ? std::nullopt : std::optional(*it);
+}
+
+ThingFacts Gather(const GatewayView& view, const std::vector<LinkStatus>& links, const std::string& thing) {
+  return {thing, view.Thing(thing), FindLink(links, thing), view.Outbox(thing)};
+}
+
+OrderedJson RenderStatus(const GatewayView& view) {
+  const Settings& settings = view.settings();
+  const GatewayInfo info = view.Info();
+  const std::vector<LinkStatus> links = view.Links();
+  OrderedJson things = OrderedJson::array();
+  for (const ThingSettings& thing : settings.things) {
+    things.push_back(RenderStatusThing(Gather(view, links, thing.name)));
+  }
+  OrderedJson buses = OrderedJson::array();
+  for (const BusStatus& bus : view.Buses()) buses.push_back(Render(bus));
+  return {{"gateway", RenderGateway(settings, info, links)},
+          {"upstream", RenderUpstream(settings, links)},
+          {"things", std::move(things)},
+          {"buses", std::move(buses)},
+          {"store", RenderStore(view.Stats(), info.uptime)}};
+}
+
+OrderedJson Render(const BusStatus& bus) {
+  return {{"bus", bus.bus},
+          {"driver", bus.driver},
+          {"state", bus.state},
+          {"reason", bus.reason},
+          {"load", Finite(bus.load)},
+          {"polls", bus.polls},
+          {"errors", bus.errors},
+          {"overruns", bus.overruns},
+          {"restarts", bus.restarts},
+          {"log_lines_dropped", bus.log_lines_dropped},
+          {"pid", bus.pid}};
+}
+
+OrderedJson Render(const LinkStatus& link) {
+  return {{"link", link.link},
+          {"protocol", link.protocol},
+          {"last_error", link.last_error},
+          {"connected_since_ms", link.connected_since_ms},
+          {"next_attempt_ms", link.next_attempt_ms},
+          {"connects", link.connects},
+          {"published", link.published},
+          {"acked", link.acked},
+          {"refused", link.refused},
+          {"in_flight", link.in_flight},
+          {"suspended_topics", link.suspended_topics}};
+}
+
+OrderedJson Render(const OutboxState& outbox) {
+  return {{"unsent", outbox.unsent},
+          {"oldest_unsent_seq", outbox.oldest_unsent_seq},
+          {"oldest_unsent_ms", outbox.oldest_unsent_ms},
+          {"newest_seq", outbox.newest_seq},
+          {"newest_ms", outbox.newest_ms}};
+}
+
+OrderedJson RenderThingRow(const ThingFacts& facts, const ThingSettings& settings) {
+  const ThingStatus status = facts.status.value_or(ThingStatus{.sample_interval = settings.sample_interval});
+  return {{"thing", settings.name},
+          {"bus", settings.bus},
+          {"state", status.state},
+          {"reason", status.reason},
+          {"breaker", status.breaker},
+          {"sample_interval_ms", Milliseconds(status.sample_interval)},
+          {"last_reading_ms", LastReadingMs(facts)},
+          {"polls", status.polls},
+          {"failed_polls", status.failed_polls},
+          {"overruns", status.overruns},
+          {"link", facts.link ? facts.link->link : "offline"},
+          {"backlog", facts.outbox.unsent}};
+}
+
+OrderedJson RenderThing(const ThingFacts& facts, const ThingSettings& settings) {
+  OrderedJson json = RenderThingRow(facts, settings);
+  json["type"] = settings.type;
+  json["attributes"] = settings.attributes;
+  json["groups"] = settings.groups;
+  json["topic"] = settings.topic;
+  json["outbox"] = Render(facts.outbox);
+  json["session"] = Render(facts.link.value_or(LinkStatus{.link = "offline"}));
+  OrderedJson points = OrderedJson::array();
+  for (const PointSettings& point : settings.points) {
+    PointStatus known{.value = {.point = point.name, .quality = Quality::kBad, .reason = "not read yet"}};
+    if (facts.status) {
+      if (const auto it = facts.status->points.find(point.name); it != facts.status->points.end()) known = it->second;
+    }
+    points.push_back(RenderPoint(point, known));
+  }
+  json["points"] = std::move(points);
+  return json;
+}
+
+OrderedJson RenderOutbox(const GatewayView& view) {
+  const std::vector<LinkStatus> links = view.Links();
+  std::vector<std::string> names;
+  for (const ThingSettings& thing : view.settings().things) names.push_back(thing.name);
+  const std::size_t configured = names.size();
+  // Things that left the configuration keep their unsent readings: an operator must be able to see them.
+  for (std::string& stored : view.StoredThings()) {
+    if (std::find(names.begin(), names.end(), stored) == names.end()) names.push_back(std::move(stored));
+  }
+  OrderedJson rows = OrderedJson::array();
+  std::uint64_t unsent = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const OutboxState outbox = view.Outbox(names[i]);
+    const LinkStatus link = FindLink(links, names[i]).value_or(LinkStatus{.link = "offline"});
+    unsent += outbox.unsent;
+    rows.push_back({{"thing", names[i]},
+                    {"backlog", outbox.unsent},
+                    {"oldest_unsent_ms", outbox.oldest_unsent_ms},
+                    {"oldest_unsent_seq", outbox.oldest_unsent_seq},
+                    {"newest_seq", outbox.newest_seq},
+                    {"newest_ms", outbox.newest_ms},
+                    {"in_flight", link.in_flight},
+                    {"link", link.link},
+                    {"suspended_topics", link.suspended_topics},
+                    {"configured", i < configured}});
+  }
+  return {{"things", std::move(rows)}, {"unsent", unsent}};
+}
+
+OrderedJson Render(const StoredReading& row) {
+  const Reading& reading = row.reading;
+  OrderedJson values = OrderedJson::object();
+  OrderedJson uncertain = OrderedJson::object();
+  OrderedJson bad = OrderedJson::object();
+  for (const PointValue& point : reading.values) {
+    if (point.quality == Quality::kBad) {
+      bad[point.point] = point.reason;
+      continue;
+    }
+    values[point.point] = ToJson(point.value);
+    if (point.quality == Quality::kUncertain) uncertain[point.point] = point.reason;
+  }
+  OrderedJson json{{"seq", reading.seq},
+                   {"time_ms", reading.unix_ms},
+                   {"time_trusted", reading.time_trusted},
+                   {"sent", row.sent},
+                   {"values", std::move(values)}};
+  if (!uncertain.empty()) json["uncertain"] = std::move(uncertain);
+  if (!bad.empty()) json["bad"] = std::move(bad);
+  return json;
+}
+
+std::string RenderReadings(const std::string& thing, const std::vector<StoredReading>& rows, bool newest_first,
+                           bool more, std::size_t max_bytes) {
+  std::vector<std::string> texts;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::string text = Text(Render(newest_first ? rows[rows.size() - 1 - i] : rows[i]));
+    bytes += text.size() + 1;
+    // The first row always goes, or a reader that pages would never get past it.
+    if (bytes > max_bytes && !texts.empty()) {
+      more = true;
+      break;
+    }
+    texts.push_back(std::move(text));
+  }
+  if (newest_first) std::reverse(texts.begin(), texts.end());
+  std::string out = "{\"thing\":" + Text(OrderedJson(thing)) + ",\"readings\":[";
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i > 0) out += ',';
+    out += texts[i];
+  }
+  out += more ? "],\"more\":true}" : "],\"more\":false}";
+  return out;
+}
+
+OrderedJson RenderConfig(const GatewayView& view) {
+  OrderedJson values = OrderedJson::array();
+  for (const Origin& origin : view.EffectiveConfig()) {
+    values.push_back({{"key", origin.key}, {"value", origin.value}, {"origin", origin.origin}});
+  }
+  return {{"file", view.Info().config_file}, {"values", std::move(values)}};
+}
+
+OrderedJson RenderError(std::string_view error, std::string_view hint) {
+  OrderedJson json{{"error", error}};
+  if (!hint.empty()) json["hint"] = hint;
+  return json;
+}
+
+std::string Text(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+}  // namespace penumbra::api

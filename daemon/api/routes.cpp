@@ -1,0 +1,270 @@
+#include "api/routes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "api/explain.hpp"
+#include "api/metrics.hpp"
+#include "api/render.hpp"
+#include "api/target.hpp"
+#include "base/text.hpp"
+
+namespace penumbra::api {
+namespace {
+
+struct Request {
+  GatewayView& view;
+  const ApiCounters& counters;
+  Target target;
+  Respond respond;
+
+  const std::string& Part(std::size_t index) const { return target.path[index]; }
+  const std::string* Parameter(std::string_view name) const {
+    for (const auto& [key, value] : target.query) {
+      if (key == name) return &value;
+    }
+    return nullptr;
+  }
+  void Answer(const OrderedJson& json) const { respond({.body = Text(json) + "\n"}); }
+  void Answer(const Error& error) const;
+  void Fail(int status, std::string_view error, std::string_view hint) const {
+    respond(ErrorResponse(status, error, hint));
+  }
+};
+
+void Request::Answer(const Error& error) const {
+  switch (error.action) {
+    case Action::kRetry:
+    case Action::kBackOff:
+      return Fail(503, error.message, "try again in a moment");
+    case Action::kGiveUp:
+    case Action::kFixConfig:
+      return Fail(409, error.message, {});
+    case Action::kFatal:
+      break;
+  }
+  Fail(500, error.message, "the daemon's journal says more");
+}
+
+const ThingSettings* FindThing(const GatewayView& view, const std::string& name) {
+  const auto& things = view.settings().things;
+  const auto it = std::find_if(things.begin(), things.end(), [&name](const auto& thing) { return thing.name == name; });
+  return it == things.end() ? nullptr : &*it;
+}
+
+std::string NameHint(const std::string& wrong, const std::vector<std::string>& names, std::string_view otherwise) {
+  if (const auto near = Suggest(wrong, names)) return fmt::format("did you mean \"{}\"?", *near);
+  return std::string(otherwise);
+}
+
+void UnknownThing(const Request& request, const std::string& name) {
+  std::vector<std::string> names;
+  for (const ThingSettings& thing : request.view.settings().things) names.push_back(thing.name);
+  request.Fail(404, fmt::format("no thing is called \"{}\"", name),
+               NameHint(name, names, "`penumbra things` lists them"));
+}
+
+// --- One function per route --------------------------------------------------------------------------------------
+
+void GetStatus(const Request& request) {
+  request.Answer(RenderStatus(request.view));
+}
+
+void GetThings(const Request& request) {
+  const std::vector<LinkStatus> links = request.view.Links();
+  OrderedJson rows = OrderedJson::array();
+  for (const ThingSettings& thing : request.view.settings().things) {
+    rows.push_back(RenderThingRow(Gather(request.view, links, thing.name), thing));
+  }
+  request.Answer(OrderedJson{{"things", std::move(rows)}});
+}
+
+void GetThing(const Request& request) {
+  const ThingSettings* thing = FindThing(request.view, request.Part(2));
+  if (thing == nullptr) return UnknownThing(request, request.Part(2));
+  request.Answer(RenderThing(Gather(request.view, request.view.Links(), thing->name), *thing));
+}
+
+void ReadThing(const Request& request) {
+  const ThingSettings* thing = FindThing(request.view, request.Part(2));
+  if (thing == nullptr) return UnknownThing(request, request.Part(2));
+  request.view.ReadNow(thing->name, [request](const Result<Reading>& reading) {
+    if (!reading) return request.Answer(reading.error());
+    OrderedJson json{{"thing", reading->thing}};
+    json.update(Render(StoredReading{.reading = *reading}));
+    request.Answer(json);
+  });
+}
+
+// A number parameter into `out`; false after it has answered 400.
+template <typename Number>
+bool TakeNumber(const Request& request, std::string_view name, std::uint64_t max, Number& out) {
+  const std::string* text = request.Parameter(name);
+  if (text == nullptr) return true;
+  const auto number = ParseNumber(*text, max);
+  if (!number) {
+    request.Fail(400, fmt::format("{}=\"{}\" is not a whole number from 0 to {}", name, *text, max), {});
+    return false;
+  }
+  out = static_cast<Number>(*number);
+  return true;
+}
+
+// The query of a readings request, or nullopt after it has answered 400.
+std::optional<ReadingQuery> TakeReadingQuery(const Request& request) {
+  static const std::vector<std::string> kNames = {"since_ms", "until_ms", "after_seq", "limit", "newest"};
+  for (const auto& [name, value] : request.target.query) {
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
+      request.Fail(400, fmt::format("unknown parameter \"{}\"", name),
+                   NameHint(name, kNames, "known: since_ms, until_ms, after_seq, limit, newest"));
+      return std::nullopt;
+    }
+  }
+  ReadingQuery query{.thing = request.Part(2), .limit = kDefaultRows};
+  int newest = 0;
+  if (!TakeNumber(request, "since_ms", INT64_MAX, query.since_ms)) return std::nullopt;
+  if (!TakeNumber(request, "until_ms", INT64_MAX, query.until_ms)) return std::nullopt;
+  if (!TakeNumber(request, "after_seq", INT64_MAX, query.after_seq)) return std::nullopt;
+  if (!TakeNumber(request, "limit", kMaxRows, query.limit)) return std::nullopt;
+  if (!TakeNumber(request, "newest", 1, newest)) return std::nullopt;
+  query.limit = std::max<std::size_t>(query.limit, 1);
+  query.newest_first = newest == 1;
+  return query;
+}
+
+bool IsStored(const GatewayView& view, const std::string& thing) {
+  const std::vector<std::string> stored = view.StoredThings();
+  return std::find(stored.begin(), stored.end(), thing) != stored.end();
+}
+
+void GetReadings(const Request& request) {
+  auto query = TakeReadingQuery(request);
+  if (!query) return;
+  if (FindThing(request.view, query->thing) == nullptr && !IsStored(request.view, query->thing)) {
+    return UnknownThing(request, query->thing);
+  }
+  const std::size_t limit = query->limit;
+  const bool newest = query->newest_first;
+  ++query->limit;  // one more than asked tells whether there are more
+  request.view.Readings(std::move(*query), [request, limit, newest](Result<std::vector<StoredReading>> rows) {
+    if (!rows) return request.Answer(rows.error());
+    const bool more = rows->size() > limit;
+    if (more) rows->erase(newest ? rows->begin() : rows->end() - 1);
+    request.respond({.body = RenderReadings(request.Part(2), *rows, newest, more, kMaxRowBytes) + "\n"});
+  });
+}
+
+ExplainInput GatherExplain(const GatewayView& view, const ThingSettings& thing, const PointSettings& point) {
+  ExplainInput in{.thing = thing, .point = point, .upstream = view.settings().upstream, .info = view.Info()};
+  for (BusStatus& bus : view.Buses()) {
+    if (bus.bus == thing.bus) in.bus = std::move(bus);
+  }
+  in.status = view.Thing(thing.name);
+  in.link = FindLink(view.Links(), thing.name);
+  in.outbox = view.Outbox(thing.name);
+  in.store = view.Stats();
+  return in;
+}
+
+void GetExplain(const Request& request) {
+  const ThingSettings* thing = FindThing(request.view, request.Part(2));
+  if (thing == nullptr) return UnknownThing(request, request.Part(2));
+  const std::string& name = request.Part(3);
+  const auto point = std::find_if(thing->points.begin(), thing->points.end(),
+                                  [&name](const PointSettings& candidate) { return candidate.name == name; });
+  if (point == thing->points.end()) {
+    std::vector<std::string> names;
+    for (const PointSettings& candidate : thing->points) names.push_back(candidate.name);
+    return request.Fail(404, fmt::format("{} has no point \"{}\"", thing->name, name),
+                        NameHint(name, names, fmt::format("it has: {}", fmt::join(names, ", "))));
+  }
+  ReadingQuery newest{.thing = thing->name, .limit = 1, .newest_first = true};
+  request.view.Readings(std::move(newest), [request, in = GatherExplain(request.view, *thing, *point)](
+                                               Result<std::vector<StoredReading>> rows) mutable {
+    if (!rows) in.store_error = rows.error().message;
+    if (rows && !rows->empty()) {
+      in.newest = std::move(rows->back());
+      in.delivery = request.view.ExplainDelivery(in.thing.name, in.newest->reading.seq);
+    }
+    request.Answer(Render(Explain(in)));
+  });
+}
+
+void GetBuses(const Request& request) {
+  OrderedJson rows = OrderedJson::array();
+  for (const BusStatus& bus : request.view.Buses()) rows.push_back(Render(bus));
+  request.Answer(OrderedJson{{"buses", std::move(rows)}});
+}
+
+void GetOutbox(const Request& request) {
+  request.Answer(RenderOutbox(request.view));
+}
+
+void GetConfig(const Request& request) {
+  request.Answer(RenderConfig(request.view));
+}
+
+void GetMetrics(const Request& request) {
+  request.respond(
+      {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = Metrics(request.view, request.counters)});
+}
+
+// --- The table ---------------------------------------------------------------------------------------------------
+
+struct Route {
+  std::string_view method;
+  std::vector<std::string_view> path;  // "*" stands for any one segment
+  void (*handler)(const Request&);
+};
+
+const std::vector<Route>& Routes() {
+  static const std::vector<Route> kRoutes = {
+      {"GET", {"v1", "status"}, GetStatus},
+      {"GET", {"v1", "things"}, GetThings},
+      {"GET", {"v1", "things", "*"}, GetThing},
+      {"POST", {"v1", "things", "*", "read"}, ReadThing},
+      {"GET", {"v1", "readings", "*"}, GetReadings},
+      {"GET", {"v1", "explain", "*", "*"}, GetExplain},
+      {"GET", {"v1", "buses"}, GetBuses},
+      {"GET", {"v1", "outbox"}, GetOutbox},
+      {"GET", {"v1", "config"}, GetConfig},
+      {"GET", {"metrics"}, GetMetrics},
+  };
+  return kRoutes;
+}
+
+bool Matches(const Route& route, const std::vector<std::string>& path) {
+  return std::equal(
+      route.path.begin(), route.path.end(), path.begin(), path.end(),
+      [](std::string_view pattern, const std::string& part) { return pattern == "*" || pattern == part; });
+}
+
+}  // namespace
+
+Response ErrorResponse(int status, std::string_view error, std::string_view hint) {
+  return {.status = status, .body = Text(RenderError(error, hint)) + "\n"};
+}
+
+void Handle(GatewayView& view, const ApiCounters& counters, std::string_view method, std::string_view target,
+            Respond respond) {
+  auto parsed = ParseTarget(target);
+  if (!parsed) return respond(ErrorResponse(400, parsed.error().message));
+  std::string allow;
+  for (const Route& route : Routes()) {
+    if (!Matches(route, parsed->path)) continue;
+    if (route.method == method) return route.handler({view, counters, std::move(*parsed), std::move(respond)});
+    allow = route.method;
+  }
+  if (allow.empty()) {
+    return respond(ErrorResponse(404, "no such path",
+                                 "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
+                                 "/v1/buses, /v1/outbox, /v1/config, /metrics"));
+  }
+  Response response = ErrorResponse(405, fmt::format("use {} here", allow));
+  response.allow = allow;
+  respond(std::move(response));
+}
+
+}  // namespace penumbra::api

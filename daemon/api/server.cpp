@@ -1,0 +1,89 @@
+#include "api/server.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <vector>
+
+#include "api/session.hpp"
+#include "api/unix_socket.hpp"
+#include "base/log.hpp"
+
+namespace penumbra::api {
+namespace {
+
+namespace asio = boost::asio;
+using Acceptor = asio::basic_socket_acceptor<asio::local::stream_protocol, asio::io_context::executor_type>;
+
+// After a failed accept (no descriptors left, mostly): how long until the next try.
+constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
+
+constexpr std::string_view kBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 73\r\n"
+    "\r\n{\"error\":\"too many clients are connected\",\"hint\":\"try again in a moment\"}";
+static_assert(kBusy.size() - kBusy.find("\r\n\r\n") - 4 == 73);
+
+class Server : public ApiServer {
+ public:
+  Server(AsioLoop& loop, UnixListener listener, GatewayView& view, ApiLimits limits)
+      : state_(std::make_shared<ServerState>(ServerState{loop, &view, limits, {}, {}})),
+        listener_(std::move(listener)),
+        acceptor_(loop.context(), asio::local::stream_protocol(), listener_.ReleaseFd()) {
+    Accept();
+  }
+
+  ~Server() override {
+    state_->view = nullptr;
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    const std::vector<Session*> sessions(state_->sessions.begin(), state_->sessions.end());
+    for (Session* session : sessions) session->Close();
+  }
+
+  ApiCounters Counters() const override { return state_->counters; }
+
+ private:
+  void Accept() {
+    acceptor_.async_accept([this, state = state_](const boost::system::error_code& error, UnixSocket socket) {
+      if (state->view == nullptr) return;  // the server is gone: `this` is not valid
+      error ? OnAcceptError(error) : OnAccept(std::move(socket));
+    });
+  }
+
+  void OnAccept(UnixSocket socket) {
+    accept_failing_ = false;
+    ++state_->counters.connections;
+    if (state_->sessions.size() < state_->limits.max_connections) {
+      Session::Start(std::move(socket), state_);
+    } else {
+      ++state_->counters.refused_connections;
+      // Fits into any fresh socket's buffer; a client for whom it does not gets a closed connection.
+      const ssize_t sent = ::send(socket.native_handle(), kBusy.data(), kBusy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      static_cast<void>(sent);
+    }
+    Accept();
+  }
+
+  void OnAcceptError(const boost::system::error_code& error) {
+    if (!accept_failing_) log::Warning("api.accept_failed", "cannot accept clients", {{"error", error.message()}});
+    accept_failing_ = true;
+    accept_again_ = state_->loop.After(kAcceptPause, [this] { Accept(); });
+  }
+
+  std::shared_ptr<ServerState> state_;
+  UnixListener listener_;
+  Acceptor acceptor_;
+  SubscriptionPtr accept_again_;
+  bool accept_failing_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ApiServer>> ApiServer::Create(AsioLoop& loop, const std::filesystem::path& socket,
+                                                     GatewayView& view, ApiLimits limits) {
+  auto listener = UnixListener::Bind(socket);
+  if (!listener) return Fail(listener.error().WithContext("local API"));
+  return std::make_unique<Server>(loop, std::move(*listener), view, limits);
+}
+
+}  // namespace penumbra::api
