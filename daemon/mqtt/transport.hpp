@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/error.hpp"
 #include "event/loop.hpp"
@@ -61,10 +60,18 @@ struct Outcome {
   bool ok() const { return code < 0x80; }
 };
 
+// What CONNACK said.
+struct Session {
+  bool present = false;
+  // Unacknowledged messages the server accepts (MQTT 5 Receive Maximum). Paho holds back what is above it and looks
+  // again only once a second, so a caller should stay within.
+  int receive_maximum = 65535;
+};
+
 class Listener {
  public:
   virtual ~Listener() = default;
-  virtual void OnConnected(bool session_present) = 0;
+  virtual void OnConnected(const Session& session) = 0;
   // Exactly once for each connection that ended or never came up, and nothing after it.
   virtual void OnDown(const Failure& failure) = 0;
   // The PUBACK of Publish(token). Comes in any order; a token not answered when OnDown comes was not acknowledged.
@@ -75,7 +82,8 @@ class Listener {
 
 class Connection {
  public:
-  // Destroying it closes at once, without DISCONNECT (the server then publishes the will), and silences the listener.
+  // Destroying it closes at once and silences the listener; the server publishes the will. (MQTT 5: DISCONNECT 0x04.
+  // With 3.1.1 Paho always says a plain DISCONNECT to a server it can still reach, and then there is no will.)
   virtual ~Connection() = default;
   // QoS 1. `token` is the caller's and unique within the connection.
   virtual void Publish(std::uint64_t token, std::string topic, std::string payload, bool retain) = 0;

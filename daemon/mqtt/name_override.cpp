@@ -1,0 +1,86 @@
+#include "mqtt/name_override.hpp"
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <openssl/x509v3.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace penumbra::mqtt {
+namespace {
+
+// The one place with process-wide state: the functions below have no argument to carry it.
+struct Leases {
+  std::mutex mutex;
+  std::map<std::string, std::vector<std::string>> addresses;  // by host, the newest last
+};
+
+Leases& AllLeases() {
+  static auto* const leases = new Leases;  // never destroyed: Paho's threads may outlive main
+  return *leases;
+}
+
+std::string LeasedAddress(const char* node) {
+  Leases& leases = AllLeases();
+  const std::lock_guard lock(leases.mutex);
+  const auto found = leases.addresses.find(node);
+  return found == leases.addresses.end() ? std::string() : found->second.back();
+}
+
+thread_local bool host_mismatch = false;
+
+}  // namespace
+
+NameLease::NameLease(std::string host, std::string address) : host_(std::move(host)), address_(std::move(address)) {
+  Leases& leases = AllLeases();
+  const std::lock_guard lock(leases.mutex);
+  leases.addresses[host_].push_back(address_);
+}
+
+NameLease::~NameLease() {
+  Leases& leases = AllLeases();
+  const std::lock_guard lock(leases.mutex);
+  auto& addresses = leases.addresses[host_];
+  for (auto it = addresses.begin(); it != addresses.end(); ++it) {
+    if (*it != address_) continue;
+    addresses.erase(it);
+    break;
+  }
+  if (addresses.empty()) leases.addresses.erase(host_);
+}
+
+int RealGetaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
+  using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return real ? real(node, service, hints, result) : EAI_SYSTEM;
+}
+
+bool TakeHostMismatch() {
+  return std::exchange(host_mismatch, false);
+}
+
+}  // namespace penumbra::mqtt
+
+extern "C" {
+
+__attribute__((visibility("default"))) int getaddrinfo(const char* node, const char* service, const addrinfo* hints,
+                                                       addrinfo** result) {
+  const std::string address = node ? penumbra::mqtt::LeasedAddress(node) : std::string();
+  return penumbra::mqtt::RealGetaddrinfo(address.empty() ? node : address.c_str(), service, hints, result);
+}
+
+__attribute__((visibility("default"))) int X509_check_host(X509* certificate, const char* name, std::size_t length,
+                                                           unsigned int flags, char** peer_name) {
+  using Function = int (*)(X509*, const char*, std::size_t, unsigned int, char**);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "X509_check_host"));
+  const int result = real ? real(certificate, name, length, flags, peer_name) : -1;
+  // Paho then tries the name as an address (an endpoint configured as 192.0.2.1).
+  penumbra::mqtt::host_mismatch =
+      result != 1 && X509_check_ip_asc(certificate, std::string(name, length).c_str(), 0) != 1;
+  return result;
+}
+
+}  // extern "C"

@@ -1,0 +1,40 @@
+// Two calls of Paho's that we stand in for, because its API offers no other way (Paho C 1.3.12, Socket.c and
+// SSLSocket.c). Both are defined in the executable and so come before those of libc and libcrypto; both do nothing but
+// ask the real function, except as said here.
+//
+//  getaddrinfo     for a leased host: the real function with the leased numeric address in the name's place, which
+//                  answers at once. Paho wants the *name* in its URI, for SNI and for checking the certificate, and
+//                  calls getaddrinfo under a mutex that all its clients share.
+//  X509_check_host notes on the calling thread which host a certificate did not fit. Paho reports that failure in the
+//                  same words as a refused TCP connection.
+//
+// Any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+struct addrinfo;
+
+namespace penumbra::mqtt {
+
+// While it lives, getaddrinfo(host) answers `address`. The newest lease of a host counts.
+class NameLease {
+ public:
+  NameLease(std::string host, std::string address);
+  ~NameLease();
+  NameLease(const NameLease&) = delete;
+  NameLease& operator=(const NameLease&) = delete;
+
+ private:
+  std::string host_;
+  std::string address_;
+};
+
+// libc's own getaddrinfo, whatever is leased.
+int RealGetaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result);
+
+// Whether X509_check_host has failed on this thread since the last call.
+bool TakeHostMismatch();
+
+}  // namespace penumbra::mqtt
