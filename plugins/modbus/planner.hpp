@@ -1,0 +1,52 @@
+// Which blocks to read so that every value is covered in the least time on the line.
+// The cheapest plan, not a greedy one: a shortest path over the values sorted by address. Deliberately knows nothing
+// about devices: limits and costs come from the caller. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "modbus/frame.hpp"
+
+namespace penumbra::modbus {
+
+// One value: `count` registers or bits from `address`, never read in two requests (it would tear).
+struct Item {
+  Table table = Table::kHolding;
+  std::uint16_t address = 0;
+  std::uint16_t count = 1;
+};
+
+struct Range {
+  Table table = Table::kHolding;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;  // inclusive
+};
+
+struct Limits {
+  std::uint16_t max_words = kMaxReadWords;
+  std::uint16_t max_bits = kMaxReadBits;
+  std::uint16_t max_gap = 50;    // registers read for nothing between two values; of bits sixteen times as many
+  std::vector<Range> forbidden;  // never read between two values
+};
+
+struct Costs {
+  std::int64_t request_ns = 0;  // of one more request: framing, pauses, turnaround, round trip
+  std::int64_t byte_ns = 0;     // of one more data byte in the reply
+};
+
+struct Block {
+  Table table = Table::kHolding;
+  std::uint16_t address = 0;
+  std::uint16_t count = 0;
+  std::vector<std::uint32_t> items;  // indices into the list that was planned
+};
+
+// Time of one request for `count` registers or bits.
+std::int64_t CostOf(Table table, std::uint32_t count, const Costs& costs);
+
+// Blocks by table and address. A value that alone breaks the limits gets a block of its own.
+std::vector<Block> PlanReads(std::span<const Item> items, const Limits& limits, const Costs& costs);
+
+}  // namespace penumbra::modbus

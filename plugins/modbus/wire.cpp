@@ -1,0 +1,276 @@
+#include "modbus/wire.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace penumbra::modbus {
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+// After a connect that failed; other things of the bus get the reason at once instead of waiting for it each.
+constexpr std::int64_t kConnectHoldNs = 200 * kNsPerMs;
+// A connection on which so many requests in a row stay unanswered is renewed even though the other host is there.
+constexpr int kTimeoutsUntilReconnect = 3;
+// Silence within a reply after which the rest will not come. USB adapters hand bytes over every 16 ms.
+constexpr std::int64_t kByteTimeoutNs = 60 * kNsPerMs;
+// How long after a request on the serial line its reply may still arrive: slow gateways and meters take 2 s.
+constexpr std::int64_t kLateReplyNs = 3000 * kNsPerMs;
+constexpr std::int64_t kMaxDrainNs = 300 * kNsPerMs;
+constexpr std::int64_t kBusyPauseNs = 100 * kNsPerMs;
+constexpr std::uint8_t kAcknowledge = 5;
+constexpr std::uint8_t kBusy = 6;
+
+bool SamePdu(const Pdu& a, const Pdu& b) {
+  return std::ranges::equal(a.view(), b.view());
+}
+
+Outcome Failed(const char* reason) {
+  return {.kind = Outcome::Kind::kFailed, .reason = reason};
+}
+
+}  // namespace
+
+struct Wire::Wanted {
+  const Request& request;
+  Budget budget;
+  std::int64_t timeout_ns;
+  std::int64_t until_ns = 0;        // end of the wait for the reply
+  std::int64_t last_byte_ns = 0;    // when something came last
+  const char* suspicion = nullptr;  // what is wrong with the bytes so far
+  const char* foreign = nullptr;    // what came instead
+  std::array<std::uint8_t, 1024> bytes{};
+  std::size_t size = 0;
+};
+
+Wire::Wire(const BusOptions& bus, std::function<std::int64_t()> now_ns, std::function<void(const std::string&)> log)
+    : bus_(bus),
+      now_ns_(now_ns),
+      log_(std::move(log)),
+      port_(bus, now_ns),
+      framing_(bus.transport == Transport::kTcp ? Framing::kTcp : Framing::kRtu) {}
+
+Outcome Wire::Exchange(const Request& request, const ThingOptions& thing, const Budget& budget) {
+  Outcome outcome = Failed("deadline");
+  for (std::uint32_t attempt = 0; attempt <= thing.retries; ++attempt) {
+    if (attempt > 0 && now_ns_() >= budget.deadline_ns) break;
+    outcome = Attempt(request, thing, budget);
+    switch (outcome.kind) {
+      case Outcome::Kind::kAnswer:
+      case Outcome::Kind::kCancelled:
+        return outcome;
+      case Outcome::Kind::kException:
+        if (outcome.exception != kAcknowledge && outcome.exception != kBusy) return outcome;
+        if (attempt == thing.retries) return outcome;
+        if (port_.Sleep(std::min(now_ns_() + kBusyPauseNs, budget.deadline_ns), budget.cancel_fd) == Wait::kCancelled) {
+          return {.kind = Outcome::Kind::kCancelled};
+        }
+        break;
+      case Outcome::Kind::kFailed:
+        if (connect_reason_ != nullptr) return outcome;  // no line: the next call tries again
+        break;
+    }
+  }
+  return outcome;
+}
+
+Outcome Wire::Attempt(const Request& request, const ThingOptions& thing, const Budget& budget) {
+  if (framing_ == Framing::kRtu && CouldBeAnsweredByOther(request)) {
+    ++counters_.withheld;
+    return Failed("timeout");
+  }
+  if (const char* reason = Connect(budget)) {
+    return std::string_view(reason) == "cancelled" ? Outcome{.kind = Outcome::Kind::kCancelled} : Failed(reason);
+  }
+  Wanted wanted{.request = request, .budget = budget, .timeout_ns = ReplyTimeoutNs(bus_, thing, request)};
+  if (const char* reason = SendRequest(wanted, thing)) {
+    return std::string_view(reason) == "cancelled" ? Outcome{.kind = Outcome::Kind::kCancelled} : Failed(reason);
+  }
+  return Receive(wanted);
+}
+
+const char* Wire::Connect(const Budget& budget) {
+  // A peer that closed an idle connection, or an adapter that was pulled out: not this request's fault, so a new
+  // connection is tried at once.
+  if (port_.is_open()) {
+    const int stale = port_.Discard();
+    if (stale >= 0) counters_.stale_bytes += static_cast<std::uint64_t>(stale);
+    if (stale < 0) port_.Close();
+  }
+  if (port_.is_open()) return nullptr;
+  if (connect_reason_ != nullptr && now_ns_() < connect_again_ns_) return connect_reason_;
+  const char* reason = port_.Open(budget);
+  if (reason != nullptr && std::string_view(reason) == "cancelled") return reason;
+  if (reason != nullptr) {
+    ++counters_.connect_failures;
+    connect_again_ns_ = now_ns_() + kConnectHoldNs;
+    if (connect_reason_ == nullptr || std::string_view(connect_reason_) != reason) {
+      log_(std::string(reason) + ": " +
+           (bus_.transport == Transport::kTcp ? bus_.host + " port " + std::to_string(bus_.port) : bus_.device));
+    }
+    connect_reason_ = reason;
+    return reason;
+  }
+  ++counters_.connects;
+  if (connect_reason_ != nullptr) log_("connected again");
+  connect_reason_ = nullptr;
+  timeouts_in_a_row_ = 0;
+  last_unit_ = -1;
+  line_free_ns_ = now_ns_() + bus_.pause_after_connect_ms * kNsPerMs;
+  return nullptr;
+}
+
+const char* Wire::SendRequest(Wanted& wanted, const ThingOptions& thing) {
+  std::int64_t pause_ns = thing.pause_ms * kNsPerMs;
+  if (framing_ == Framing::kRtu) pause_ns = std::max(pause_ns, FrameGapNs(bus_));
+  if (last_unit_ >= 0 && last_unit_ != wanted.request.unit) {
+    pause_ns = std::max<std::int64_t>(pause_ns, bus_.turnaround_ms * kNsPerMs);
+  }
+  const std::int64_t may_send_ns = line_free_ns_ + pause_ns;
+  if (may_send_ns > now_ns_()) {
+    if (may_send_ns >= wanted.budget.deadline_ns) return "deadline";
+    if (port_.Sleep(may_send_ns, wanted.budget.cancel_fd) == Wait::kCancelled) return "cancelled";
+  }
+  last_unit_ = wanted.request.unit;
+  const Adu adu = BuildAdu(framing_, wanted.request, ++transaction_);
+  ++counters_.requests;
+  if (!port_.Send({adu.bytes.data(), adu.size}, wanted.budget)) {
+    Disconnect("connection closed");
+    return "connection closed";
+  }
+  const std::int64_t now = now_ns_();
+  line_free_ns_ = framing_ == Framing::kRtu ? now + CharactersNs(bus_, static_cast<std::int64_t>(adu.size)) : now;
+  wanted.until_ns = std::min(now + wanted.timeout_ns, wanted.budget.deadline_ns);
+  return nullptr;
+}
+
+Outcome Wire::Receive(Wanted& wanted) {
+  while (true) {
+    std::int64_t until_ns = wanted.until_ns;
+    if (wanted.suspicion != nullptr) until_ns = std::min(until_ns, wanted.last_byte_ns + kByteTimeoutNs);
+    switch (port_.WaitReadable(until_ns, wanted.budget.cancel_fd)) {
+      case Wait::kCancelled:
+        RememberUnanswered(wanted.request);
+        return {.kind = Outcome::Kind::kCancelled};
+      case Wait::kTimeout:
+        return GiveUpWaiting(wanted);
+      case Wait::kReady:
+        break;
+    }
+    const int count = port_.Receive(std::span(wanted.bytes).subspan(wanted.size));
+    if (count < 0) {
+      Disconnect("connection closed");
+      return Failed("connection closed");
+    }
+    if (count == 0) continue;
+    wanted.size += static_cast<std::size_t>(count);
+    wanted.last_byte_ns = line_free_ns_ = now_ns_();
+    Outcome outcome;
+    if (JudgeReceived(wanted, outcome)) return outcome;
+    if (wanted.last_byte_ns >= wanted.until_ns) return GiveUpWaiting(wanted);
+  }
+}
+
+// Answers whether the attempt is over, with its outcome.
+bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
+  while (wanted.size > 0) {
+    const Judgement judgement = JudgeReply(framing_, {wanted.bytes.data(), wanted.size}, wanted.request, transaction_);
+    switch (judgement.verdict) {
+      case Verdict::kMore:
+        wanted.suspicion = judgement.reason;
+        if (wanted.size < wanted.bytes.size()) return false;
+        outcome = Failed("not a Modbus reply");
+        break;
+      case Verdict::kForeign:
+        ++counters_.foreign_frames;
+        if (judgement.reason != nullptr) wanted.foreign = judgement.reason;
+        wanted.suspicion = nullptr;
+        std::copy(wanted.bytes.begin() + static_cast<std::ptrdiff_t>(judgement.consumed),
+                  wanted.bytes.begin() + static_cast<std::ptrdiff_t>(wanted.size), wanted.bytes.begin());
+        wanted.size -= judgement.consumed;
+        continue;
+      case Verdict::kBroken:
+        outcome = Failed(judgement.reason);
+        break;
+      case Verdict::kException:
+        ++counters_.exceptions;
+        timeouts_in_a_row_ = 0;
+        outcome = {.kind = Outcome::Kind::kException, .exception = judgement.exception, .time_ns = wanted.last_byte_ns};
+        return true;
+      case Verdict::kAnswer:
+        ++counters_.answers;
+        timeouts_in_a_row_ = 0;
+        outcome = {.kind = Outcome::Kind::kAnswer, .time_ns = wanted.last_byte_ns};
+        std::copy(judgement.pdu.begin(), judgement.pdu.end(), outcome.pdu.bytes.begin());
+        outcome.pdu.size = static_cast<std::uint16_t>(judgement.pdu.size());
+        return true;
+    }
+    // Broken: where the next frame begins is no longer known.
+    ++counters_.bad_frames;
+    if (framing_ == Framing::kTcp) {
+      Disconnect(outcome.reason);
+    } else {
+      DrainToSilence(wanted.budget);
+    }
+    return true;
+  }
+  wanted.suspicion = nullptr;
+  return false;
+}
+
+Outcome Wire::GiveUpWaiting(Wanted& wanted) {
+  if (framing_ == Framing::kTcp) {
+    const bool half_frame = wanted.size > 0;
+    ++(half_frame ? counters_.bad_frames : counters_.timeouts);
+    // The transaction id keeps late replies apart, so one silent unit behind a gateway does not cost the others their
+    // connection. A path that is dead, or a server that only listens, does need a new one.
+    ++timeouts_in_a_row_;
+    if (half_frame || timeouts_in_a_row_ >= kTimeoutsUntilReconnect || !port_.PeerAcknowledged()) port_.Close();
+    return Failed(half_frame ? "incomplete reply" : wanted.foreign != nullptr ? wanted.foreign : "timeout");
+  }
+  // A frame that came damaged is dealt with; one that did not come may come yet.
+  const bool damaged = wanted.suspicion != nullptr && std::string_view(wanted.suspicion) == "bad CRC";
+  if (!damaged) RememberUnanswered(wanted.request);
+  ++(wanted.suspicion != nullptr ? counters_.bad_frames : counters_.timeouts);
+  DrainToSilence(wanted.budget);
+  if (wanted.suspicion != nullptr) return Failed(wanted.suspicion);
+  return Failed(wanted.foreign != nullptr ? wanted.foreign : "timeout");
+}
+
+void Wire::Disconnect(const char* reason) {
+  port_.Close();
+  log_(std::string("connection given up: ") + reason);
+}
+
+// Throws away what still comes until the line has been quiet for a frame gap.
+void Wire::DrainToSilence(const Budget& budget) {
+  const std::int64_t end_ns = std::min(now_ns_() + kMaxDrainNs, budget.deadline_ns);
+  const std::int64_t gap_ns = std::max(FrameGapNs(bus_), CharactersNs(bus_, 4));
+  while (now_ns_() < end_ns) {
+    if (port_.WaitReadable(std::min(now_ns_() + gap_ns, end_ns), budget.cancel_fd) != Wait::kReady) return;
+    const int count = port_.Discard();
+    if (count < 0) return port_.Close();
+    counters_.stale_bytes += static_cast<std::uint64_t>(count);
+    line_free_ns_ = now_ns_();
+  }
+}
+
+bool Wire::CouldBeAnsweredByOther(const Request& request) const {
+  const std::int64_t now = now_ns_();
+  return std::ranges::any_of(unanswered_, [&](const Unanswered& other) {
+    return now < other.until_ns && other.request.unit == request.unit &&
+           other.request.pdu.bytes[0] == request.pdu.bytes[0] && ReplySize(other.request) == ReplySize(request) &&
+           !SamePdu(other.request.pdu, request.pdu);
+  });
+}
+
+void Wire::RememberUnanswered(const Request& request) {
+  if (framing_ != Framing::kRtu) return;
+  const auto same = [&](const Unanswered& other) {
+    return other.request.unit == request.unit && SamePdu(other.request.pdu, request.pdu);
+  };
+  auto place = std::ranges::find_if(unanswered_, same);
+  if (place == unanswered_.end()) place = std::ranges::min_element(unanswered_, {}, &Unanswered::until_ns);
+  *place = {.request = request, .until_ns = now_ns_() + kLateReplyNs};
+}
+
+}  // namespace penumbra::modbus
