@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import ctypes
 import itertools
+import logging
 import math
 import signal
 import struct
@@ -273,6 +274,7 @@ async def serve(options):
 
 def main():
     options = parse_arguments()
+    logging.disable(logging.CRITICAL)  # pymodbus calls every closed connection an error
     options.slow = dict(options.slow)
     Faults.options = options
     if options.die_with_parent:
