@@ -10,6 +10,7 @@
 // and counted.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -23,6 +24,8 @@
 #include "model/settings.hpp"
 
 namespace penumbra {
+
+class Database;
 
 // What waits for the cloud, for one thing.
 struct OutboxState {
@@ -65,17 +68,21 @@ class Store {
  public:
   static constexpr std::size_t kMaxQueued = 100'000;
   static constexpr std::size_t kMaxQueryRows = 10'000;
+  static constexpr std::size_t kMaxRequests = 1024;  // ReadUnsent, Query and Transact waiting; beyond it: kBackOff
+  static constexpr std::chrono::seconds kCloseTimeout{10};
 
   struct Options {
     std::filesystem::path file;
     StoreSettings settings;
+    std::string vfs;  // name of a registered SQLite VFS (fault injection in tests); empty: the platform's
   };
 
   // Opens or creates the file, migrates it, recovers the outbox. Blocks (before the loop runs). Errors: kFixConfig when
   // the place is unusable (missing folder, no permission, a file from a newer Penumbra), kFatal for the rest.
   static Result<std::unique_ptr<Store>> Open(const Options& options, EventLoop& loop);
 
-  // Commits what is queued and joins the store thread.
+  // Commits what is queued and joins the store thread; gives up after kCloseTimeout when the disk does not answer.
+  // Callbacks that are still due are not called any more.
   virtual ~Store() = default;
 
   // Queues a reading (its seq is not looked at) for the next group commit.
@@ -87,7 +94,8 @@ class Store {
   // else comes within a few commit intervals. Unknown or repeated acks are ignored.
   virtual void Acked(const std::string& thing, std::uint64_t seq) = 0;
 
-  // Committed readings of `thing` that are not acknowledged, ascending, seq > after_seq, at most `limit`.
+  // Committed readings of `thing` that are not acknowledged, ascending, seq > after_seq, at most `limit`. Fewer when
+  // they take long to find; none only when there are none. Error kBackOff: the store is in trouble, ask again later.
   virtual void ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
                           std::function<void(Result<std::vector<Reading>>)> done) = 0;
   virtual void Query(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
@@ -106,7 +114,14 @@ class Store {
   virtual void PutSetting(const std::string& key, std::optional<std::string> value,
                           std::function<void(Status)> durable) = 0;
 
-  // Commits what is queued now, acks included, and then calls `done`.
+  // Runs `work` on the store thread inside the next group commit, at once; `done` hears of it when it is durable.
+  // An error of `work` undoes what it did, and nothing else, and is answered. When the commit itself fails, `done`
+  // gets that error (kBackOff or kFatal): what `work` wrote is then almost always, but not provably, absent.
+  // For modules above that keep tables of their own (store/database.hpp). `work` must be short: commits wait for it.
+  virtual void Transact(std::function<Status(Database&)> work, std::function<void(Status)> done) = 0;
+
+  // Commits what is queued now, acks included, and then calls `done`. An error says why that was not possible yet;
+  // the readings stay queued and are tried again.
   virtual void Flush(std::function<void(Status)> done) = 0;
 };
 

@@ -1,0 +1,231 @@
+#include "store/database.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace penumbra {
+namespace {
+
+constexpr int kBusyTimeoutMs = 2000;                 // a shell that reads, or an export, may hold a lock for a moment
+constexpr std::int64_t kJournalSizeLimit = 2 << 20;  // the WAL file is cut back to this after a checkpoint
+constexpr int kSynchronousFull = 2;
+constexpr int kIncrementalVacuum = 2;
+constexpr int kCacheKib = 2048;
+
+Error MakeError(sqlite3* db, std::string_view what, int code) {
+  const char* text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  const int primary = code & 0xff;
+  const Action action = primary == SQLITE_CONSTRAINT                         ? Action::kGiveUp
+                        : primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? Action::kBackOff
+                        : primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY || primary == SQLITE_PERM
+                            ? Action::kFixConfig
+                            : Action::kFatal;
+  return {action, fmt::format("{}: {} (sqlite {})", what, text, code)};
+}
+
+bool IsCorrupt(int code) {
+  return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept
+    : database_(other.database_),
+      statement_(std::exchange(other.statement_, nullptr)),
+      bad_binding_(other.bad_binding_) {}
+
+Statement::~Statement() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+Statement& Statement::Bind(int parameter, std::int64_t value) {
+  bad_binding_ |= sqlite3_bind_int64(statement_, parameter, value) != SQLITE_OK;
+  return *this;
+}
+
+Statement& Statement::Bind(int parameter, double value) {
+  bad_binding_ |= sqlite3_bind_double(statement_, parameter, value) != SQLITE_OK;
+  return *this;
+}
+
+Statement& Statement::Bind(int parameter, std::string_view text) {
+  // A null pointer would bind NULL where an empty text is meant.
+  const char* data = text.empty() ? "" : text.data();
+  bad_binding_ |=
+      sqlite3_bind_text64(statement_, parameter, data, text.size(), SQLITE_STATIC, SQLITE_UTF8) != SQLITE_OK;
+  return *this;
+}
+
+Statement& Statement::BindBlob(int parameter, std::string_view bytes) {
+  const char* data = bytes.empty() ? "" : bytes.data();
+  bad_binding_ |= sqlite3_bind_blob64(statement_, parameter, data, bytes.size(), SQLITE_STATIC) != SQLITE_OK;
+  return *this;
+}
+
+Statement& Statement::BindNull(int parameter) {
+  bad_binding_ |= sqlite3_bind_null(statement_, parameter) != SQLITE_OK;
+  return *this;
+}
+
+Result<bool> Statement::Step() {
+  if (bad_binding_) return Fail(Action::kFatal, fmt::format("cannot bind a parameter of: {}", sqlite3_sql(statement_)));
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return Fail(database_->TakeError(sqlite3_sql(statement_), code));
+}
+
+Status Statement::Run() {
+  const Result<bool> row = Step();
+  sqlite3_reset(statement_);
+  if (!row) return Fail(row.error());
+  return {};
+}
+
+std::int64_t Statement::Int(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+double Statement::Real(int column) const {
+  return sqlite3_column_double(statement_, column);
+}
+
+bool Statement::IsNull(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+std::string_view Statement::Bytes(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  if (data == nullptr) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<std::unique_ptr<Database>> Database::Open(const Options& options, bool* corrupt) {
+  std::unique_ptr<Database> database(new Database(options));
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int code =
+      sqlite3_open_v2(options.file.c_str(), &database->db_, flags, options.vfs.empty() ? nullptr : options.vfs.c_str());
+  Status opened;
+  if (code != SQLITE_OK) {
+    opened = Fail(database->TakeError("cannot open " + options.file.string(), code));
+  } else {
+    opened = database->Configure();
+  }
+  if (corrupt != nullptr) *corrupt = database->corrupt();
+  if (!opened) return Fail(opened.error());
+  return database;
+}
+
+Database::~Database() {
+  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+Status Database::Configure() {
+  sqlite3_busy_timeout(db_, kBusyTimeoutMs);
+  // The order matters: page_size and auto_vacuum are taken only before the first page is written, and WAL writes one.
+  const std::uint32_t page_size = options_.page_size != 0 ? options_.page_size : kPageSize;
+  // No automatic checkpoint: it would run inside a commit. The store checkpoints between commits.
+  const std::string pragmas = fmt::format(
+      "PRAGMA page_size={}; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+      "PRAGMA secure_delete=OFF; PRAGMA journal_size_limit={}; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-{};"
+      "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;",
+      page_size, kJournalSizeLimit, kCacheKib);
+  if (const Status set = Execute(pragmas); !set) return set;
+  sqlite3_wal_hook(db_, reinterpret_cast<int (*)(void*, sqlite3*, const char*, int)>(&Database::OnWal), this);
+  const Result<std::int64_t> synchronous = Integer("PRAGMA synchronous");
+  if (!synchronous) return Fail(synchronous.error());
+  const Result<std::int64_t> vacuum = Integer("PRAGMA auto_vacuum");
+  if (!vacuum) return Fail(vacuum.error());
+  auto mode = Prepare("PRAGMA journal_mode");
+  if (!mode) return Fail(mode.error());
+  const Result<bool> row = mode->Step();
+  if (!row) return Fail(row.error());
+  if (*synchronous != kSynchronousFull || *vacuum != kIncrementalVacuum || mode->Bytes(0) != "wal") {
+    return Fail(Action::kFatal, fmt::format("{}: SQLite did not take the settings that durability needs "
+                                            "(journal_mode={}, synchronous={}, auto_vacuum={})",
+                                            options_.file.string(), mode->Bytes(0), *synchronous, *vacuum));
+  }
+  return {};
+}
+
+int Database::OnWal(void* self, sqlite3*, const char*, int pages) {
+  static_cast<Database*>(self)->wal_pages_ = pages;
+  return SQLITE_OK;
+}
+
+Error Database::TakeError(std::string_view what, int code) {
+  const int extended = db_ != nullptr ? sqlite3_extended_errcode(db_) : code;
+  corrupt_ |= IsCorrupt(code) || IsCorrupt(extended);
+  full_ |= (code & 0xff) == SQLITE_FULL;
+  return MakeError(db_, what, extended);
+}
+
+Result<Statement> Database::Prepare(std::string_view sql) {
+  const std::string key(sql);
+  auto it = statements_.find(key);
+  if (it == statements_.end()) {
+    sqlite3_stmt* statement = nullptr;
+    const int code = sqlite3_prepare_v3(db_, key.c_str(), static_cast<int>(key.size()), SQLITE_PREPARE_PERSISTENT,
+                                        &statement, nullptr);
+    if (code != SQLITE_OK) return Fail(TakeError(sql, code));
+    it = statements_.emplace(key, statement).first;
+  }
+  return Statement(this, it->second);
+}
+
+Status Database::Execute(const std::string& sql) {
+  const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return Fail(TakeError(sql.substr(0, sql.find('\n')), code));
+  return {};
+}
+
+Status Database::Begin() {
+  return Execute("BEGIN IMMEDIATE");
+}
+
+Status Database::Commit() {
+  return Execute("COMMIT");
+}
+
+void Database::Rollback() {
+  // Some failures have rolled back already; then there is nothing left to do and nothing to report.
+  if (sqlite3_get_autocommit(db_) == 0) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+Status Database::Savepoint() {
+  return Execute("SAVEPOINT part");
+}
+
+Status Database::ReleaseSavepoint() {
+  return Execute("RELEASE part");
+}
+
+Status Database::RollbackToSavepoint() {
+  return Execute("ROLLBACK TO part; RELEASE part");
+}
+
+Result<std::int64_t> Database::Integer(std::string_view sql) {
+  auto statement = Prepare(sql);
+  if (!statement) return Fail(statement.error());
+  const Result<bool> row = statement->Step();
+  if (!row) return Fail(row.error());
+  return *row ? statement->Int(0) : 0;
+}
+
+Status Database::Checkpoint(bool everything) {
+  int frames = 0;
+  int copied = 0;
+  const int mode = everything ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+  const int code = sqlite3_wal_checkpoint_v2(db_, nullptr, mode, &frames, &copied);
+  // A reader (a shell, an export) may keep part of the WAL in use: the next checkpoint goes on from there.
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return Fail(TakeError("checkpoint", code));
+  if (copied >= frames) wal_pages_ = 0;
+  return {};
+}
+
+}  // namespace penumbra

@@ -1,0 +1,118 @@
+// SQLite as this project uses it: one connection, prepared statements, transactions, errors as values.
+// Deliberately thin: no mapping of objects, no SQL of its own beyond what opening needs. sqlite3.h stays in the .cpp.
+// Thread: the store thread (or the thread that opens, before it starts); never two at a time.
+// Source: sqlite.org/c3ref, pragma.html, wal.html.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/error.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace penumbra {
+
+class Database;
+
+// A prepared statement at work. Reset when it goes out of scope. Parameters count from 1, columns from 0.
+class Statement {
+ public:
+  Statement() = default;
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
+
+  Statement& Bind(int parameter, std::int64_t value);
+  Statement& Bind(int parameter, std::uint64_t value) { return Bind(parameter, static_cast<std::int64_t>(value)); }
+  Statement& Bind(int parameter, int value) { return Bind(parameter, static_cast<std::int64_t>(value)); }
+  Statement& Bind(int parameter, double value);
+  // Text and blobs are not copied: they must live until the statement has run.
+  Statement& Bind(int parameter, std::string_view text);
+  Statement& BindBlob(int parameter, std::string_view bytes);
+  Statement& BindNull(int parameter);
+
+  // true: a row is there; false: done. Error kFatal: the database is in trouble, or kGiveUp: a constraint refuses.
+  Result<bool> Step();
+  // For statements without rows.
+  Status Run();
+
+  std::int64_t Int(int column) const;
+  double Real(int column) const;
+  bool IsNull(int column) const;
+  // Text or blob; a view that lives until the next Step.
+  std::string_view Bytes(int column) const;
+
+ private:
+  friend class Database;
+  Statement(Database* database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
+  Database* database_ = nullptr;
+  sqlite3_stmt* statement_ = nullptr;  // owned by the Database's cache
+  bool bad_binding_ = false;
+};
+
+class Database {
+ public:
+  struct Options {
+    std::filesystem::path file;
+    std::string vfs;              // empty: the platform's
+    std::uint32_t page_size = 0;  // of a new file; 0: kPageSize
+  };
+  // Measured with tests/bench/store_bench: 1 KiB pages write fewer bytes per commit than 4 KiB ones.
+  static constexpr std::uint32_t kPageSize = 1024;
+
+  // Opens or creates, sets what the durability contract needs and reads it back. Errors: kFixConfig when the place is
+  // unusable, kFatal otherwise; `*corrupt` says whether it is the file's contents that are damaged.
+  static Result<std::unique_ptr<Database>> Open(const Options& options, bool* corrupt);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  // From the cache of prepared statements; one use of the same SQL at a time.
+  Result<Statement> Prepare(std::string_view sql);
+  // Several statements without parameters, as in a migration.
+  Status Execute(const std::string& sql);
+
+  Status Begin();
+  Status Commit();
+  void Rollback();
+  // A part of the transaction that can fail alone.
+  Status Savepoint();
+  Status ReleaseSavepoint();
+  Status RollbackToSavepoint();
+
+  Result<std::int64_t> Integer(std::string_view sql);
+
+  // Copies the WAL into the database file (passive: never waits) or, with `everything`, also syncs and restarts it.
+  Status Checkpoint(bool everything);
+  // Pages in the WAL after the last commit.
+  int wal_pages() const { return wal_pages_; }
+
+  // The last failure says: the file is damaged (SQLITE_CORRUPT, SQLITE_NOTADB); no space is left (SQLITE_FULL).
+  bool corrupt() const { return corrupt_; }
+  bool full() const { return full_; }
+
+  const std::filesystem::path& file() const { return options_.file; }
+
+ private:
+  friend class Statement;
+  explicit Database(Options options) : options_(std::move(options)) {}
+  Status Configure();
+  Error TakeError(std::string_view what, int code);
+  static int OnWal(void* self, sqlite3*, const char*, int pages);
+
+  Options options_;
+  sqlite3* db_ = nullptr;
+  std::unordered_map<std::string, sqlite3_stmt*> statements_;
+  int wal_pages_ = 0;
+  bool corrupt_ = false;
+  bool full_ = false;
+};
+
+}  // namespace penumbra

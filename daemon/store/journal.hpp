@@ -1,0 +1,169 @@
+// The storage format of readings and acks, behind one narrow class: an append-only journal of group commits (codec.hpp)
+// with blocks as its directory (journal_block.hpp), and per thing the set of what is not acknowledged.
+//
+// What is in memory is small: per thing a few ranges, and the newest block's directory. Opening reads the snapshot in
+// table `outbox` and replays the rows behind it, at most one block's worth.
+//
+// After any error of a writing function the object no longer agrees with the file: roll back, destroy it, Load again.
+// It does not begin or end transactions, and knows no time limits but those given to it.
+// Thread: the store thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.hpp"
+#include "model/reading.hpp"
+#include "store/codec.hpp"
+#include "store/database.hpp"
+#include "store/dictionary.hpp"
+#include "store/interval_set.hpp"
+#include "store/journal_block.hpp"
+#include "store/seq_mark.hpp"
+#include "store/store.hpp"
+
+namespace penumbra {
+
+// What the cloud acknowledged since the last commit, by thing name.
+using AckMap = std::map<std::string, IntervalSet>;
+
+class Journal {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  struct Options {
+    std::int64_t max_block_rows = Block::kMaxRows;
+    std::uint64_t max_block_bytes = Block::kMaxBytes;
+  };
+
+  // No reading with a seq from `seq` on lies before `row`: where the next search of a kind begins.
+  struct Hint {
+    std::uint64_t seq = 0;
+    std::int64_t row = 0;
+  };
+
+  struct ThingState {
+    std::uint64_t id = 0;
+    std::string name;
+    std::uint64_t newest_seq = 0;
+    std::int64_t newest_ms = 0;
+    IntervalSet unsent;
+    Hint drain;   // of ReadUnsent
+    Hint oldest;  // of OldestUnsentMs
+    // The measurement time of the first unsent reading, and of which one.
+    std::uint64_t oldest_seq = 0;
+    std::int64_t oldest_ms = 0;
+  };
+
+  // Recovers from a migrated database. `first` is false when the same process opens it again after a failure: then the
+  // generations are not compared. Errors: kGiveUp when the contents are damaged, kFatal and others from SQLite, where
+  // database.corrupt() says whether the file is damaged.
+  static Result<std::unique_ptr<Journal>> Load(Database& database, SeqMark& mark, const Options& options, bool first);
+
+  // Within a transaction: gives `readings` their seqs and writes them and the acks as one row. Acks for what is not
+  // unsent are ignored. Writes nothing when there is nothing to write.
+  Status Write(std::vector<Reading>& readings, const AckMap& acks, std::int64_t now_ms);
+  // Within a transaction, at a clean end.
+  Status CloseGeneration();
+
+  // Unsent readings, ascending, seq > after_seq, at most `limit`; fewer when `deadline` passes, but an empty answer
+  // without `again` means that there are none.
+  struct UnsentRead {
+    std::vector<Reading> readings;
+    bool again = false;
+  };
+  Result<UnsentRead> ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
+                                Deadline deadline);
+  // The measurement time of the oldest unsent reading; 0: none, or not found before the deadline.
+  std::int64_t OldestUnsentMs(const std::string& thing, Deadline deadline);
+
+  // A query that goes on where it stopped.
+  struct QueryState {
+    ReadingQuery query;
+    std::optional<std::int64_t> next_row;
+    std::vector<StoredReading> found;
+  };
+  // true: complete. false: the deadline has passed, call again.
+  Result<bool> ContinueQuery(QueryState& state, Deadline deadline);
+
+  // Blocks as retention sees them: the first stored one from `row` on. nullopt: none (the newest block is not stored).
+  Result<std::optional<Block>> StoredBlockFrom(std::int64_t row);
+  std::uint64_t UnsentIn(const Block& block) const;
+  std::map<std::string, IntervalSet> UnsentRanges(const Block& block) const;
+  // Within a transaction: removes its rows. Answers the unsent readings that went with it.
+  Result<std::uint64_t> Drop(const Block& block);
+  // Within a transaction: ends the newest block, so that retention can have it.
+  Status CloseBlock();
+  const Block& newest_block() const { return block_; }
+
+  const std::map<std::string, ThingState>& things() const { return things_; }
+  std::uint64_t readings() const { return readings_; }
+  std::int64_t newest_trusted_ms() const { return newest_trusted_ms_; }
+  std::int64_t last_row() const { return block_.last_row; }
+  // Rows that could not be read when loading.
+  std::uint64_t damaged_rows() const { return damaged_rows_; }
+
+ private:
+  static constexpr std::size_t kMaxAckRanges = 4096;           // per thing; see ApplyAck
+  static constexpr std::size_t kCachedRowBytes = 1024 * 1024;  // of blobs, for things that drain side by side
+
+  struct Row {
+    std::string blob;
+    RowHeader header;
+  };
+
+  Journal(Database& database, SeqMark& mark, const Options& options)
+      : database_(database), mark_(mark), options_(options) {}
+
+  Status LoadDictionary();
+  Status LoadSnapshot();
+  Status Replay();
+  Status ReconcileGeneration(bool first);
+  Status SetMeta(std::string_view key, std::int64_t value);
+  Result<std::int64_t> Meta(std::string_view key, std::int64_t otherwise);
+
+  ThingState& Thing(const std::string& name);
+  ThingState* ById(std::uint64_t id);
+  Status GiveSeqs(std::vector<Reading>& readings, std::int64_t now_ms);
+  std::vector<AckRange> ApplyAcks(const AckMap& acks);
+  Status WriteFreshWords();
+  void AddToState(const RowHeader& header, std::size_t blob_bytes);
+
+  Result<std::shared_ptr<const Row>> LoadRow(std::int64_t id);
+  Result<std::optional<Block>> BlockFor(std::int64_t row, bool backwards);
+  Result<UnsentRead> FindUnsent(ThingState& thing, Hint& hint, std::uint64_t after_seq, std::size_t limit,
+                                Deadline deadline);
+  Status CollectUnsent(const ThingState& thing, const Row& row, std::uint64_t after_seq, std::size_t limit,
+                       std::vector<Reading>& out);
+  Status CollectQuery(QueryState& state, const ThingState& thing, const Row& row);
+  bool MayMatch(const QueryState& state, const ThingState& thing, const Block& block) const;
+
+  Database& database_;
+  SeqMark& mark_;
+  Options options_;
+  Dictionary dictionary_;
+  std::map<std::string, ThingState> things_;
+  std::unordered_map<std::uint64_t, ThingState*> by_id_;
+  Block block_ = Block::StartingAt(1);  // the newest, not stored yet
+  std::uint64_t seq_floor_ = 0;         // every new seq is at least this: set when an older file may have given more
+  std::uint64_t readings_ = 0;
+  std::int64_t newest_trusted_ms_ = 0;
+  std::uint64_t damaged_rows_ = 0;
+
+  struct CachedRow {
+    std::int64_t id;
+    std::shared_ptr<const Row> row;
+  };
+  std::list<CachedRow> cache_;  // newest use first
+  std::unordered_map<std::int64_t, std::list<CachedRow>::iterator> cached_;
+  std::size_t cached_bytes_ = 0;
+};
+
+}  // namespace penumbra

@@ -1,0 +1,49 @@
+// A block: a run of journal rows with what is in them, so that a thing or a time is found without opening every row,
+// and the unit in which retention removes. Stored in table `block` when it is full; the newest is in memory only and
+// is rebuilt from its rows at the start. Pure values.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "store/codec.hpp"
+
+namespace penumbra {
+
+struct BlockThing {
+  std::uint64_t thing = 0;
+  std::uint64_t first_seq = 0;
+  std::uint64_t last_seq = 0;
+  std::uint64_t count = 0;
+};
+
+struct Block {
+  // A block is closed at this many rows or bytes of blobs, whichever comes first.
+  static constexpr std::int64_t kMaxRows = 1024;
+  static constexpr std::uint64_t kMaxBytes = 256 * 1024;
+
+  std::int64_t first_row = 0;
+  std::int64_t last_row = 0;  // first_row - 1: empty
+  std::int64_t oldest_ms = std::numeric_limits<std::int64_t>::max();
+  std::int64_t newest_ms = std::numeric_limits<std::int64_t>::min();
+  bool trusted = true;
+  std::uint64_t readings = 0;
+  std::uint64_t bytes = 0;
+  std::vector<BlockThing> things;
+
+  static Block StartingAt(std::int64_t row);
+  bool empty() const { return last_row < first_row; }
+  void Add(const RowHeader& row, std::size_t blob_bytes);
+  const BlockThing* Find(std::uint64_t thing) const;
+};
+
+std::string EncodeBlockThings(const std::vector<BlockThing>& things);
+// Error kGiveUp: damaged.
+Result<std::vector<BlockThing>> DecodeBlockThings(std::string_view bytes);
+
+}  // namespace penumbra

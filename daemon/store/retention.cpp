@@ -1,0 +1,136 @@
+#include "store/retention.hpp"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/log.hpp"
+
+namespace penumbra {
+namespace {
+
+constexpr std::uint64_t kDefaultMinFree = 256ULL * 1024 * 1024;
+constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
+constexpr int kPagesPerStep = 256;                   // of vacuum: a quarter of a MiB, a few milliseconds
+constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
+
+}  // namespace
+
+Result<Retention::Space> Retention::Measure(Database& database) {
+  const auto page_size = database.Integer("PRAGMA page_size");
+  const auto pages = database.Integer("PRAGMA page_count");
+  const auto unused = database.Integer("PRAGMA freelist_count");
+  for (const auto* value : {&page_size, &pages, &unused}) {
+    if (!*value) return Fail(value->error());
+  }
+  std::error_code ignored;
+  std::filesystem::path wal = database.file();
+  wal += "-wal";
+  const std::uintmax_t wal_size = std::filesystem::file_size(wal, ignored);
+  const std::uint64_t wal_bytes = ignored ? 0 : wal_size;
+  Space space;
+  space.used = static_cast<std::uint64_t>((*pages - *unused) * *page_size) + wal_bytes;
+  space.file = static_cast<std::uint64_t>(*pages * *page_size) + wal_bytes;
+  struct statvfs fs {};
+  if (::statvfs(database.file().c_str(), &fs) == 0) {
+    space.free = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
+    space.total = static_cast<std::uint64_t>(fs.f_blocks) * fs.f_frsize;
+  } else {
+    space.free = space.total = UINT64_MAX;  // unknown: only our own size counts
+  }
+  return space;
+}
+
+std::uint64_t Retention::MinFree(const Space& space) const {
+  return settings_.min_free.value_or(std::min(kDefaultMinFree, space.total / 10));
+}
+
+Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journal) {
+  // Once a limit is reached a little more is removed, so that the next commits do not start it all again.
+  const std::uint64_t slack = making_room_ ? std::min(settings_.max_size / 20, kMaxSlack) : 0;
+  const std::uint64_t min_free = MinFree(space);
+  // Pages that are free inside the file are as good as free space: the next commits use them.
+  const std::uint64_t inside = space.file - space.used;
+  const bool too_large = space.used + slack > settings_.max_size;
+  const bool too_little_left = min_free > 0 && space.free + inside < min_free + slack && space.used > kAlwaysKept;
+  making_room_ = too_large || too_little_left;
+  if (making_room_) return Need::kSpace;
+  dropping_unsent_ = false;
+  reported_ = false;
+  return journal.newest_trusted_ms() > 0 ? Need::kAge : Need::kNone;
+}
+
+Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal) {
+  const Result<Space> space = Measure(database);
+  if (!space) return Fail(space.error());
+  const Need need = WhatIsNeeded(*space, journal);
+  if (need != Need::kNone) {
+    Result<Outcome> removed = RemoveOne(database, journal, need);
+    if (!removed || removed->more) return removed;
+  }
+  return GiveBack(database, *space);
+}
+
+Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& journal, Need need) {
+  if (need == Need::kAge) cursor_ = 0;
+  const std::int64_t from = need == Need::kSpace && !dropping_unsent_ ? cursor_ : 0;
+  const auto block = journal.StoredBlockFrom(from);
+  if (!block) return Fail(block.error());
+  if (need == Need::kAge) {
+    const std::int64_t cutoff = journal.newest_trusted_ms() -
+                                std::chrono::duration_cast<std::chrono::milliseconds>(settings_.retention).count();
+    if (!*block || !(*block)->trusted || (*block)->newest_ms >= cutoff || journal.UnsentIn(**block) > 0) {
+      return Outcome{};
+    }
+    return Remove(database, journal, **block);
+  }
+  if (!*block && !dropping_unsent_) {
+    cursor_ = 0;
+    dropping_unsent_ = true;
+    return Outcome{.more = true};
+  }
+  if (!*block) {
+    if (journal.newest_block().empty()) return Outcome{};
+    // All that is left is the newest block: end it, so that it can go too if need be.
+    Status closed = database.Begin();
+    if (closed) closed = journal.CloseBlock();
+    if (closed) closed = database.Commit();
+    if (!closed) return Fail(closed.error());
+    return Outcome{.more = true};
+  }
+  if (!dropping_unsent_ && journal.UnsentIn(**block) > 0) {
+    cursor_ = (*block)->last_row + 1;
+    return Outcome{.more = true};
+  }
+  return Remove(database, journal, **block);
+}
+
+Result<Retention::Outcome> Retention::Remove(Database& database, Journal& journal, const Block& block) {
+  Outcome outcome;
+  for (auto& [name, ranges] : journal.UnsentRanges(block)) outcome.gone.emplace_back(name, std::move(ranges));
+  if (const Status begun = database.Begin(); !begun) return Fail(begun.error());
+  const Result<std::uint64_t> dropped = journal.Drop(block);
+  if (!dropped) return Fail(dropped.error());
+  if (const Status done = database.Commit(); !done) return Fail(done.error());
+  outcome.more = true;
+  outcome.dropped_unsent = *dropped;
+  if (*dropped > 0 && !reported_) {
+    reported_ = true;
+    log::Warning("store.dropping_unsent", "no space is left: the oldest readings go although they were never sent",
+                 {{"dropped", *dropped}, {"max_size", settings_.max_size}});
+  }
+  return outcome;
+}
+
+Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& space) {
+  const std::uint64_t inside = space.file - space.used;
+  const bool must = inside > 0 && (space.file > settings_.max_size || space.free < MinFree(space));
+  const bool worth = inside > kWorthGivingBack && inside > space.file / 4;
+  if (!must && !worth) return Outcome{};
+  const std::string vacuum = "PRAGMA incremental_vacuum(" + std::to_string(kPagesPerStep) + ")";
+  if (const Status done = database.Execute(vacuum); !done) return Fail(done.error());
+  return Outcome{.more = inside > static_cast<std::uint64_t>(kPagesPerStep) * Database::kPageSize};
+}
+
+}  // namespace penumbra

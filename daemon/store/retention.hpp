@@ -1,0 +1,57 @@
+// Keeps the store within its bounds, in short steps between commits: by age, by size, and by what the file system
+// must keep free. Removes whole blocks: what is older than `retention` and sent; for space first what is sent, then
+// the oldest unsent. Gives the pages back to the file system when the file is larger than it may be.
+//
+// Age is counted from the newest trusted time of measurement in the store, not from the wall clock: a clock that
+// jumps must not empty the store, and blocks with untrusted times go only with space.
+// Thread: the store thread; outside transactions (it makes its own).
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "model/settings.hpp"
+#include "store/journal.hpp"
+
+namespace penumbra {
+
+class Retention {
+ public:
+  // What is never given up for other programs' sake, however little they leave free.
+  static constexpr std::uint64_t kAlwaysKept = 1024 * 1024;
+
+  struct Space {
+    std::uint64_t used = 0;  // pages in use and WAL
+    std::uint64_t file = 0;  // database file and WAL
+    std::uint64_t free = 0;  // of the file system, for us
+    std::uint64_t total = 0;
+  };
+  struct Outcome {
+    bool more = false;  // call again soon
+    std::uint64_t dropped_unsent = 0;
+    std::vector<std::pair<std::string, IntervalSet>> gone;  // which
+  };
+
+  explicit Retention(StoreSettings settings) : settings_(settings) {}
+
+  static Result<Space> Measure(Database& database);
+  // One step: at most one block or a few pages.
+  Result<Outcome> Step(Database& database, Journal& journal);
+
+ private:
+  enum class Need { kNone, kAge, kSpace };
+  Need WhatIsNeeded(const Space& space, const Journal& journal);
+  std::uint64_t MinFree(const Space& space) const;
+  Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need);
+  Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
+  Result<Outcome> GiveBack(Database& database, const Space& space);
+
+  StoreSettings settings_;
+  bool making_room_ = false;      // since a limit was reached, until there is some slack
+  std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
+  bool dropping_unsent_ = false;  // no sent block is left
+  bool reported_ = false;
+};
+
+}  // namespace penumbra

@@ -1,0 +1,158 @@
+// The store thread: takes what the loop has queued, commits it in groups, answers reads between commits, and keeps
+// retention and checkpoints out of the way of both. Owns the one SQLite connection.
+//
+// A failed commit is sticky: the connection is closed, opened again and recovered, and the same batch is tried again;
+// nobody has seen its seqs yet. Meanwhile the queue fills up to its bound and the oldest readings go.
+//
+// Thread: Start, Push* and Stop on the loop thread; everything else on the store thread. What it has to say goes
+// through `Events`, which are called on the store thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "store/journal.hpp"
+#include "store/retention.hpp"
+#include "store/store.hpp"
+
+namespace penumbra {
+
+using DoneHandler = std::function<void(Status)>;
+
+// What one transaction holds.
+struct Batch {
+  std::vector<Reading> readings;
+  AckMap acks;
+  std::map<std::string, std::optional<std::string>> settings;
+  std::vector<DoneHandler> settings_done;
+  struct Work {
+    std::function<Status(Database&)> run;
+    DoneHandler done;
+    Status result;
+  };
+  std::vector<Work> works;
+  std::vector<DoneHandler> flushes;
+
+  bool empty() const {
+    return readings.empty() && acks.empty() && settings.empty() && works.empty() && flushes.empty();
+  }
+};
+
+// What the loop side must know after a commit or a change of fortune.
+struct WorkerReport {
+  std::vector<Reading> readings;  // committed, with their seqs
+  struct ThingOldest {
+    std::string thing;
+    std::uint64_t seq;
+    std::int64_t ms;
+  };
+  std::vector<ThingOldest> oldest;                        // of things whose oldest unsent reading changed
+  std::vector<std::pair<std::string, IntervalSet>> gone;  // unsent readings that are not there any more
+  std::vector<std::function<void()>> done;                // callbacks of the batch
+  StoreStats stats;                                       // all but the queue's own counter
+};
+
+class StoreWorker {
+ public:
+  using ReportHandler = std::function<void(WorkerReport)>;
+  // One read. Called with the journal, or nullptr while the store is in trouble; false: call again later.
+  using Request = std::function<bool(Journal*, Journal::Deadline)>;
+
+  explicit StoreWorker(Store::Options options) : options_(std::move(options)) {}
+
+  // Before the thread runs: opens, migrates, recovers. Errors as Store::Open.
+  Status Open();
+  const Journal& journal() const { return *journal_; }
+  Result<std::map<std::string, std::string>> Settings();
+  const StoreStats& stats() const { return stats_; }
+
+  static void Start(const std::shared_ptr<StoreWorker>& worker, ReportHandler report);
+  // `now_ms`: the wall clock as the loop sees it; a thing without a seq starts there.
+  void PushReading(Reading reading, std::int64_t now_ms);
+  void PushAck(const std::string& thing, std::uint64_t seq);
+  void PushSetting(const std::string& key, std::optional<std::string> value, DoneHandler done);
+  bool PushWork(Batch::Work work);    // false: too many are waiting
+  bool PushRequest(Request request);  // false: too many are waiting
+  void PushFlush(DoneHandler done);
+  std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
+  // Commits what is queued and ends the thread. false: it did not end in time; then the object must be left alone
+  // (it stays alive as long as the thread holds it) and `report` is not called any more.
+  static bool Stop(std::shared_ptr<StoreWorker> worker, std::chrono::steady_clock::duration limit);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  void Run();
+  bool DueLocked(Time now) const;
+  Time NextDueLocked(Time now) const;
+  void TakeLocked(Batch& batch);
+
+  Status TakeLock();
+  Status OpenOnce(bool first, bool& damaged);
+  Status OpenOrReplace(bool first);
+  Status SetAside();
+  void CommitBatch();
+  Status WriteBatch(Batch& batch);
+  Status WriteSettings(const Batch& batch);
+  void RunWork(Batch::Work& work);
+  void Committed(Time began);
+  void Failed(const Error& error, Time now);
+  void Recover(Time now);
+  std::vector<std::pair<std::string, IntervalSet>> TakeGone();
+  void UpdateStats();
+  void AnswerRequests();
+  bool Idle();
+  void Maintain(Time now);
+  void FillOldest(WorkerReport& report);
+  void Report(WorkerReport report);
+  void CloseCleanly();
+
+  const Store::Options options_;
+  std::thread thread_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  // Guarded by mutex_.
+  std::deque<Reading> queued_readings_;
+  Batch queued_;  // all but readings
+  std::deque<Request> requests_;
+  std::optional<Time> first_reading_;
+  std::optional<Time> first_ack_;
+  bool stop_ = false;
+  bool finished_ = false;
+  std::condition_variable finished_changed_;
+  std::int64_t now_ms_ = 0;
+  std::atomic<std::uint64_t> dropped_{0};
+
+  std::mutex report_mutex_;
+  ReportHandler report_;  // guarded by report_mutex_; empty: nobody listens any more
+
+  // Store thread only, once it runs.
+  UniqueFd lock_;  // held for as long as the database may be written
+  std::unique_ptr<SeqMark> mark_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Retention> retention_;
+  Batch batch_;                 // taken, and not committed yet
+  std::int64_t batch_row_ = 0;  // the journal row that batch_ is to become
+  std::int64_t batch_now_ms_ = 0;
+  std::map<std::string, IntervalSet> unsent_before_;  // as of the failure, for Recover
+  std::map<std::string, std::uint64_t> reported_oldest_;
+  std::optional<Time> retry_at_;
+  std::chrono::milliseconds retry_pause_{0};
+  std::optional<Time> maintain_at_;
+  StoreStats stats_;
+};
+
+}  // namespace penumbra
