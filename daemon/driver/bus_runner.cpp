@@ -1,0 +1,421 @@
+#include "driver/bus_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "driver/catalog.hpp"
+#include "model/convert.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a driver takes per transfer when nothing is configured: the slowest default among ours, with room.
+constexpr Duration kDefaultTimeout = 1s;
+constexpr Duration kShortestRequest = 1s;
+constexpr Duration kLongestRequest = 10s;
+
+// In messages the reason stays the same while the trouble does; the detail is in the status.
+constexpr const char* kSilentUnit = "timeout";
+constexpr const char* kBusDown = "bus down";
+
+Error ErrorOf(const wire::WriteAnswer& answer) {
+  const std::string message = answer.error.empty() ? std::string(wire::ToString(answer.code)) : answer.error;
+  switch (answer.code) {
+    case wire::Code::kTimeout:
+    case wire::Code::kIo:
+    case wire::Code::kCancelled:
+      return {Action::kRetry, message};
+    case wire::Code::kNoDevice:
+      return {Action::kBackOff, message};
+    case wire::Code::kBadOptions:
+      return {Action::kFixConfig, message};
+    default:
+      return {Action::kGiveUp, message};
+  }
+}
+
+}  // namespace
+
+Duration RequestTimeout(const BusSettings& bus, const ThingSettings& thing, std::size_t points) {
+  const Duration timeout = thing.timeout.value_or(bus.timeout.value_or(kDefaultTimeout));
+  const Duration transfer = timeout * (1 + std::clamp(thing.retries.value_or(bus.retries), 0, 100));
+  const Duration all = transfer * static_cast<std::int64_t>(std::clamp<std::size_t>(points, 1, 1000));
+  return std::max({std::min(all, kLongestRequest), transfer, kShortestRequest});
+}
+
+BusRunner::Thing::Thing(ThingSettings s, std::uint32_t u)
+    : settings(std::move(s)),
+      unit(u),
+      points(std::min(settings.points.size(), wire::kMaxPoints)),
+      filter(SilenceFilter::MaxSilenceOf(settings)),
+      record(settings) {
+  std::iota(points.begin(), points.end(), 0U);
+}
+
+BusRunner::BusRunner(BusSettings bus, std::vector<ThingSettings> things, const BusContext& context)
+    : bus_(std::move(bus)),
+      context_(context),
+      host_({bus_.name, bus_.driver, Dump(DriverConfiguration(bus_, things))}, context_.launcher, context_.loop,
+            context_.random, {[this] { OnUp(); }, [this] { OnDown(); }}) {
+  things_.reserve(things.size());
+  for (ThingSettings& thing : things) {
+    const std::uint32_t unit = UnitOf(thing);
+    units_[unit].things.push_back(static_cast<std::uint32_t>(things_.size()));
+    things_.emplace_back(std::move(thing), unit);
+  }
+}
+
+std::uint32_t BusRunner::UnitOf(const ThingSettings& thing) {
+  const auto unit = thing.driver_options.find("unit");
+  const std::string name = unit != thing.driver_options.end() ? "unit " + Dump(*unit) : thing.name;
+  const auto known = std::find_if(units_.begin(), units_.end(), [&name](const Unit& u) { return u.name == name; });
+  if (known != units_.end()) return static_cast<std::uint32_t>(known - units_.begin());
+  units_.push_back({name, Breaker(thing.breaker.value_or(bus_.breaker)), {}});
+  return static_cast<std::uint32_t>(units_.size() - 1);
+}
+
+void BusRunner::OnUp() {
+  down_ = false;
+  for (std::uint32_t thing = 0; thing < things_.size(); ++thing) PlanSoon(thing);
+  Pump();
+}
+
+// A first look soon, spread as the grid is; on the first start also the grid itself.
+void BusRunner::PlanSoon(std::uint32_t index) {
+  Thing& thing = things_[index];
+  const BootTime now = context_.loop.Now();
+  const double phase = PhaseOf(index);
+  const auto part = [phase](Duration d) { return Duration(static_cast<std::int64_t>(phase * double(d.count()))); };
+  if (!thing.started) {
+    const Duration interval = std::max(thing.settings.sample_interval, kMinSampleInterval);
+    thing.grid = PollGrid(now + part(interval), interval);
+    thing.started = true;
+  }
+  if (thing.grid.interval() > 2 * kFirstLook) thing.soon = now + part(kFirstLook);
+  SetDue(index);
+}
+
+void BusRunner::SetDue(std::uint32_t index) {
+  const Thing& thing = things_[index];
+  const BootTime next = thing.grid.next();
+  due_.Set(index, thing.soon ? std::min(*thing.soon, next) : next);
+}
+
+void BusRunner::OnDown() {
+  down_ = true;
+  // A new host is a new chance for every unit.
+  for (std::uint32_t unit = 0; unit < units_.size(); ++unit) {
+    units_[unit].breaker.OnAnswer();
+    due_.Erase(static_cast<std::uint32_t>(things_.size()) + unit);
+  }
+  for (std::uint32_t thing = 0; thing < things_.size(); ++thing) {
+    if (!things_[thing].started) PlanSoon(thing);
+  }
+  Pump();
+}
+
+std::string BusRunner::DownCause() const {
+  return fmt::format("bus {} is {}: {}", bus_.name, host_.state_name(), host_.reason());
+}
+
+void BusRunner::SetSampleInterval(std::uint32_t index, Duration interval) {
+  Thing& thing = things_[index];
+  thing.settings.sample_interval = std::max(interval, kMinSampleInterval);
+  if (!thing.started) return;
+  thing.grid = PollGrid(context_.loop.Now() + thing.settings.sample_interval, thing.settings.sample_interval);
+  SetDue(index);
+  Pump();
+}
+
+void BusRunner::ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done) {
+  if (down_) return done(Fail(Action::kBackOff, DownCause()));
+  const auto same =
+      std::find_if(reads_.begin(), reads_.end(), [thing](const QueuedRead& r) { return r.thing == thing; });
+  if (same != reads_.end() && same->done.size() < kMaxQueuedReads) {
+    same->done.push_back(std::move(done));
+    return;
+  }
+  if (reads_.size() >= kMaxQueuedReads) {
+    return done(Fail(Action::kBackOff, fmt::format("bus {} has {} reads waiting", bus_.name, reads_.size())));
+  }
+  reads_.push_back({thing, context_.loop.Now(), {}});
+  reads_.back().done.push_back(std::move(done));
+  Pump();
+}
+
+void BusRunner::Write(std::uint32_t index, const std::string& point, const Value& value,
+                      std::function<void(Status)> done) {
+  const std::vector<PointSettings>& points = things_[index].settings.points;
+  const auto found =
+      std::find_if(points.begin(), points.end(), [&point](const PointSettings& p) { return p.name == point; });
+  if (found == points.end()) return done(Fail(Action::kGiveUp, "no point " + point));
+  if (down_) return done(Fail(Action::kBackOff, DownCause()));
+  if (writes_.size() >= kMaxQueuedWrites) {
+    return done(Fail(Action::kBackOff, fmt::format("bus {} has {} writes waiting", bus_.name, writes_.size())));
+  }
+  Result<Value> raw = ToRaw(*found, value);
+  if (!raw) return done(Fail(raw.error()));
+  writes_.push_back({index, static_cast<std::uint32_t>(found - points.begin()), context_.loop.Now(), std::move(*raw),
+                     std::move(done)});
+  Pump();
+}
+
+void BusRunner::Pump() {
+  if (pumping_) return;  // a handler called from below; the loop below goes on
+  pumping_ = true;
+  while (Step()) {
+  }
+  pumping_ = false;
+  ArmTimer();
+}
+
+bool BusRunner::Step() {
+  if (down_) {
+    FailQueues(DownCause());
+    return StepDue();
+  }
+  return host_.Ready() && (StepQueues() || StepDue());
+}
+
+void BusRunner::FailQueues(const std::string& cause) {
+  for (const QueuedWrite& write : std::exchange(writes_, {})) write.done(Fail(Action::kBackOff, cause));
+  for (const QueuedRead& read : std::exchange(reads_, {})) {
+    for (const auto& done : read.done) done(Fail(Action::kBackOff, cause));
+  }
+}
+
+bool BusRunner::StepQueues() {
+  const BootTime oldest = context_.loop.Now() - kMaxQueueTime;
+  const std::string late = "waited too long for the bus";
+  if (!writes_.empty()) {
+    QueuedWrite write = std::move(writes_.front());
+    writes_.pop_front();
+    if (write.asked < oldest) {
+      write.done(Fail(Action::kRetry, late));
+    } else {
+      SendWrite(std::move(write));
+    }
+    return true;
+  }
+  if (reads_.empty()) return false;
+  QueuedRead read = std::move(reads_.front());
+  reads_.pop_front();
+  if (read.asked >= oldest) {
+    SendPoll(read.thing, std::move(read.done));
+    return true;
+  }
+  for (const auto& done : read.done) done(Fail(Action::kRetry, late));
+  return true;
+}
+
+bool BusRunner::StepDue() {
+  const auto next = due_.Next();
+  if (!next || next->first > context_.loop.Now()) return false;
+  const std::uint32_t item = next->second;
+  if (item < things_.size()) {
+    PollDue(item);
+  } else {
+    ProbeDue(item - static_cast<std::uint32_t>(things_.size()));
+  }
+  return true;
+}
+
+void BusRunner::ArmTimer() {
+  // While a request is in flight its end pumps; before the first start there is nothing to do.
+  const auto next = due_.Next();
+  if (!next || (!down_ && !host_.Ready())) {
+    timer_.reset();
+    armed_for_ = BootTime{-1};
+    return;
+  }
+  if (timer_ && armed_for_ == next->first) return;
+  armed_for_ = next->first;
+  timer_ = context_.loop.After(next->first - context_.loop.Now(), [this] {
+    armed_for_ = BootTime{-1};
+    Pump();
+  });
+}
+
+void BusRunner::TakeSlot(Thing& thing, BootTime now) {
+  if (thing.soon && *thing.soon <= now) {
+    thing.soon.reset();
+    // The regular slot is not needed when it comes right behind.
+    if (thing.grid.next() > now) thing.grid.SkipTo(now + thing.grid.interval() / 2);
+  }
+  const std::uint64_t missed = thing.grid.Take(now);
+  overruns_ += missed;
+  thing.record.AddOverruns(missed);
+}
+
+void BusRunner::PollDue(std::uint32_t index) {
+  Thing& thing = things_[index];
+  TakeSlot(thing, context_.loop.Now());
+  SetDue(index);
+  const bool silent = units_[thing.unit].breaker.state() != Breaker::State::kClosed;
+  if (!down_ && !silent) return SendPoll(index, {});
+  Tell(thing, BadReading(thing.settings, down_ ? kBusDown : kSilentUnit, TimesOf(context_.loop.Now())));
+}
+
+void BusRunner::ProbeDue(std::uint32_t unit) {
+  const auto item = static_cast<std::uint32_t>(things_.size()) + unit;
+  const Duration wait = silence_budget_.Wait(context_.loop.Now());
+  if (wait > Duration::zero()) return due_.Set(item, context_.loop.Now() + wait);
+  due_.Erase(item);
+  if (units_[unit].breaker.state() == Breaker::State::kOpen) SendProbe(unit);
+}
+
+PollTimes BusRunner::TimesOf(BootTime begun) const {
+  Clock& clock = context_.loop.clock();
+  return {begun, clock.Now(), clock.UnixMs(), clock.BootId(), context_.time_trust.Trusted()};
+}
+
+void BusRunner::SendPoll(std::uint32_t index, ReadCallbacks done) {
+  const Thing& thing = things_[index];
+  const BootTime begun = context_.loop.Now();
+  host_.Read({.thing = index, .points = thing.points}, RequestTimeout(bus_, thing.settings, thing.points.size()),
+             [this, index, begun, callbacks = std::move(done)](Result<wire::ReadAnswer> answer) {
+               OnPolled(index, begun, std::move(answer), callbacks);
+             });
+}
+
+void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadAnswer> answer,
+                         const ReadCallbacks& done) {
+  Thing& thing = things_[index];
+  const PollTimes times = TimesOf(begun);
+  load_.Busy(begun, times.received);
+  const Reading reading =
+      answer ? ReadingOf(thing.settings, *answer, times) : BadReading(thing.settings, kBusDown, times);
+  ++(reading.AllBad() ? errors_ : polls_);
+  if (answer && IsSilence(*answer)) {
+    OnUnitSilent(thing.unit, times.received - begun);
+  } else if (answer) {
+    OnUnitAnswered(thing.unit);
+  }
+  Tell(thing, reading);
+  for (const auto& callback : done) {
+    if (answer) {
+      callback(reading);
+    } else {
+      callback(Fail(answer.error()));
+    }
+  }
+  Pump();
+}
+
+void BusRunner::Tell(Thing& thing, const Reading& reading) {
+  thing.record.OnPoll(reading);
+  if (thing.filter.Passes(reading, context_.loop.Now())) context_.reading(reading);
+}
+
+// The cheapest question: one point of one thing.
+void BusRunner::SendProbe(std::uint32_t unit) {
+  units_[unit].breaker.BeginProbe();
+  const std::uint32_t index = units_[unit].things.front();
+  const Thing& thing = things_[index];
+  const BootTime begun = context_.loop.Now();
+  wire::ReadRequest request{.thing = index};
+  request.points.assign(thing.points.begin(),
+                        thing.points.begin() + std::min<std::ptrdiff_t>(1, std::ssize(thing.points)));
+  host_.Read(std::move(request), RequestTimeout(bus_, thing.settings, 1),
+             [this, unit, begun](const Result<wire::ReadAnswer>& answer) { OnProbed(unit, begun, answer); });
+}
+
+void BusRunner::OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::ReadAnswer>& answer) {
+  const BootTime now = context_.loop.Now();
+  load_.Busy(begun, now);
+  ++(answer && !IsSilence(*answer) ? polls_ : errors_);
+  if (answer && IsSilence(*answer)) {
+    OnUnitSilent(unit, now - begun);
+  } else if (answer) {
+    OnUnitAnswered(unit);
+  }
+  Pump();
+}
+
+void BusRunner::OnUnitSilent(std::uint32_t index, Duration spent) {
+  Unit& unit = units_[index];
+  const BootTime now = context_.loop.Now();
+  silence_budget_.Spend(spent, now);
+  if (unit.breaker.OnSilence(now, context_.random)) {
+    log::Warning("bus.unit_silent", "unit does not answer; it is asked less",
+                 {{"bus", bus_.name}, {"unit", unit.name}, {"things", unit.things.size()}});
+  }
+  if (unit.breaker.state() == Breaker::State::kOpen) {
+    due_.Set(static_cast<std::uint32_t>(things_.size()) + index, unit.breaker.retry_at());
+  }
+}
+
+void BusRunner::OnUnitAnswered(std::uint32_t index) {
+  Unit& unit = units_[index];
+  if (!unit.breaker.OnAnswer()) return;
+  log::Notice("bus.unit_back", "unit answers again", {{"bus", bus_.name}, {"unit", unit.name}});
+  due_.Erase(static_cast<std::uint32_t>(things_.size()) + index);
+  for (const std::uint32_t thing : unit.things) {
+    things_[thing].soon = context_.loop.Now();
+    SetDue(thing);
+  }
+}
+
+void BusRunner::SendWrite(QueuedWrite write) {
+  const ThingSettings& thing = things_[write.thing].settings;
+  const BootTime begun = context_.loop.Now();
+  host_.Write(
+      {.thing = write.thing, .point = write.point, .value = std::move(write.raw)}, RequestTimeout(bus_, thing, 1),
+      [this, index = write.thing, begun, done = std::move(write.done)](const Result<wire::WriteAnswer>& answer) {
+        OnWritten(index, begun, answer, done);
+      });
+}
+
+void BusRunner::OnWritten(std::uint32_t index, BootTime begun, const Result<wire::WriteAnswer>& answer,
+                          const std::function<void(Status)>& done) {
+  load_.Busy(begun, context_.loop.Now());
+  const bool alive = answer && (answer->code == wire::Code::kOk || answer->code == wire::Code::kRefused);
+  if (alive) OnUnitAnswered(things_[index].unit);
+  if (!answer) {
+    done(Fail(answer.error()));
+  } else if (answer->code != wire::Code::kOk) {
+    done(Fail(ErrorOf(*answer)));
+  } else {
+    done({});
+  }
+  Pump();
+}
+
+BusStatus BusRunner::Snapshot() const {
+  BusStatus status;
+  status.bus = bus_.name;
+  status.driver = bus_.driver;
+  status.state = host_.state_name();
+  status.reason = host_.reason();
+  status.load = load_.Load(context_.loop.Now());
+  status.polls = polls_;
+  status.errors = errors_;
+  status.overruns = overruns_;
+  status.restarts = host_.restarts();
+  status.log_lines_dropped = host_.log_lines_dropped();
+  status.pid = host_.pid();
+  return status;
+}
+
+ThingStatus BusRunner::SnapshotOf(std::uint32_t index) const {
+  const Thing& thing = things_[index];
+  const BootTime now = context_.loop.Now();
+  const Breaker& breaker = units_[thing.unit].breaker;
+  ThingStatus status = thing.record.Status(thing.settings.sample_interval, now);
+  status.breaker = ToString(breaker.state());
+  if (down_) status.reason = DownCause();
+  if (breaker.state() == Breaker::State::kOpen) {
+    const auto wait = std::max(breaker.retry_at() - now, Duration::zero());
+    status.reason = fmt::format("unit not answering (next try in {})",
+                                FormatDuration(std::chrono::ceil<std::chrono::seconds>(wait)));
+  }
+  return status;
+}
+
+}  // namespace penumbra

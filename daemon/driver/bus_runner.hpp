@@ -1,0 +1,137 @@
+// One bus at work: which thing is asked next, what comes of the answer, and what its things say while it is down.
+// Loop thread. The host's life is host_supervisor.hpp's business; time tables, breaker and filter are pure parts.
+//
+// Order of a free bus: writes, then reads somebody asked for, then the earliest due. One request in flight.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "driver/breaker.hpp"
+#include "driver/bus_manager.hpp"
+#include "driver/host_supervisor.hpp"
+#include "driver/load_meter.hpp"
+#include "driver/poll_result.hpp"
+#include "driver/schedule.hpp"
+#include "driver/silence_filter.hpp"
+#include "driver/thing_record.hpp"
+
+namespace penumbra {
+
+// Where the manager's parts meet; outlives its buses.
+struct BusContext {
+  EventLoop& loop;
+  TimeTrust& time_trust;
+  HostLauncher& launcher;
+  Random& random;
+  BusManager::ReadingHandler reading;
+};
+
+// How long one request may take: every transfer of it with its retries, at most one per point.
+// `timeout` and `retries` are those of the thing, else of the bus, else kDefaultTimeout.
+Duration RequestTimeout(const BusSettings& bus, const ThingSettings& thing, std::size_t points);
+
+class BusRunner {
+ public:
+  static constexpr std::size_t kMaxQueuedWrites = 64;
+  static constexpr std::size_t kMaxQueuedReads = 64;
+  // What waited longer for the bus is answered with an error: the caller has given up by then.
+  static constexpr Duration kMaxQueueTime = std::chrono::seconds(30);
+  // After the bus came up each thing is read within this time, however long its interval.
+  static constexpr Duration kFirstLook = std::chrono::seconds(2);
+
+  BusRunner(BusSettings bus, std::vector<ThingSettings> things, const BusContext& context);
+
+  void Start() { host_.Start(); }
+  void SetSampleInterval(std::uint32_t thing, Duration interval);
+  void ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done);
+  void Write(std::uint32_t thing, const std::string& point, const Value& value, std::function<void(Status)> done);
+
+  BusStatus Snapshot() const;
+  ThingStatus SnapshotOf(std::uint32_t thing) const;
+
+ private:
+  struct Thing {
+    Thing(ThingSettings s, std::uint32_t u);
+    ThingSettings settings;
+    std::uint32_t unit;
+    std::vector<std::uint32_t> points;  // 0, 1, 2, ...
+    PollGrid grid;
+    bool started = false;
+    std::optional<BootTime> soon;  // an extra poll outside the grid
+    SilenceFilter filter;
+    ThingRecord record;
+  };
+  struct Unit {
+    std::string name;
+    Breaker breaker;
+    std::vector<std::uint32_t> things;
+  };
+  using ReadCallbacks = std::vector<std::function<void(Result<Reading>)>>;
+  struct QueuedRead {
+    std::uint32_t thing = 0;
+    BootTime asked;
+    ReadCallbacks done;
+  };
+  struct QueuedWrite {
+    std::uint32_t thing = 0;
+    std::uint32_t point = 0;
+    BootTime asked;
+    Value raw;
+    std::function<void(Status)> done;
+  };
+
+  std::uint32_t UnitOf(const ThingSettings& thing);
+
+  void OnUp();
+  void OnDown();
+  void PlanSoon(std::uint32_t thing);
+  void SetDue(std::uint32_t thing);
+
+  // Does what can be done now, and sets the timer for the rest.
+  void Pump();
+  bool Step();
+  bool StepQueues();
+  bool StepDue();
+  void ArmTimer();
+  void FailQueues(const std::string& cause);
+
+  void TakeSlot(Thing& thing, BootTime now);
+  void PollDue(std::uint32_t thing);
+  void ProbeDue(std::uint32_t unit);
+  void SendPoll(std::uint32_t thing, ReadCallbacks done);
+  void SendProbe(std::uint32_t unit);
+  void SendWrite(QueuedWrite write);
+  void OnPolled(std::uint32_t thing, BootTime begun, Result<wire::ReadAnswer> answer, const ReadCallbacks& done);
+  void OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::ReadAnswer>& answer);
+  void OnWritten(std::uint32_t thing, BootTime begun, const Result<wire::WriteAnswer>& answer,
+                 const std::function<void(Status)>& done);
+  void OnUnitAnswered(std::uint32_t unit);
+  void OnUnitSilent(std::uint32_t unit, Duration spent);
+
+  PollTimes TimesOf(BootTime begun) const;
+  void Tell(Thing& thing, const Reading& reading);
+  std::string DownCause() const;
+
+  BusSettings bus_;
+  BusContext context_;
+  std::vector<Thing> things_;
+  std::vector<Unit> units_;
+  DueTable due_;  // items: things, then units (their probes)
+  std::deque<QueuedWrite> writes_;
+  std::deque<QueuedRead> reads_;
+  bool down_ = false;  // it was up or was tried, and is not
+  bool pumping_ = false;
+  SilenceBudget silence_budget_;
+  LoadMeter load_;
+  std::uint64_t polls_ = 0, errors_ = 0, overruns_ = 0;
+  BootTime armed_for_{-1};
+  SubscriptionPtr timer_;
+  HostSupervisor host_;  // last: its handlers use the rest
+};
+
+}  // namespace penumbra

@@ -1,0 +1,60 @@
+#include "driver_host/process_limits.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+
+namespace penumbra::host {
+namespace {
+
+// A driver needs a device, a few sockets and its libraries.
+constexpr rlim_t kMaxDescriptors = 256;
+// Address space, not memory in use: libraries and stacks are reserved generously, so this only stops a leak.
+constexpr rlim_t kMaxAddressSpace = 1024ULL * 1024 * 1024;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // shadow memory reserves terabytes of address space
+#else
+constexpr bool kSanitized = false;
+#endif
+
+volatile int g_cancel_fd = -1;  // read by the signal handler
+
+void OnTerminate(int) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(g_cancel_fd, &one, sizeof one);
+}
+
+void Limit(__rlimit_resource resource, rlim_t max) {
+  const rlimit limit{max, max};
+  ::setrlimit(resource, &limit);
+}
+
+}  // namespace
+
+bool LimitProcess(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  Limit(RLIMIT_CORE, 0);
+  Limit(RLIMIT_NOFILE, kMaxDescriptors);
+  if (!kSanitized) Limit(RLIMIT_AS, kMaxAddressSpace);
+  ::signal(SIGPIPE, SIG_IGN);
+  // The parent may have died before prctl took effect.
+  return parent == 0 || ::getppid() == parent;
+}
+
+int CancelFd() {
+  if (g_cancel_fd >= 0) return g_cancel_fd;
+  g_cancel_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct sigaction action {};
+  action.sa_handler = OnTerminate;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGTERM, &action, nullptr);
+  return g_cancel_fd;
+}
+
+}  // namespace penumbra::host
