@@ -49,12 +49,14 @@ class TablePlan {
     const Item& head = At(first);
     const std::uint32_t max_span = IsBits(head.table) ? limits_.max_bits : limits_.max_words;
     std::uint32_t end = head.address;
+    std::uint32_t widest = 0;
     for (std::size_t last = first; last < sorted_.size(); ++last) {
       const Item& item = At(last);
       if (item.address > end && !MayFill(item.table, end, item.address, limits_)) return;
       end = std::max<std::uint32_t>(end, item.address + item.count);
       const std::uint32_t span = end - head.address;
-      if (last > first && span > max_span) return;
+      widest = std::max<std::uint32_t>(widest, item.count);
+      if (span > max_span && span > widest) return;
       const std::int64_t cost = best_[first].cost + CostOf(head.table, span, costs_);
       if (cost < best_[last + 1].cost) best_[last + 1] = {.cost = cost, .first = first, .span = span};
     }

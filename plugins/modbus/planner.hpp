@@ -46,7 +46,7 @@ struct Block {
 // Time of one request for `count` registers or bits.
 std::int64_t CostOf(Table table, std::uint32_t count, const Costs& costs);
 
-// Blocks by table and address. A value that alone breaks the limits gets a block of its own.
+// Blocks by table and address. A value wider than the limits gets a block as wide as itself, with the values inside it.
 std::vector<Block> PlanReads(std::span<const Item> items, const Limits& limits, const Costs& costs);
 
 }  // namespace penumbra::modbus

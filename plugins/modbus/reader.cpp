@@ -37,8 +37,10 @@ struct ThingReader::Call {
   std::span<PointResult> results;
   Line& line;
   Budget budget;
-  int silent = 0;              // requests in a row without an answer
-  const char* stop = nullptr;  // reason for all that is still to be read
+  int silent = 0;                 // requests in a row without an answer
+  const char* stop = nullptr;     // reason for all that is still to be read
+  bool answered = false;          // the unit gave any answer, an exception included
+  const char* failure = nullptr;  // the last reason why it did not
   bool cancelled = false;
   bool out_of_time = false;
   BlockFate fate = BlockFate::kRead;  // of the block read last
@@ -56,7 +58,7 @@ bool ThingReader::Read(std::span<const std::uint32_t> points, Line& line, const 
                        std::span<PointResult> results) {
   const std::int64_t now_ns = line.NowNs();
   if (forget_at_ns_ != 0 && now_ns >= forget_at_ns_) Forget();
-  const std::vector<Block>& plan = PlanFor(points, now_ns);
+  const std::vector<Block>& plan = PlanFor(points);
   Call call{.points = points, .results = results, .line = line, .budget = budget};
   const std::size_t first = next_block_ < plan.size() ? next_block_ : 0;
   next_block_ = 0;
@@ -71,8 +73,9 @@ bool ThingReader::Read(std::span<const std::uint32_t> points, Line& line, const 
     if (refusal == refusals_.end()) continue;
     // With nothing but refused points, one of them is asked all the same: does the unit still answer?
     if (asked > 0 && now_ns < refusal->second.ask_again_ns) {
-      if (results[k].reason == nullptr)
-        results[k] = {.value = {}, .reason = ExceptionReason(refusal->second.exception)};
+      // Of a unit that is away it must not say that it answered.
+      const bool away = !call.answered && call.failure != nullptr;
+      results[k] = {.value = {}, .reason = away ? call.failure : ExceptionReason(refusal->second.exception)};
       continue;
     }
     ++asked;
@@ -88,8 +91,7 @@ bool ThingReader::Read(std::span<const std::uint32_t> points, Line& line, const 
   return !call.cancelled;
 }
 
-const std::vector<Block>& ThingReader::PlanFor(std::span<const std::uint32_t> points, std::int64_t now_ns) {
-  (void)now_ns;
+const std::vector<Block>& ThingReader::PlanFor(std::span<const std::uint32_t> points) {
   if (plan_valid_ && std::equal(points.begin(), points.end(), planned_points_.begin(), planned_points_.end())) {
     return plan_;
   }
@@ -124,16 +126,19 @@ void ThingReader::ReadBlock(const Block& block, Call& call) {
       return;
     case Outcome::Kind::kAnswer:
       call.silent = 0;
+      call.answered = true;
       call.fate = BlockFate::kRead;
       return Take(block, outcome, call);
     case Outcome::Kind::kFailed:
       call.Fail(block, outcome.reason);
+      call.failure = outcome.reason;
       if (++call.silent >= kSilentRequests || IsConnectionFault(outcome.reason)) call.stop = outcome.reason;
       return;
     case Outcome::Kind::kException:
       break;
   }
   call.silent = 0;
+  call.answered = true;
   const bool about_place = outcome.exception == kIllegalAddress || outcome.exception == kIllegalValue;
   if (about_place && block.items.size() > 1) return Split(block, outcome.exception, call);
   call.Fail(block, ExceptionReason(outcome.exception));
@@ -184,12 +189,12 @@ void ThingReader::Split(const Block& block, std::uint8_t exception, Call& call) 
       LearnRefusal(call.points[half->items[0]], exception, call);
     }
   }
-  if (fates[0] == BlockFate::kRead && fates[1] == BlockFate::kRead) LearnFromSplit(block, left, right);
+  if (fates[0] == BlockFate::kRead && fates[1] == BlockFate::kRead) LearnFromSplit(block, left, right, call);
   // Refused as a whole: whoever split the block that this one is half of must not conclude that both halves are fine.
   call.fate = BlockFate::kFailed;
 }
 
-void ThingReader::LearnFromSplit(const Block& whole, const Block& left, const Block& right) {
+void ThingReader::LearnFromSplit(const Block& whole, const Block& left, const Block& right, Call& call) {
   const std::uint32_t left_end = left.address + left.count;
   if (right.address > left_end) {
     limits_.forbidden.push_back({.table = whole.table, .first = left_end, .last = right.address - 1u});
@@ -205,7 +210,7 @@ void ThingReader::LearnFromSplit(const Block& whole, const Block& left, const Bl
          " from now on");
   }
   plan_valid_ = false;
-  if (forget_at_ns_ == 0) forget_at_ns_ = INT64_MAX;
+  if (forget_at_ns_ == 0) forget_at_ns_ = call.line.NowNs() + kForgetNs;
 }
 
 void ThingReader::LearnRefusal(std::uint32_t point, std::uint8_t exception, Call& call) {

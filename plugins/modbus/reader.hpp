@@ -73,11 +73,11 @@ class ThingReader {
   };
   struct Call;  // state of one Read
 
-  const std::vector<Block>& PlanFor(std::span<const std::uint32_t> points, std::int64_t now_ns);
+  const std::vector<Block>& PlanFor(std::span<const std::uint32_t> points);
   void ReadBlock(const Block& block, Call& call);
   void Take(const Block& block, const Outcome& outcome, Call& call);
   void Split(const Block& block, std::uint8_t exception, Call& call);
-  void LearnFromSplit(const Block& whole, const Block& left, const Block& right);
+  void LearnFromSplit(const Block& whole, const Block& left, const Block& right, Call& call);
   void LearnRefusal(std::uint32_t point, std::uint8_t exception, Call& call);
   void Forget();
   Block BlockOver(std::span<const std::uint32_t> items, std::span<const std::uint32_t> points) const;
