@@ -1,0 +1,204 @@
+#include "iotcore/broker.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "iotcore/broker_log.hpp"
+
+namespace penumbra::iotcore {
+
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::chrono::milliseconds kStartLimit(5000), kStopLimit(2000), kPoll(2);
+
+// mosquitto stands in /usr/sbin, which is not in everybody's PATH.
+std::string FindMosquitto() {
+  std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+  path += ":/usr/sbin:/usr/local/sbin";
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find(':', at), path.size());
+    const std::string candidate = path.substr(at, end - at) + "/mosquitto";
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    at = end + 1;
+  }
+  return {};
+}
+
+std::uint16_t FreePort() {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return 0;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  return ntohs(address.sin_port);
+}
+
+bool Accepts(const std::filesystem::path& socket) {
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX};
+  std::strncpy(address.sun_path, socket.c_str(), sizeof address.sun_path - 1);
+  return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+}
+
+bool Accepts(std::uint16_t port) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+struct Broker::LogPipe {
+  LogPipe(boost::asio::io_context& context, int fd, Broker* owner) : descriptor(context, fd), broker(owner) {}
+  boost::asio::posix::stream_descriptor descriptor;
+  Broker* broker;  // cleared when the broker object goes away before the last handler
+  std::array<char, 65536> buffer;
+  std::string pending;
+};
+
+Broker::Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log)
+    : context_(context), options_(std::move(options)), on_log_(std::move(on_log)) {}
+
+Broker::~Broker() {
+  Stop();
+  if (log_) log_->broker = nullptr;
+}
+
+Status Broker::WriteFiles() const {
+  std::ofstream(options_.folder / "acl") << options_.acl;
+  std::ofstream config(options_.folder / "mosquitto.conf");
+  config << "per_listener_settings true\n"
+         << (::geteuid() == 0 ? "user root\n" : "")  // as root mosquitto would give up its rights to our files
+         << "persistence false\n"
+            "log_dest stderr\n"
+            "log_type all\n"
+            // Nothing may be queued or dropped inside: what the broker acknowledged must have reached the recorder.
+            "max_inflight_messages 0\n"
+            "max_queued_messages 0\n"
+            "message_size_limit 131072\n"
+            "allow_zero_length_clientid false\n"
+            "sys_interval 0\n"
+         << "listener 0 " << socket().string() << "\nallow_anonymous true\n"
+         << "listener " << options_.port << " 127.0.0.1\nallow_anonymous false\n"
+         << "cafile " << options_.root_ca.string() << "\ncertfile " << options_.server_certificate.string()
+         << "\nkeyfile " << options_.server_key.string() << "\ncrlfile " << options_.revocation_list.string()
+         << "\ntls_version tlsv1.2\nrequire_certificate true\nuse_identity_as_username true\nacl_file "
+         << (options_.folder / "acl").string() << "\n";
+  config.close();
+  if (!config) return Fail(Action::kFatal, fmt::format("cannot write below {}", options_.folder.string()));
+  return {};
+}
+
+Status Broker::Start() {
+  if (Running()) return {};
+  if (socket().string().size() >= sizeof(sockaddr_un::sun_path)) {
+    return Fail(Action::kFixConfig,
+                fmt::format("{} is too long for a socket: use a shorter folder", socket().string()));
+  }
+  if (options_.port == 0) options_.port = FreePort();
+  if (const Status wrote = WriteFiles(); !wrote) return wrote;
+  ::unlink(socket().c_str());
+  log_file_.open(options_.folder / "mosquitto.log", std::ios::app);
+  auto pipe = Spawn();
+  if (!pipe) return Fail(pipe.error());
+  log_ = std::make_shared<LogPipe>(context_, pipe->Release(), this);
+  ReadLog(log_);
+  return AwaitListeners();
+}
+
+Result<UniqueFd> Broker::Spawn() {
+  const std::string program = FindMosquitto();
+  if (program.empty()) return Fail(Action::kFixConfig, "mosquitto is not installed (apt install mosquitto)");
+  const std::string config = (options_.folder / "mosquitto.conf").string();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return Fail(Action::kFatal, ErrnoMessage("pipe", errno));
+  UniqueFd read_end(ends[0]), write_end(ends[1]);
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) return Fail(Action::kFatal, ErrnoMessage("fork", errno));
+  if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(127);
+    ::dup2(write_end.get(), STDERR_FILENO);
+    ::execl(program.c_str(), program.c_str(), "-c", config.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  return read_end;
+}
+
+Status Broker::AwaitListeners() {
+  const auto end = std::chrono::steady_clock::now() + kStartLimit;
+  while (std::chrono::steady_clock::now() < end) {
+    if (!Running()) {
+      return Fail(Action::kRetry,
+                  fmt::format("mosquitto ended at once, see {}", (options_.folder / "mosquitto.log").string()));
+    }
+    if (Accepts(socket()) && Accepts(options_.port)) return {};
+    ::poll(nullptr, 0, static_cast<int>(kPoll.count()));
+  }
+  Kill();
+  return Fail(Action::kFatal, "mosquitto does not listen after 5 s");
+}
+
+void Broker::ReadLog(const std::shared_ptr<LogPipe>& pipe) {
+  pipe->descriptor.async_read_some(
+      boost::asio::buffer(pipe->buffer), [this, pipe](const error_code& error, std::size_t size) {
+        if (pipe->broker == nullptr || (error && size == 0)) return;  // the broker has ended
+        pipe->pending.append(pipe->buffer.data(), size);
+        std::size_t at = 0;
+        for (std::size_t end; (end = pipe->pending.find('\n', at)) != std::string::npos; at = end + 1) {
+          const std::string_view line = std::string_view(pipe->pending).substr(at, end - at);
+          if (!IsPerMessage(line)) log_file_ << line << '\n' << std::flush;
+          on_log_(line);
+        }
+        pipe->pending.erase(0, at);
+        ReadLog(pipe);
+      });
+}
+
+bool Broker::Running() {
+  return pid_ > 0 && !Reap(std::chrono::milliseconds(0));
+}
+
+// True: it has ended and is waited for.
+bool Broker::Reap(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      return true;
+    }
+    if (std::chrono::steady_clock::now() >= end) return false;
+    ::poll(nullptr, 0, static_cast<int>(kPoll.count()));
+  }
+}
+
+void Broker::Stop() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGTERM);
+  if (!Reap(kStopLimit)) Kill();
+}
+
+void Broker::Kill() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  Reap(kStopLimit);
+}
+
+}  // namespace penumbra::iotcore
