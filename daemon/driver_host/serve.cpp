@@ -65,10 +65,14 @@ Value ToValue(const penumbra_value& raw) {
   }
 }
 
+std::string DefaultReason(wire::Code code) {
+  return code == wire::Code::kOk ? "the driver filled no value" : std::string(wire::ToString(code));
+}
+
 wire::RawValue ToRaw(const penumbra_value& raw) {
   wire::RawValue out;
   out.time_ns = raw.time_ns;
-  out.reason = Copy(raw.reason, wire::kMaxReason);
+  if (raw.quality != PENUMBRA_GOOD) out.reason = Copy(raw.reason, wire::kMaxReason);
   if (raw.quality <= PENUMBRA_UNCERTAIN) out.value = ToValue(raw);
   if (HasValue(out.value)) {
     out.quality = raw.quality == PENUMBRA_GOOD ? Quality::kGood : Quality::kUncertain;
@@ -76,7 +80,7 @@ wire::RawValue ToRaw(const penumbra_value& raw) {
   }
   out.quality = Quality::kBad;
   out.code = ToCode(raw.status);
-  if (out.reason.empty()) out.reason = std::string(wire::ToString(out.code));
+  if (out.reason.empty()) out.reason = DefaultReason(out.code);
   return out;
 }
 
@@ -169,7 +173,6 @@ class Session {
     penumbra_value value{};
     value.size = sizeof value;
     value.quality = PENUMBRA_BAD;
-    value.reason = "the driver filled no value";
     return value;
   }
 
