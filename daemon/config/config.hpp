@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -56,6 +57,9 @@ struct LoadedConfig {
 // `file` and then conf.d/*.toml beside it, in order: tables merge, [[bus]] and [[thing]] accumulate, a scalar set twice
 // takes the later one.
 LoadedConfig LoadConfig(const std::filesystem::path& file, const DriverKnowledge& drivers);
+
+// The same from text alone, as if it stood in `file`, without a conf.d: for tests and for fuzzing.
+LoadedConfig LoadConfigText(std::string_view text, const std::filesystem::path& file, const DriverKnowledge& drivers);
 
 // Missing or unusable credentials, as warnings: they do not stop polling and storing.
 std::vector<Diagnostic> CheckCredentials(const Settings& settings);

@@ -1,0 +1,150 @@
+#include "config/general.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "base/text.hpp"
+#include "config/core_schema.hpp"
+#include "config/section.hpp"
+
+namespace penumbra {
+namespace {
+
+// AWS IoT Core quotas; beyond them AWS rounds or throttles, it does not refuse.
+constexpr Duration kAwsLeastKeepAlive = std::chrono::seconds(30);
+constexpr Duration kAwsMostKeepAlive = std::chrono::seconds(1200);
+constexpr double kAwsPublishRate = 100;
+
+class GeneralReader {
+ public:
+  GeneralReader(const Node& root, Settings& settings, Diagnostics& diagnostics, std::vector<Origin>& origins)
+      : root_(root), settings_(settings), diagnostics_(diagnostics), origins_(origins) {}
+
+  void Read() {
+    ReadPaths(Table("paths"), settings_.paths);
+    ReadGateway(Table("gateway"), settings_.gateway);
+    ReadUpstream(Table("upstream"), settings_.upstream);
+    ReadStore(Table("store"), settings_.store);
+    const Section clock = Table("clock");
+    settings_.clock.always_trusted = clock.Text("trust") == "always";
+    settings_.clock.patience = clock.Time("patience").value_or(settings_.clock.patience);
+  }
+
+ private:
+  Section Table(std::string_view name) { return {root_.Find(name), CoreTable(name), std::string(name), origins_}; }
+
+  void ReadPaths(const Section& section, PathSettings& paths) {
+    paths.state = section.File("state").value_or(paths.state);
+    paths.run = section.File("run").value_or(paths.run);
+    paths.profiles = section.File("profiles").value_or(paths.profiles);
+    paths.drivers = FileOr(section, "drivers", PENUMBRA_DRIVER_DIR);
+    if (const char* host = std::getenv("PENUMBRA_DRIVER_HOST"); host != nullptr && *host != '\0') {
+      paths.driver_host = std::filesystem::absolute(host);
+      origins_.push_back(
+          {"paths.driver_host", "\"" + paths.driver_host.string() + "\"", "environment PENUMBRA_DRIVER_HOST"});
+    } else {
+      paths.driver_host = FileOr(section, "driver_host", PENUMBRA_DRIVER_HOST_PATH);
+    }
+  }
+
+  static std::filesystem::path FileOr(const Section& section, std::string_view key, std::string_view built_in) {
+    if (const auto path = section.File(key)) return *path;
+    section.NoteDefault(key, fmt::format("\"{}\"", built_in));
+    return built_in;
+  }
+
+  void ReadGateway(const Section& section, GatewaySettings& gateway) {
+    gateway.thing = section.Text("thing").value_or("");
+    if (gateway.thing.empty()) return;
+    const auto read = [&](std::string_view key, std::string_view ending) -> std::filesystem::path {
+      if (const Node* raw = section.Raw(key); raw != nullptr && raw->text.starts_with("pkcs11:")) {
+        section.Note(key);
+        return raw->text;
+      }
+      return section.Has(key)
+                 ? section.File(key, settings_.paths.state).value_or("")
+                 : FileOr(section, key,
+                          (settings_.paths.state / "credentials" / (gateway.thing + std::string(ending))).string());
+    };
+    gateway.certificate = read("certificate", ".pem.crt");
+    gateway.private_key = read("private_key", ".pem.key");
+  }
+
+  void ReadUpstream(const Section& section, UpstreamSettings& upstream) {
+    if (root_.Find("upstream") == nullptr) {
+      diagnostics_.Warning({root_.place.file, 0, 0},
+                           "no [upstream]: readings are stored and sent nowhere; add [upstream] with endpoint = "
+                           "\"...-ats.iot.REGION.amazonaws.com\"");
+      return;
+    }
+    upstream.endpoint = section.Text("endpoint").value_or("");
+    upstream.port = static_cast<std::uint16_t>(section.Integer("port").value_or(upstream.port));
+    upstream.root_ca = section.File("root_ca").value_or("");
+    const std::string protocol = section.Text("protocol").value_or("auto");
+    upstream.protocol = protocol == "5"       ? MqttProtocol::k5
+                        : protocol == "3.1.1" ? MqttProtocol::k311
+                                              : MqttProtocol::kAuto;
+    upstream.connect_timeout = section.Time("connect_timeout").value_or(upstream.connect_timeout);
+    upstream.operation_timeout = section.Time("operation_timeout").value_or(upstream.operation_timeout);
+    upstream.keep_alive = section.Time("keep_alive").value_or(upstream.keep_alive);
+    upstream.status_retained = section.Flag("status_retained").value_or(upstream.status_retained);
+    ReadReconnect(section.Sub("reconnect"), upstream);
+    ReadLimits(section.Sub("limits"), upstream);
+    CheckAgainstAws(section, upstream);
+  }
+
+  void ReadReconnect(const Section& section, UpstreamSettings& upstream) {
+    upstream.reconnect_base = section.Time("base").value_or(upstream.reconnect_base);
+    upstream.reconnect_max = section.Time("max").value_or(upstream.reconnect_max);
+    upstream.reconnect_stable = section.Time("stable").value_or(upstream.reconnect_stable);
+    if (upstream.reconnect_base > upstream.reconnect_max) {
+      diagnostics_.Error(section.PlaceOf(section.Has("base") ? "base" : "max"),
+                         fmt::format("reconnect: base = \"{}\" is longer than max = \"{}\"; swap them",
+                                     FormatDuration(upstream.reconnect_base), FormatDuration(upstream.reconnect_max)));
+    }
+  }
+
+  static void ReadLimits(const Section& section, UpstreamSettings& upstream) {
+    upstream.publish_rate = section.Number("publish_rate").value_or(upstream.publish_rate);
+    upstream.in_flight = static_cast<int>(section.Integer("in_flight").value_or(upstream.in_flight));
+    upstream.connect_rate = section.Number("connect_rate").value_or(upstream.connect_rate);
+  }
+
+  void CheckAgainstAws(const Section& section, const UpstreamSettings& upstream) {
+    if (!upstream.endpoint.ends_with(".amazonaws.com")) return;
+    if (upstream.endpoint.find("-ats.iot.") == std::string::npos) {
+      diagnostics_.Warning(
+          section.PlaceOf("endpoint"),
+          "this looks like a legacy endpoint, whose certificate the Amazon roots do not cover; use the "
+          "one that `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints");
+    }
+    if (upstream.keep_alive < kAwsLeastKeepAlive || upstream.keep_alive > kAwsMostKeepAlive) {
+      diagnostics_.Warning(section.PlaceOf("keep_alive"), "AWS IoT rounds keep_alive to 30s ... 1200s");
+    }
+    if (upstream.publish_rate > kAwsPublishRate) {
+      diagnostics_.Warning(section.Sub("limits").PlaceOf("publish_rate"),
+                           "AWS IoT throttles a connection above 100 publishes a second");
+    }
+  }
+
+  static void ReadStore(const Section& section, StoreSettings& store) {
+    store.commit_interval = section.Time("commit_interval").value_or(store.commit_interval);
+    store.retention = section.Time("retention").value_or(store.retention);
+    store.max_size = section.Size("max_size").value_or(store.max_size);
+    store.min_free = section.Size("min_free");
+  }
+
+  const Node& root_;
+  Settings& settings_;
+  Diagnostics& diagnostics_;
+  std::vector<Origin>& origins_;
+};
+
+}  // namespace
+
+void ReadGeneral(const Node& root, Settings& settings, Diagnostics& diagnostics, std::vector<Origin>& origins) {
+  GeneralReader(root, settings, diagnostics, origins).Read();
+}
+
+}  // namespace penumbra
