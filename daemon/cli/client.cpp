@@ -1,0 +1,102 @@
+#include "cli/client.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+#include "base/version.hpp"
+
+namespace penumbra::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+tl::unexpected<Error> Unreachable(const std::filesystem::path& socket, const error_code& error) {
+  const std::string where = socket.string();
+  if (error == boost::system::errc::no_such_file_or_directory) {
+    return Fail(
+        Action::kBackOff,
+        fmt::format("there is no socket {}: is penumbrad running? (systemctl status penumbrad); if it runs with "
+                    "another configuration, give --config FILE or --socket PATH",
+                    where));
+  }
+  if (error == boost::system::errc::connection_refused) {
+    return Fail(Action::kBackOff,
+                fmt::format("nobody listens on {}: penumbrad has stopped (systemctl status penumbrad)", where));
+  }
+  if (error == boost::system::errc::permission_denied) {
+    return Fail(Action::kBackOff, fmt::format("no permission for {}: use sudo, or join the group of the daemon (sudo "
+                                              "adduser $USER penumbra, then log in again)",
+                                              where));
+  }
+  if (error == beast::error::timeout) {
+    return Fail(Action::kBackOff, fmt::format("penumbrad does not answer on {}", where));
+  }
+  return Fail(Action::kBackOff, fmt::format("cannot talk to penumbrad on {}: {}", where, error.message()));
+}
+
+// One exchange. Each step starts the next; the first error ends it.
+class Exchange {
+ public:
+  Exchange(std::chrono::milliseconds timeout, const std::string& target)
+      : stream_(context_), request_(http::verb::get, target, 11) {
+    request_.set(http::field::host, "localhost");
+    request_.set(http::field::user_agent, std::string("penumbra/") + kVersion);
+    request_.keep_alive(false);
+    parser_.body_limit(Client::kMaxBodyBytes);
+    stream_.expires_after(timeout);
+  }
+
+  error_code Run(const asio::local::stream_protocol::endpoint& endpoint) {
+    stream_.async_connect(endpoint, [this](const error_code& error) {
+      error_ = error;
+      if (!error) Write();
+    });
+    context_.run();
+    return error_;
+  }
+
+  Answer Take() { return {static_cast<int>(parser_.get().result_int()), std::move(parser_.get().body())}; }
+
+ private:
+  void Write() {
+    http::async_write(stream_, request_, [this](const error_code& error, std::size_t) {
+      error_ = error;
+      // A daemon that is too busy answers and closes without reading: its answer says more than our broken pipe.
+      if (!error || error == boost::system::errc::broken_pipe) Read();
+    });
+  }
+  void Read() {
+    http::async_read(stream_, buffer_, parser_, [this](const error_code& error, std::size_t) { error_ = error; });
+  }
+
+  asio::io_context context_{1};
+  beast::basic_stream<asio::local::stream_protocol, asio::io_context::executor_type> stream_;
+  http::request<http::empty_body> request_;
+  beast::flat_buffer buffer_;
+  http::response_parser<http::string_body> parser_;
+  error_code error_;
+};
+
+}  // namespace
+
+Result<Answer> Client::Get(const std::string& target) const {
+  try {
+    Exchange exchange(timeout_, target);
+    if (const error_code error = exchange.Run(asio::local::stream_protocol::endpoint(socket_.native()))) {
+      return Unreachable(socket_, error);
+    }
+    return exchange.Take();
+  } catch (const boost::system::system_error& e) {  // a path that is too long, no descriptors left
+    return Unreachable(socket_, e.code());
+  }
+}
+
+}  // namespace penumbra::cli

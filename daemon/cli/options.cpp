@@ -1,0 +1,257 @@
+#include "cli/options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <sstream>
+
+#include "api/target.hpp"
+#include "base/text.hpp"
+
+namespace penumbra::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+po::options_description GlobalOptions() {
+  po::options_description description("Options of every verb");
+  auto add = description.add_options();
+  add("config", po::value<std::string>()->value_name("FILE"),
+      "the daemon's configuration; its [paths] run says where the socket is (default /etc/penumbra/penumbra.toml)");
+  add("socket", po::value<std::string>()->value_name("PATH"),
+      "the daemon's socket (else PENUMBRA_SOCKET, else from --config, else /run/penumbra/api.sock)");
+  add("json", "JSON for programs instead of a table for people");
+  add("no-color", "no colour on a terminal (also NO_COLOR)");
+  add("help,h", "help, also of a verb");
+  add("version,V", "print the version");
+  return description;
+}
+
+po::options_description VerbOptions() {
+  po::options_description description("Options of single verbs");
+  auto add = description.add_options();
+  add("since", po::value<std::string>()->value_name("DURATION"),
+      "readings: only those of the last \"1h\", \"30m\", ...");
+  add("limit", po::value<std::string>()->value_name("N"), "readings: the newest N (default 20; with --since: all)");
+  add("follow,f", "readings: go on printing new ones until Ctrl-C");
+  add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
+  return description;
+}
+
+std::vector<std::string> OptionNames() {
+  std::vector<std::string> names;
+  for (const auto& description : {GlobalOptions(), VerbOptions()}) {
+    for (const auto& option : description.options()) names.push_back("--" + option->long_name());
+  }
+  return names;
+}
+
+tl::unexpected<Error> Usage(std::string message) {
+  return Fail(Action::kFixConfig, std::move(message));
+}
+
+std::string Hint(std::string_view word, const std::vector<std::string>& candidates, std::string_view otherwise) {
+  if (const auto near = Suggest(word, candidates)) return fmt::format("; did you mean \"{}\"?", *near);
+  return fmt::format("; {}", otherwise);
+}
+
+Result<po::variables_map> Parse(const std::vector<std::string>& arguments) {
+  po::options_description all;
+  all.add(GlobalOptions()).add(VerbOptions()).add_options()("word", po::value<std::vector<std::string>>());
+  // Abbreviated options would change their meaning with every option we add.
+  const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+  po::variables_map given;
+  try {
+    po::store(po::command_line_parser(arguments)
+                  .options(all)
+                  .positional(po::positional_options_description().add("word", -1))
+                  .style(style)
+                  .run(),
+              given);
+    po::notify(given);
+  } catch (const po::unknown_option& e) {
+    return Usage(fmt::format("unknown option \"{}\"{}", e.get_option_name(),
+                             Hint(e.get_option_name(), OptionNames(), "see penumbra --help")));
+  } catch (const po::error& e) {
+    return Usage(fmt::format("{}; see penumbra --help", e.what()));
+  }
+  return given;
+}
+
+Status CheckVerbOptions(const Verb& verb, const po::variables_map& given) {
+  for (const auto& option : VerbOptions().options()) {
+    const std::string& name = option->long_name();
+    if (given.count(name) == 0) continue;
+    if (std::find(verb.options.begin(), verb.options.end(), name) == verb.options.end()) {
+      return Usage(fmt::format("{} knows no --{}; see penumbra help {}", verb.name, name, verb.name));
+    }
+  }
+  return {};
+}
+
+Status CheckWords(const Verb& verb, const Invocation& invocation) {
+  const std::size_t count = invocation.words.size();
+  if (count >= verb.min_words && count <= verb.max_words) return {};
+  return Usage(fmt::format("{} {}; usage: penumbra {} {}", verb.name,
+                           count < verb.min_words ? "wants more" : "wants fewer words", verb.name, verb.arguments));
+}
+
+Status TakeValues(const po::variables_map& given, Invocation& invocation) {
+  if (given.count("config") != 0) invocation.config = given["config"].as<std::string>();
+  if (given.count("socket") != 0) invocation.socket = given["socket"].as<std::string>();
+  if (given.count("since") != 0) {
+    const auto since = ParseDuration(given["since"].as<std::string>());
+    if (!since) return Usage("--since: " + since.error().message);
+    invocation.since = *since;
+  }
+  if (given.count("limit") != 0) {
+    const std::string& text = given["limit"].as<std::string>();
+    invocation.limit = api::ParseNumber(text, 1'000'000'000);
+    if (!invocation.limit || *invocation.limit == 0) {
+      return Usage(fmt::format("--limit: \"{}\" is not a whole number above 0", text));
+    }
+  }
+  invocation.json = given.count("json") != 0;
+  invocation.no_color = given.count("no-color") != 0;
+  invocation.follow = given.count("follow") != 0;
+  invocation.effective = given.count("effective") != 0;
+  invocation.help = given.count("help") != 0;
+  return {};
+}
+
+Result<std::string> TakeVerb(const po::variables_map& given, std::vector<std::string>& words) {
+  if (words.empty()) {
+    if (given.count("version") != 0) return std::string("version");
+    if (given.count("help") != 0) return std::string("help");
+    return Usage("what should be done? see penumbra --help");
+  }
+  std::string verb = words.front();
+  words.erase(words.begin());
+  if (FindVerb(verb) != nullptr) return verb;
+  std::vector<std::string> names;
+  for (const Verb& known : Verbs()) names.emplace_back(known.name);
+  return Usage(fmt::format("unknown verb \"{}\"{}", verb, Hint(verb, names, "see penumbra --help")));
+}
+
+}  // namespace
+
+const std::vector<Verb>& Verbs() {
+  static const std::vector<Verb> kVerbs = {
+      {"status",
+       "",
+       0,
+       0,
+       "the gateway at a glance",
+       "Clock, cloud sessions, things, buses and store, each with what is wrong.",
+       {}},
+      {"things",
+       "[THING]",
+       0,
+       1,
+       "all things, or one with its points",
+       "State: ok, stale (no value within three intervals), unreachable (nothing answers), waiting.",
+       {}},
+      {"readings",
+       "THING [--since 1h] [--limit N] [--follow]",
+       1,
+       1,
+       "stored readings of a thing",
+       "Without options the newest 20. A cell \"!timeout\" says why a point has no value; \"?\" marks an uncertain "
+       "one.\n"
+       "With --json and --follow one JSON object a line.",
+       {"since", "limit", "follow"}},
+      {"explain",
+       "THING.POINT",
+       1,
+       1,
+       "why a point is silent, or what became of its value",
+       "Follows the point from its bus to the cloud. The last line is the verdict.",
+       {}},
+      {"buses",
+       "",
+       0,
+       0,
+       "buses with load, errors and restarts",
+       "Load is the share of the last minute in requests.",
+       {}},
+      {"outbox",
+       "",
+       0,
+       0,
+       "what waits for the cloud, thing by thing",
+       "Things that are not configured any more but still have readings are shown too.",
+       {}},
+      {"config",
+       "check|show [--effective]",
+       1,
+       1,
+       "check or show the configuration",
+       "check: every fault with file, line and column; exit code 78 if there is an error, 0 with warnings only.\n"
+       "show: what the files set, normalised. With --effective every value with its origin: of the running daemon if "
+       "it\n"
+       "is reachable, else from the files. Neither changes anything.",
+       {"effective"}},
+      {"drivers",
+       "[NAME]",
+       0,
+       1,
+       "the drivers there are, or the options of one",
+       "Drivers are looked for in [paths] drivers of the configuration, else where the package puts them.",
+       {}},
+      {"version", "", 0, 0, "print the version", "", {}},
+      {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
+  };
+  return kVerbs;
+}
+
+const Verb* FindVerb(std::string_view name) {
+  const auto it = std::find_if(Verbs().begin(), Verbs().end(), [name](const Verb& verb) { return verb.name == name; });
+  return it == Verbs().end() ? nullptr : &*it;
+}
+
+Result<Invocation> ParseCommandLine(const std::vector<std::string>& arguments) {
+  const auto given = Parse(arguments);
+  if (!given) return Fail(given.error());
+  Invocation invocation;
+  if (given->count("word") != 0) invocation.words = (*given)["word"].as<std::vector<std::string>>();
+  if (const Status status = TakeValues(*given, invocation); !status) return Fail(status.error());
+  auto verb = TakeVerb(*given, invocation.words);
+  if (!verb) return Fail(verb.error());
+  invocation.verb = std::move(*verb);
+  if (invocation.help) return invocation;
+  const Verb& known = *FindVerb(invocation.verb);
+  if (const Status status = CheckVerbOptions(known, *given); !status) return Fail(status.error());
+  if (const Status status = CheckWords(known, invocation); !status) return Fail(status.error());
+  return invocation;
+}
+
+std::string GeneralHelp() {
+  std::string text = "penumbra: looks into a running penumbrad.\n\nUsage: penumbra VERB [options]\n\nVerbs:\n";
+  for (const Verb& verb : Verbs()) text += fmt::format("  {:<10} {}\n", verb.name, verb.summary);
+  std::ostringstream options;
+  options << GlobalOptions() << '\n' << VerbOptions();
+  return text + "\n" + options.str() +
+         "\nExit codes: 0 ok, 1 failed, 2 usage, 69 daemon not reachable, 78 configuration.\n";
+}
+
+std::string VerbHelp(const Verb& verb) {
+  std::string text = fmt::format("penumbra {} {}\n  {}.\n", verb.name, verb.arguments, verb.summary);
+  if (!verb.details.empty()) text += fmt::format("\n{}\n", verb.details);
+  std::ostringstream options;
+  po::options_description own("Options");
+  for (const auto& option : VerbOptions().options()) {
+    const bool mine = std::find(verb.options.begin(), verb.options.end(), option->long_name()) != verb.options.end();
+    if (mine) own.add(option);
+  }
+  if (!own.options().empty()) options << '\n' << own;
+  return text + options.str() + "\nOptions of every verb: see penumbra --help.\n";
+}
+
+std::optional<std::pair<std::string, std::string>> SplitPoint(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos || dot == 0 || dot + 1 == text.size()) return std::nullopt;
+  return std::pair(std::string(text.substr(0, dot)), std::string(text.substr(dot + 1)));
+}
+
+}  // namespace penumbra::cli

@@ -1,0 +1,283 @@
+#include "cli/views.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/when.hpp"
+#include "base/text.hpp"
+
+namespace penumbra::cli {
+namespace {
+
+const Json& Member(const Json& object, std::string_view key) {
+  static const Json kMissing;
+  if (!object.is_object()) return kMissing;
+  const auto it = object.find(key);
+  return it == object.end() ? kMissing : *it;
+}
+
+std::int64_t Number(const Json& object, std::string_view key) {
+  return GetInt(object, key).value_or(0);
+}
+
+Cell State(const Json& object, std::string_view key) {
+  std::string state = Field(object, key);
+  const Tone tone = ToneOf(state);
+  return {std::move(state), tone};
+}
+
+// A count that should be zero.
+Cell Trouble(const Json& object, std::string_view key, Tone tone = Tone::kWarning) {
+  return {Field(object, key), Number(object, key) > 0 ? tone : Tone::kPlain};
+}
+
+std::string AgeOf(const Json& object, std::string_view key, std::int64_t now_ms) {
+  const std::int64_t ms = Number(object, key);
+  return ms <= 0 ? "-" : api::Age(ms, now_ms);
+}
+
+std::string Percent(const Json& object, std::string_view key) {
+  const auto share = GetNumber(object, key);
+  return share ? fmt::format("{:.0f} %", *share * 100) : "-";
+}
+
+std::string Milliseconds(std::int64_t ms) {
+  return FormatDuration(std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, INT64_MAX / 1'000'000)));
+}
+
+std::string Bytes(const Json& object, std::string_view key) {
+  return FormatSize(static_cast<std::uint64_t>(std::max<std::int64_t>(Number(object, key), 0)));
+}
+
+std::string JoinTexts(const Json& array) {
+  std::string out;
+  for (const Json& element : array) {
+    if (!element.is_string()) continue;
+    out += (out.empty() ? "" : ", ") + element.get<std::string>();
+  }
+  return out.empty() ? "-" : out;
+}
+
+std::string GatewayLines(const Json& status, const Style& style, std::int64_t now_ms) {
+  const Json& gateway = Member(status, "gateway");
+  const Json& upstream = Member(status, "upstream");
+  const Json& store = Member(status, "store");
+  const bool trusted = GetBool(Member(gateway, "clock"), "trusted").value_or(false);
+  const std::string clock = Paint(trusted ? "clock trusted" : "clock not trusted: readings wait until it is set",
+                                  trusted ? Tone::kGood : Tone::kWarning, style);
+  std::string out =
+      fmt::format("gateway   {}, penumbrad {}, started {}, {}\n", Printable(Field(gateway, "thing")),
+                  Printable(Field(gateway, "version")), api::Moment(Number(gateway, "started_ms"), now_ms), clock);
+  if (Field(upstream, "endpoint") == "-") {
+    out += "upstream  none configured: readings are stored only\n";
+  } else {
+    const std::int64_t connected = Number(upstream, "connected");
+    const std::int64_t things = Number(upstream, "things");
+    out += fmt::format("upstream  {}, {}\n", Printable(Field(upstream, "endpoint")),
+                       Paint(fmt::format("{} of {} sessions online", connected, things),
+                             connected >= things ? Tone::kGood : Tone::kWarning, style));
+  }
+  out += fmt::format("store     {}, {} readings, last commit {}, about {} written a day\n", Bytes(store, "bytes"),
+                     Field(store, "readings"), api::Moment(Number(store, "last_commit_ms"), now_ms),
+                     Bytes(store, "write_bytes_per_day"));
+  if (const std::string trouble = Field(store, "trouble"); trouble != "-") {
+    out += Paint("store     commits fail: " + Printable(trouble), Tone::kBad, style) + "\n";
+  }
+  return out;
+}
+
+std::string StatusThings(const Json& things, const Style& style, std::int64_t now_ms) {
+  Table table(
+      {{"THING"}, {"STATE"}, {"LINK"}, {"MQTT"}, {"BACKLOG", true}, {"OLDEST UNSENT"}, {"LAST READING"}, {"TROUBLE"}});
+  for (const Json& thing : things) {
+    std::string trouble = Field(thing, "reason");
+    const std::string link = Field(thing, "last_error");
+    if (trouble == "-")
+      trouble = link;
+    else if (link != "-")
+      trouble += "; " + link;
+    table.Row({{Field(thing, "thing")},
+               State(thing, "state"),
+               State(thing, "link"),
+               {Field(thing, "protocol")},
+               {Field(thing, "backlog")},
+               {AgeOf(thing, "oldest_unsent_ms", now_ms)},
+               {AgeOf(thing, "last_reading_ms", now_ms)},
+               {trouble}});
+  }
+  return table.empty() ? "no things are configured\n" : table.Text(style);
+}
+
+std::string PointsTable(const Json& thing, const Style& style, std::int64_t now_ms) {
+  Table table({{"POINT"}, {"VALUE", true}, {"UNIT"}, {"QUALITY"}, {"OF"}, {"TRIED"}, {"TROUBLE"}});
+  for (const Json& point : Rows(thing, "points")) {
+    const std::string trouble = Field(point, "trouble");
+    table.Row({{Field(point, "point")},
+               {Field(point, "value")},
+               {Field(point, "unit")},
+               State(point, "quality"),
+               {AgeOf(point, "value_ms", now_ms)},
+               {AgeOf(point, "attempt_ms", now_ms)},
+               {trouble == "-" ? Field(point, "reason") : trouble}});
+  }
+  return table.Text(style);
+}
+
+}  // namespace
+
+Tone ToneOf(std::string_view state) {
+  static constexpr std::string_view kGood[] = {"ok", "online", "running", "good", "closed"};
+  static constexpr std::string_view kBad[] = {"unreachable", "quarantined", "misconfigured", "unprovisioned", "bad"};
+  if (std::find(std::begin(kGood), std::end(kGood), state) != std::end(kGood)) return Tone::kGood;
+  if (std::find(std::begin(kBad), std::end(kBad), state) != std::end(kBad)) return Tone::kBad;
+  return state == "-" ? Tone::kPlain : Tone::kWarning;
+}
+
+std::string Field(const Json& object, std::string_view key) {
+  const Json& member = Member(object, key);
+  if (member.is_null()) return "-";
+  if (!member.is_string()) return Dump(member);
+  const auto& text = member.get_ref<const std::string&>();
+  return text.empty() ? "-" : text;
+}
+
+const Json& Rows(const Json& object, std::string_view key) {
+  static const Json kNone = Json::array();
+  const Json& rows = Member(object, key);
+  return rows.is_array() ? rows : kNone;
+}
+
+std::string StatusView(const Json& status, const Style& style, std::int64_t now_ms) {
+  return GatewayLines(status, style, now_ms) + "\n" + StatusThings(Rows(status, "things"), style, now_ms) + "\n" +
+         BusesView(status, style);
+}
+
+std::string ThingsView(const Json& things, const Style& style, std::int64_t now_ms) {
+  Table table({{"THING"},
+               {"BUS"},
+               {"STATE"},
+               {"EVERY"},
+               {"LAST READING"},
+               {"POLLS", true},
+               {"FAILED", true},
+               {"LINK"},
+               {"BACKLOG", true},
+               {"REASON"}});
+  for (const Json& thing : Rows(things, "things")) {
+    table.Row({{Field(thing, "thing")},
+               {Field(thing, "bus")},
+               State(thing, "state"),
+               {Milliseconds(Number(thing, "sample_interval_ms"))},
+               {AgeOf(thing, "last_reading_ms", now_ms)},
+               {Field(thing, "polls")},
+               Trouble(thing, "failed_polls"),
+               State(thing, "link"),
+               {Field(thing, "backlog")},
+               {Field(thing, "reason")}});
+  }
+  return table.empty() ? "no things are configured\n" : table.Text(style);
+}
+
+std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms) {
+  const Json& session = Member(thing, "session");
+  const Json& outbox = Member(thing, "outbox");
+  const auto tone = [&style](const Json& object, std::string_view key) {
+    const std::string state = Field(object, key);
+    return Paint(Printable(state), ToneOf(state), style);
+  };
+  std::string out = fmt::format("{} ({}) on bus {}, every {}: {}\n", Printable(Field(thing, "thing")),
+                                Printable(Field(thing, "type")), Printable(Field(thing, "bus")),
+                                Milliseconds(Number(thing, "sample_interval_ms")), tone(thing, "state"));
+  if (const std::string reason = Field(thing, "reason"); reason != "-") out += "  " + Printable(reason) + "\n";
+  out += fmt::format("polls     {}, {} failed, {} overruns, breaker {}, last reading {}\n", Field(thing, "polls"),
+                     Field(thing, "failed_polls"), Field(thing, "overruns"), Printable(Field(thing, "breaker")),
+                     api::Moment(Number(thing, "last_reading_ms"), now_ms));
+  out += fmt::format("link      {}, MQTT {}, {} acknowledged, {} refused, {} in flight\n", tone(session, "link"),
+                     Printable(Field(session, "protocol")), Field(session, "acked"), Field(session, "refused"),
+                     Field(session, "in_flight"));
+  if (const std::string error = Field(session, "last_error"); error != "-") out += "  " + Printable(error) + "\n";
+  if (const Json& topics = Rows(session, "suspended_topics"); !topics.empty()) {
+    out += "  suspended: " + Printable(JoinTexts(topics)) + "\n";
+  }
+  out += fmt::format("outbox    {} unsent, newest seq {}, topic {}\n\n", Field(outbox, "unsent"),
+                     Field(outbox, "newest_seq"), Printable(Field(thing, "topic")));
+  return out + PointsTable(thing, style, now_ms);
+}
+
+std::string BusesView(const Json& buses, const Style& style) {
+  Table table({{"BUS"},
+               {"DRIVER"},
+               {"STATE"},
+               {"LOAD", true},
+               {"POLLS", true},
+               {"ERRORS", true},
+               {"OVERRUNS", true},
+               {"RESTARTS", true},
+               {"REASON"}});
+  for (const Json& bus : Rows(buses, "buses")) {
+    table.Row({{Field(bus, "bus")},
+               {Field(bus, "driver")},
+               State(bus, "state"),
+               {Percent(bus, "load")},
+               {Field(bus, "polls")},
+               Trouble(bus, "errors"),
+               Trouble(bus, "overruns"),
+               Trouble(bus, "restarts"),
+               {Field(bus, "reason")}});
+  }
+  return table.empty() ? "no buses are configured\n" : table.Text(style);
+}
+
+std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {
+  Table table({{"THING"},
+               {"UNSENT", true},
+               {"OLDEST UNSENT"},
+               {"OLDEST SEQ", true},
+               {"NEWEST SEQ", true},
+               {"NEWEST"},
+               {"IN FLIGHT", true},
+               {"LINK"},
+               {"SUSPENDED"}});
+  for (const Json& thing : Rows(outbox, "things")) {
+    std::string name = Field(thing, "thing");
+    if (!GetBool(thing, "configured").value_or(true)) name += " (not configured)";
+    table.Row({{std::move(name)},
+               Trouble(thing, "backlog"),
+               {AgeOf(thing, "oldest_unsent_ms", now_ms)},
+               {Number(thing, "oldest_unsent_seq") > 0 ? Field(thing, "oldest_unsent_seq") : "-"},
+               {Number(thing, "newest_seq") > 0 ? Field(thing, "newest_seq") : "-"},
+               {AgeOf(thing, "newest_ms", now_ms)},
+               {Field(thing, "in_flight")},
+               State(thing, "link"),
+               {JoinTexts(Rows(thing, "suspended_topics"))}});
+  }
+  if (table.empty()) return "no things are configured\n";
+  return table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));
+}
+
+std::string ExplainView(const Json& explanation, const Style& style) {
+  std::string out;
+  for (const Json& line : Rows(explanation, "story")) {
+    out += fmt::format("{:<7} {}\n", Printable(Field(line, "stage")), Printable(Field(line, "text")));
+  }
+  const bool silent = GetBool(explanation, "silent").value_or(false);
+  return out + Paint(Printable(Field(explanation, "verdict")), silent ? Tone::kBad : Tone::kGood, style) + "\n";
+}
+
+std::string ConfigView(const Json& config, const Style& style, bool with_origin) {
+  const Json& values = Rows(config, "values");
+  if (with_origin) {
+    Table table({{"KEY"}, {"VALUE"}, {"ORIGIN"}});
+    for (const Json& value : values)
+      table.Row({{Field(value, "key")}, {Field(value, "value")}, {Field(value, "origin")}});
+    return table.Text(style);
+  }
+  std::string out;
+  for (const Json& value : values) {
+    out += fmt::format("{} = {}\n", Printable(Field(value, "key")), Printable(Field(value, "value")));
+  }
+  return out;
+}
+
+}  // namespace penumbra::cli
