@@ -3,16 +3,17 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace penumbra {
 namespace {
 
-constexpr int kBusyTimeoutMs = 2000;                 // a shell that reads, or an export, may hold a lock for a moment
-constexpr std::int64_t kJournalSizeLimit = 2 << 20;  // the WAL file is cut back to this after a checkpoint
+constexpr int kBusyTimeoutMs = 2000;  // a shell that reads, or an export, may hold a lock for a moment
 constexpr int kSynchronousFull = 2;
 constexpr int kIncrementalVacuum = 2;
 constexpr int kCacheKib = 2048;
+constexpr std::size_t kSqlInMessages = 60;  // characters
 
 Error MakeError(sqlite3* db, std::string_view what, int code) {
   const char* text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
@@ -134,8 +135,10 @@ Status Database::Configure() {
       "PRAGMA page_size={}; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
       "PRAGMA secure_delete=OFF; PRAGMA journal_size_limit={}; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-{};"
       "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;",
-      page_size, kJournalSizeLimit, kCacheKib);
-  if (const Status set = Execute(pragmas); !set) return set;
+      page_size, 2 * options_.wal_bytes, kCacheKib);
+  if (const Status set = Execute(pragmas); !set) {
+    return Fail(set.error().WithContext(fmt::format("{}", options_.file.string())));
+  }
   sqlite3_wal_hook(db_, reinterpret_cast<int (*)(void*, sqlite3*, const char*, int)>(&Database::OnWal), this);
   const Result<std::int64_t> synchronous = Integer("PRAGMA synchronous");
   if (!synchronous) return Fail(synchronous.error());
@@ -180,7 +183,7 @@ Result<Statement> Database::Prepare(std::string_view sql) {
 
 Status Database::Execute(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return Fail(TakeError(sql.substr(0, sql.find('\n')), code));
+  if (code != SQLITE_OK) return Fail(TakeError(sql.substr(0, std::min(sql.find('\n'), kSqlInMessages)), code));
   return {};
 }
 

@@ -59,10 +59,12 @@ class Statement {
 
 class Database {
  public:
+  static constexpr std::uint64_t kWalBytes = 1024 * 1024;
   struct Options {
     std::filesystem::path file;
-    std::string vfs;              // empty: the platform's
-    std::uint32_t page_size = 0;  // of a new file; 0: kPageSize
+    std::string vfs;                      // empty: the platform's
+    std::uint32_t page_size = 0;          // of a new file; 0: kPageSize
+    std::uint64_t wal_bytes = kWalBytes;  // what the WAL is worth: it is cut back to twice this
   };
   // Measured with tests/bench/store_bench: 1 KiB pages write fewer bytes per commit than 4 KiB ones.
   static constexpr std::uint32_t kPageSize = 1024;
@@ -91,8 +93,8 @@ class Database {
 
   // Copies the WAL into the database file (passive: never waits) or, with `everything`, also syncs and restarts it.
   Status Checkpoint(bool everything);
-  // Pages in the WAL after the last commit.
-  int wal_pages() const { return wal_pages_; }
+  // The WAL is as long as it should get: time for a checkpoint.
+  bool WantsCheckpoint() const { return static_cast<std::uint64_t>(wal_pages_) * kPageSize >= options_.wal_bytes; }
 
   // The last failure says: the file is damaged (SQLITE_CORRUPT, SQLITE_NOTADB); no space is left (SQLITE_FULL).
   bool corrupt() const { return corrupt_; }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t kDefaultMinFree = 256ULL * 1024 * 1024;
 constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
+constexpr std::uint64_t kWalShare = 16;              // of max_size: a WAL above it is cut before readings go
 constexpr int kPagesPerStep = 256;                   // of vacuum: a quarter of a MiB, a few milliseconds
 constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
 
@@ -32,6 +33,7 @@ Result<Retention::Space> Retention::Measure(Database& database) {
   Space space;
   space.used = static_cast<std::uint64_t>((*pages - *unused) * *page_size) + wal_bytes;
   space.file = static_cast<std::uint64_t>(*pages * *page_size) + wal_bytes;
+  space.wal = wal_bytes;
   struct statvfs fs {};
   if (::statvfs(database.file().c_str(), &fs) == 0) {
     space.free = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
@@ -65,6 +67,13 @@ Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal)
   const Result<Space> space = Measure(database);
   if (!space) return Fail(space.error());
   const Need need = WhatIsNeeded(*space, journal);
+  // A long WAL is no reason to give up readings: it shrinks by itself.
+  if (need == Need::kSpace && space->wal > settings_.max_size / kWalShare) {
+    if (const Status cut = database.Checkpoint(true); !cut) return Fail(cut.error());
+    const Result<Space> after = Measure(database);
+    if (!after) return Fail(after.error());
+    if (after->wal < space->wal) return Outcome{.more = true};
+  }
   if (need != Need::kNone) {
     Result<Outcome> removed = RemoveOne(database, journal, need);
     if (!removed || removed->more) return removed;

@@ -24,6 +24,7 @@ class Retention {
   struct Space {
     std::uint64_t used = 0;  // pages in use and WAL
     std::uint64_t file = 0;  // database file and WAL
+    std::uint64_t wal = 0;
     std::uint64_t free = 0;  // of the file system, for us
     std::uint64_t total = 0;
   };

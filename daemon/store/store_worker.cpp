@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMaxBatch = 10'000;  // readings in one commit, unless a flush asks for all
 constexpr int kAckIntervals = 3;           // acks wait that many commit intervals for readings to ride with,
 constexpr auto kMinAckInterval = 1s;       // where an interval counts as this at least
-constexpr int kCheckpointPages = 1000;     // of the WAL: a MiB, so that a page rewritten often is copied once
 constexpr auto kReadSlice = 20ms;          // a read pauses after this, so that commits are not late
 constexpr int kReadsBetweenCommits = 64;
 constexpr auto kMaintenancePause = 1s;
@@ -170,14 +169,15 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   journal_.reset();
   database_.reset();
   damaged = false;
-  auto database = Database::Open({.file = options_.file, .vfs = options_.vfs}, &damaged);
+  // Small stores get a small WAL and small blocks, so that retention removes a small part of them.
+  const std::uint64_t size = options_.settings.max_size;
+  const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
+  const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
+  auto database = Database::Open({.file = options_.file, .vfs = options_.vfs, .wal_bytes = wal_bytes}, &damaged);
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
   Status ready = Migrate(*database_, EmbeddedMigrations());
   if (ready) {
-    // Small stores get small blocks, so that retention removes a small part of them.
-    const std::uint64_t block_bytes =
-        std::clamp<std::uint64_t>(options_.settings.max_size / 64, 4096, Block::kMaxBytes);
     auto journal = Journal::Load(*database_, *mark_, {.max_block_bytes = block_bytes}, first);
     if (journal) {
       journal_ = std::move(*journal);
@@ -352,6 +352,7 @@ void StoreWorker::Committed(Time began) {
   stats_.last_commit_ms = batch_now_ms_;
   stats_.last_commit_took_ms = std::chrono::duration<double, std::milli>(now - began).count();
   if (!maintain_at_) maintain_at_ = now + kMaintenancePause;
+  if (database_->WantsCheckpoint()) maintain_at_ = now;
   WorkerReport report;
   report.readings = std::move(batch_.readings);
   for (DoneHandler& done : batch_.settings_done) report.done.push_back([done = std::move(done)] { done({}); });
@@ -481,7 +482,7 @@ void StoreWorker::AnswerRequests() {
 void StoreWorker::Maintain(Time now) {
   if (!maintain_at_ || now < *maintain_at_) return;
   maintain_at_.reset();
-  if (database_->wal_pages() >= kCheckpointPages) {
+  if (database_->WantsCheckpoint()) {
     if (const Status done = database_->Checkpoint(false); !done) return Failed(done.error(), now);
   }
   const auto outcome = retention_->Step(*database_, *journal_);

@@ -1,0 +1,286 @@
+// What the store costs: bytes written to disk per reading and readings per second at 1, 10, 100 and 1000 readings per
+// commit, acks included; and how a large backlog opens and drains. Medians of several runs.
+// Not a test: nothing here fails because of a figure. Process bytes are /proc/self/io write_bytes (what the kernel was
+// asked to write, whole pages), store bytes are what SQLite handed to the file system.
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+
+#include "event/clock.hpp"
+#include "event/loop.hpp"
+#include "store/store.hpp"
+
+namespace penumbra {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+// The smallest loop that carries the store's posts: no timers, driven by hand.
+class BenchLoop : public EventLoop {
+ public:
+  void Post(std::function<void()> handler) override {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(handler));
+    wake_.notify_one();
+  }
+  SubscriptionPtr After(Duration, std::function<void()>) override { return nullptr; }
+  SubscriptionPtr WhenReadable(int, std::function<void()>) override { return nullptr; }
+  Clock& clock() override { return clock_; }
+
+  void RunUntil(const std::function<bool()>& done) {
+    while (!done()) {
+      std::vector<std::function<void()>> ready;
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return !posted_.empty(); });
+        ready.swap(posted_);
+      }
+      for (const auto& handler : ready) handler();
+    }
+  }
+
+ private:
+  SystemClock clock_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::function<void()>> posted_;
+};
+
+std::uint64_t ProcessWriteBytes() {
+  std::ifstream io("/proc/self/io");
+  std::string key;
+  std::uint64_t value = 0;
+  while (io >> key >> value) {
+    if (key == "write_bytes:") return value;
+  }
+  return 0;
+}
+
+std::uint64_t ResidentKib() {
+  std::ifstream status("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  status >> total >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+double Seconds(Steady::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+Reading Sample(int thing, std::int64_t tick, std::int64_t base_ms) {
+  Reading reading;
+  reading.thing = "sensor-" + std::to_string(100 + thing);
+  reading.unix_ms = base_ms + tick * 1000 + thing * 7;
+  reading.boot_ns = tick * 1'000'000'000 + thing * 7'000'000 + (tick * 7919 + thing * 104'729) % 1'000'000;
+  reading.boot_id = "4be83dd2-3f8b-4f5c-a4a6-1d0a2d2b9a11";
+  const double drift = static_cast<double>((tick * 13 + thing * 7) % 40);
+  reading.values = {{"temperature", (200.0 + drift) / 10, Quality::kGood, ""}};
+  return reading;
+}
+
+class Bench {
+ public:
+  explicit Bench(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~Bench() {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void Open() {
+    store_.reset();
+    Store::Options options;
+    options.file = folder_ / "bench.db";
+    options.settings.commit_interval = std::chrono::hours(1);  // commits come from Flush
+    options.settings.max_size = 8ULL << 30;
+    options.settings.min_free = 0;
+    auto opened = Store::Open(options, loop_);
+    if (!opened) {
+      std::fprintf(stderr, "%s\n", opened.error().message.c_str());
+      std::exit(1);
+    }
+    store_ = std::move(*opened);
+    store_->OnCommitted([this](const std::vector<Reading>& readings) {
+      if (!ack_) return;
+      for (const Reading& reading : readings) store_->Acked(reading.thing, reading.seq);
+    });
+  }
+
+  void Commit(int readings, int things, std::int64_t& tick) {
+    for (int i = 0; i < readings; ++i) {
+      const std::int64_t n = tick++;
+      store_->Append(Sample(static_cast<int>(n % things), n / things, 1'763'841'600'000));
+    }
+    bool done = false;
+    store_->Flush([&done](const Status& status) {
+      if (!status) std::fprintf(stderr, "commit failed: %s\n", status.error().message.c_str());
+      done = true;
+    });
+    loop_.RunUntil([&done] { return done; });
+  }
+
+  std::vector<Reading> Unsent(const std::string& thing, std::uint64_t after, std::size_t limit) {
+    std::optional<std::vector<Reading>> answer;
+    store_->ReadUnsent(thing, after, limit, [&answer](Result<std::vector<Reading>> r) {
+      answer = r ? std::move(*r) : std::vector<Reading>();
+    });
+    loop_.RunUntil([&answer] { return answer.has_value(); });
+    return std::move(*answer);
+  }
+
+  Store& store() { return *store_; }
+  void Close() { store_.reset(); }
+  void set_ack(bool ack) { ack_ = ack; }
+
+ private:
+  std::filesystem::path folder_;
+  BenchLoop loop_;
+  std::unique_ptr<Store> store_;
+  bool ack_ = true;
+};
+
+struct WriteFigures {
+  int per_commit;
+  double process_bytes, store_bytes, file_bytes, per_second, commit_ms;
+};
+
+WriteFigures MeasureWrites(const std::filesystem::path& folder, int per_commit, int commits, int runs) {
+  std::vector<double> process, store, file, rate, commit;
+  for (int run = 0; run < runs; ++run) {
+    Bench bench(folder);
+    bench.Open();
+    std::int64_t tick = 0;
+    bench.Commit(per_commit, 100, tick);  // names are written once
+    const std::uint64_t io_before = ProcessWriteBytes();
+    const std::uint64_t store_before = bench.store().Stats().written_bytes;
+    const auto began = Steady::now();
+    for (int i = 0; i < commits; ++i) bench.Commit(per_commit, 100, tick);
+    const double took = Seconds(Steady::now() - began);
+    const double readings = static_cast<double>(per_commit) * commits;
+    store.push_back(static_cast<double>(bench.store().Stats().written_bytes - store_before) / readings);
+    file.push_back(static_cast<double>(bench.store().Stats().file_bytes) / readings);
+    bench.Close();  // with its checkpoint: what was put off counts
+    process.push_back(static_cast<double>(ProcessWriteBytes() - io_before) / readings);
+    rate.push_back(readings / took);
+    commit.push_back(1000 * took / commits);
+  }
+  return {per_commit, Median(process), Median(store), Median(file), Median(rate), Median(commit)};
+}
+
+struct BacklogFigures {
+  std::uint64_t readings = 0;
+  double open_s = 0, drain_per_second = 0;
+  std::uint64_t grown_kib = 0;
+  bool in_order = true;
+};
+
+BacklogFigures MeasureBacklog(const std::filesystem::path& folder, std::uint64_t readings) {
+  constexpr int kThings = 100;
+  constexpr std::size_t kWindow = 100;
+  Bench bench(folder);
+  bench.set_ack(false);
+  bench.Open();
+  std::int64_t tick = 0;
+  while (static_cast<std::uint64_t>(tick) < readings) bench.Commit(200, kThings, tick);
+  bench.Close();
+  BacklogFigures figures;
+  const std::uint64_t before_kib = ResidentKib();
+  auto began = Steady::now();
+  bench.Open();
+  figures.open_s = Seconds(Steady::now() - began);
+  began = Steady::now();
+  std::vector<std::uint64_t> after(kThings, 0);
+  for (bool any = true; any;) {
+    any = false;
+    for (int thing = 0; thing < kThings; ++thing) {
+      const std::string name = "sensor-" + std::to_string(100 + thing);
+      std::uint64_t& seq = after[static_cast<std::size_t>(thing)];
+      for (const Reading& reading : bench.Unsent(name, seq, kWindow)) {
+        figures.in_order &= seq == 0 || reading.seq == seq + 1;
+        seq = reading.seq;
+        bench.store().Acked(name, seq);
+        ++figures.readings;
+        any = true;
+      }
+    }
+    figures.grown_kib = std::max(figures.grown_kib, ResidentKib() - std::min(before_kib, ResidentKib()));
+  }
+  figures.drain_per_second = static_cast<double>(figures.readings) / Seconds(Steady::now() - began);
+  return figures;
+}
+
+void Print(const std::vector<WriteFigures>& writes, const BacklogFigures& backlog, bool json) {
+  if (json) {
+    std::printf("{\"writes\":[");
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+      const WriteFigures& w = writes[i];
+      std::printf(
+          "%s{\"per_commit\":%d,\"process_bytes\":%.1f,\"store_bytes\":%.1f,\"file_bytes\":%.1f,"
+          "\"readings_per_second\":%.0f,\"commit_ms\":%.3f}",
+          i == 0 ? "" : ",", w.per_commit, w.process_bytes, w.store_bytes, w.file_bytes, w.per_second, w.commit_ms);
+    }
+    std::printf(
+        "],\"backlog\":{\"readings\":%llu,\"open_s\":%.3f,\"drain_per_second\":%.0f,\"grown_kib\":%llu,"
+        "\"in_order\":%s}}\n",
+        static_cast<unsigned long long>(backlog.readings), backlog.open_s, backlog.drain_per_second,
+        static_cast<unsigned long long>(backlog.grown_kib), backlog.in_order ? "true" : "false");
+    return;
+  }
+  std::printf("%12s %16s %14s %13s %14s %10s\n", "per commit", "process B/read.", "store B/read.", "file B/read.",
+              "readings/s", "commit ms");
+  for (const WriteFigures& w : writes) {
+    std::printf("%12d %16.1f %14.1f %13.1f %14.0f %10.3f\n", w.per_commit, w.process_bytes, w.store_bytes, w.file_bytes,
+                w.per_second, w.commit_ms);
+  }
+  std::printf(
+      "\nbacklog of %llu readings of 100 things: opens in %.3f s, drains in order (%s) at %.0f readings/s, "
+      "resident memory grows by %llu KiB\n",
+      static_cast<unsigned long long>(backlog.readings), backlog.open_s, backlog.in_order ? "yes" : "NO",
+      backlog.drain_per_second, static_cast<unsigned long long>(backlog.grown_kib));
+}
+
+}  // namespace
+}  // namespace penumbra
+
+int main(int argc, char** argv) {
+  namespace po = boost::program_options;
+  po::options_description usage("store_bench");
+  usage.add_options()("help", "this text")("json", "one JSON object instead of a table")(
+      "dir", po::value<std::string>()->default_value("store_bench.tmp"), "folder on the disk to measure; removed")(
+      "runs", po::value<int>()->default_value(3), "runs per figure, of which the median is shown")(
+      "commits", po::value<int>()->default_value(1000), "commits per run")(
+      "backlog", po::value<std::uint64_t>()->default_value(1'000'000), "readings in the backlog");
+  po::variables_map args;
+  try {
+    po::store(po::parse_command_line(argc, argv, usage), args);
+  } catch (const po::error& error) {
+    std::cerr << error.what() << '\n' << usage;
+    return 2;
+  }
+  if (args.count("help") != 0) {
+    std::cout << usage;
+    return 0;
+  }
+  const std::filesystem::path folder = args["dir"].as<std::string>();
+  std::vector<penumbra::WriteFigures> writes;
+  for (const int per_commit : {1, 10, 100, 200, 1000}) {
+    writes.push_back(penumbra::MeasureWrites(folder, per_commit, args["commits"].as<int>(), args["runs"].as<int>()));
+  }
+  penumbra::Print(writes, penumbra::MeasureBacklog(folder, args["backlog"].as<std::uint64_t>()),
+                  args.count("json") != 0);
+  return 0;
+}

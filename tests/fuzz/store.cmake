@@ -1,0 +1,1 @@
+penumbra_fuzzer(store_row_fuzz SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/store_row_fuzz.cpp LINK penumbra::store)
