@@ -65,6 +65,7 @@ class Uplink {
     UpstreamSettings upstream;
     ClockSettings clock;
     std::filesystem::path state;  // where relative credentials live; for messages to the operator
+    std::uint64_t seed = 0;       // of jitter; 0: from the system. Tests and simulations set it
   };
 
   static std::unique_ptr<Uplink> Create(Options options, EventLoop& loop, mqtt::Transport& transport, Store& store,

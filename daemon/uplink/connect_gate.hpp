@@ -1,0 +1,53 @@
+// Lets the gateway's things connect one after another: at most `rate` CONNECTs a second over all of them, with jitter,
+// and at most one a second for each client id (AWS IoT Core's quota). Who waits longest for the cloud goes first.
+// Deliberately without knowledge of success or failure. Loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "event/backoff.hpp"
+#include "event/loop.hpp"
+
+namespace penumbra {
+
+class ConnectGate {
+ public:
+  static constexpr Duration kPerClient = std::chrono::seconds(1);
+  // Each gap is stretched by up to this part, so that gateways started together drift apart.
+  static constexpr double kJitter = 0.2;
+
+  // Smaller is sooner. Asked each time the gate opens.
+  using Priority = std::function<std::int64_t()>;
+
+  // rate > 0: connects a second. `random` outlives the gate.
+  ConnectGate(EventLoop& loop, double rate, Random& random);
+
+  // Calls `open` once, when it is this client's turn; never inside this call.
+  void Request(const std::string& client_id, Priority priority, std::function<void()> open);
+  void Cancel(const std::string& client_id);
+  // The earliest moment at which this client could be let through.
+  BootTime Earliest(const std::string& client_id) const;
+
+ private:
+  struct Waiting {
+    Priority priority;
+    std::function<void()> open;
+    std::uint64_t order = 0;
+  };
+  void Arm();
+  void Open();
+
+  EventLoop& loop_;
+  Duration gap_;
+  Random& random_;
+  std::map<std::string, Waiting> waiting_;
+  std::map<std::string, BootTime> last_;  // by client id; as many as there are things
+  BootTime next_{};
+  std::uint64_t order_ = 0;
+  SubscriptionPtr timer_;
+};
+
+}  // namespace penumbra

@@ -1,0 +1,483 @@
+#include "uplink/link_session.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.hpp"
+#include "uplink/presence.hpp"
+
+namespace penumbra {
+namespace {
+
+constexpr int kQuotaExceeded = 0x97;
+constexpr Duration kQuotaBase = std::chrono::seconds(1);
+constexpr Duration kQuotaMax = std::chrono::minutes(1);
+
+std::string_view Name(mqtt::Version version) {
+  return version == mqtt::Version::k5 ? "5" : "3.1.1";
+}
+
+}  // namespace
+
+mqtt::Version ProtocolMemory::Choose(MqttProtocol wanted, BootTime now) const {
+  if (wanted == MqttProtocol::k5) return mqtt::Version::k5;
+  if (wanted == MqttProtocol::k311) return mqtt::Version::k311;
+  return refused_5 && now - *refused_5 < kForget ? mqtt::Version::k311 : mqtt::Version::k5;
+}
+
+LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway)
+    : context_(context),
+      thing_(std::move(thing)),
+      gateway_(gateway),
+      backoff_(context.upstream.reconnect_base, context.upstream.reconnect_max),
+      rate_(context.upstream.publish_rate),
+      report_(thing_),
+      outbox_(thing_, context.loop, context.store, context.trust, context.patience, suspension_,
+              [this] { context_.turns.Wake(*this); }),
+      quota_backoff_(kQuotaBase, kQuotaMax, kQuotaBase / 2) {
+  status_.thing = thing_.name;
+}
+
+LinkSession::~LinkSession() {
+  context_.gate.Cancel(thing_.name);
+  context_.turns.Leave(*this);
+}
+
+// --- states ---
+
+void LinkSession::Fire(LinkEvent event) {
+  const auto next = NextState(state_, event);
+  if (!next) return;
+  timer_.reset();
+  state_ = *next;
+  Enter(*next);
+}
+
+void LinkSession::Enter(LinkState state) {
+  switch (state) {
+    case LinkState::kOffline:
+      return;
+    case LinkState::kUnprovisioned:
+      return EnterUnprovisioned();
+    case LinkState::kWaiting:
+      return EnterWaiting();
+    case LinkState::kConnecting:
+      return EnterConnecting();
+    case LinkState::kSubscribing:
+      return EnterSubscribing();
+    case LinkState::kOnline:
+      return EnterOnline();
+    case LinkState::kBackoff:
+      return EnterBackoff();
+    case LinkState::kClosing:
+      return EnterClosing();
+    case LinkState::kClosed:
+      return EnterClosed();
+  }
+}
+
+// Cheap: three stat calls. What is wrong inside the files is the transport's business.
+std::string LinkSession::FilesFingerprint() const {
+  std::string all;
+  for (const auto& file : {thing_.certificate, thing_.private_key, context_.upstream.root_ca}) {
+    struct stat info {};
+    if (::stat(file.c_str(), &info) != 0) {
+      all += "-;";
+      continue;
+    }
+    all += fmt::format("{}:{}:{}.{}:{};", info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
+                       info.st_mode);
+  }
+  return all;
+}
+
+std::optional<std::string> LinkSession::MissingFile() const {
+  for (const auto& file : {thing_.certificate, thing_.private_key}) {
+    struct stat info {};
+    if (file.native().rfind("pkcs11:", 0) == 0 || ::stat(file.c_str(), &info) == 0 || errno != ENOENT) continue;
+    return fmt::format("{} does not exist; put the thing's certificate and key there, or run `penumbra provision {}`",
+                       file.string(), thing_.name);
+  }
+  return std::nullopt;
+}
+
+void LinkSession::EnterUnprovisioned() {
+  unprovisioned_at_ = context_.loop.Now();
+  if (told_credentials_ != status_.last_error) {
+    told_credentials_ = status_.last_error;
+    log::Warning("uplink.unprovisioned", status_.last_error, {{"thing", thing_.name}});
+  }
+  struct Poll {
+    static void Again(LinkSession& self) {
+      self.timer_ = self.context_.loop.After(kCredentialPoll, [&self] {
+        const bool waited = self.context_.loop.Now() - self.unprovisioned_at_ >= kCredentialRetry;
+        if (waited || self.FilesFingerprint() != self.fingerprint_) return self.Fire(LinkEvent::kLookAgain);
+        Again(self);
+      });
+    }
+  };
+  Poll::Again(*this);
+}
+
+void LinkSession::EnterWaiting() {
+  fingerprint_ = FilesFingerprint();
+  if (auto missing = MissingFile()) {
+    status_.last_error = std::move(*missing);
+    return Fire(LinkEvent::kNoCredentials);
+  }
+  context_.gate.Request(
+      thing_.name,
+      [this]() -> std::int64_t {
+        if (gateway_) return INT64_MIN;
+        const std::int64_t oldest = context_.store.Outbox(thing_.name).oldest_unsent_ms;
+        return oldest == 0 ? INT64_MAX : oldest;
+      },
+      [this] { Fire(LinkEvent::kGateOpened); });
+}
+
+mqtt::ConnectOptions LinkSession::Options() const {
+  const UpstreamSettings& upstream = context_.upstream;
+  mqtt::ConnectOptions options;
+  options.client_id = thing_.name;
+  options.host = upstream.endpoint;
+  options.port = upstream.port;
+  options.root_ca = upstream.root_ca;
+  options.certificate = thing_.certificate;
+  options.private_key = thing_.private_key;
+  options.version = version_;
+  options.connect_timeout = upstream.connect_timeout;
+  options.keep_alive = upstream.keep_alive;
+  options.will =
+      mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.loop.clock().UnixMs()),
+                 upstream.status_retained};
+  return options;
+}
+
+void LinkSession::EnterConnecting() {
+  version_ = context_.protocol.Choose(context_.upstream.protocol, context_.loop.Now());
+  connection_ = context_.transport.Connect(Options(), *this);
+}
+
+void LinkSession::EnterSubscribing() {
+  subscribing_.clear();
+  for (LinkClient* client : context_.clients) {
+    for (std::string& filter : client->Subscriptions(thing_.name)) subscribing_[next_token_++] = std::move(filter);
+  }
+  if (subscribing_.empty()) return Fire(LinkEvent::kSubscribed);
+  timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor,
+                               [this] { Drop("the server does not answer SUBSCRIBE"); });
+  // One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded.
+  const auto filters = subscribing_;
+  for (const auto& [token, filter] : filters) connection_->Subscribe(token, filter);
+}
+
+void LinkSession::EnterOnline() {
+  log::Info("uplink.online", "connected", {{"thing", thing_.name}, {"protocol", Name(version_)}});
+  QueuePresence(true, false);
+  if (!gateway_) outbox_.Begin();
+  stable_timer_ = context_.loop.After(context_.upstream.reconnect_stable, [this] {
+    backoff_.Reset();
+    quota_backoff_.Reset();
+    suspension_.Stable();
+    kicks_ = 0;
+    status_.last_error.clear();
+  });
+  context_.turns.Wake(*this);
+  announced_ = true;
+  for (LinkClient* client : context_.clients) {
+    if (state_ == LinkState::kOnline) client->OnOnline(*this, session_.present);
+  }
+}
+
+void LinkSession::EnterBackoff() {
+  const Duration wait = backoff_.Next(context_.random);
+  timer_due_ = context_.loop.Now() + wait;
+  timer_ = context_.loop.After(wait, [this] { Fire(LinkEvent::kLookAgain); });
+}
+
+void LinkSession::EnterClosing() {
+  outbox_.End();
+  QueuePresence(false, true);
+  // Whoever supervises the shutdown has the clock; a goodbye that cannot be sent is no reason to stay.
+  timer_ = context_.loop.After(context_.upstream.operation_timeout, [this] { Drop("no answer to the last message"); });
+  context_.turns.Wake(*this);
+}
+
+void LinkSession::EnterClosed() {
+  context_.gate.Cancel(thing_.name);
+  context_.turns.Leave(*this);
+  connection_.reset();
+  if (const auto closed = std::exchange(closed_, {})) closed();
+}
+
+void LinkSession::Shutdown(std::function<void()> done) {
+  closed_ = std::move(done);
+  if (state_ == LinkState::kClosed) return EnterClosed();
+  Fire(LinkEvent::kShutdown);
+}
+
+// --- the connection ---
+
+void LinkSession::OnConnected(const mqtt::Session& session) {
+  session_ = session;
+  ++status_.connects;
+  connected_at_ = context_.loop.Now();
+  status_.connected_since_ms = context_.loop.clock().UnixMs();
+  told_credentials_.clear();
+  Fire(LinkEvent::kConnected);
+}
+
+void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
+  const auto found = subscribing_.find(token);
+  if (found == subscribing_.end()) return;
+  if (!outcome.ok()) {
+    status_.last_error = fmt::format("subscribing {} was refused (0x{:02X})", found->second, outcome.code);
+    log::Warning("uplink.subscribe_refused", status_.last_error, {{"thing", thing_.name}});
+  }
+  subscribing_.erase(found);
+  if (subscribing_.empty()) Fire(LinkEvent::kSubscribed);
+}
+
+void LinkSession::OnMessage(std::string topic, std::string payload) {
+  for (LinkClient* client : context_.clients) client->OnMessage(*this, topic, payload);
+}
+
+// Gives up a connection that is of no use any more.
+void LinkSession::Drop(const std::string& why) {
+  connection_.reset();
+  OnDown({mqtt::Failure::Kind::kNetwork, 0, why});
+}
+
+void LinkSession::OnDown(const mqtt::Failure& failure) {
+  using Kind = mqtt::Failure::Kind;
+  const LinkState was = state_;
+  connection_.reset();
+  if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
+  if (failure.kind != Kind::kLocal) {
+    // The same trouble again and again is one line.
+    if (status_.last_error != failure.message) {
+      log::Warning("uplink.down", failure.message, {{"thing", thing_.name}});
+    }
+    status_.last_error = failure.message;
+  }
+  status_.connected_since_ms = 0;
+  const bool may_fall_back = context_.upstream.protocol == MqttProtocol::kAuto && version_ == mqtt::Version::k5;
+  if (failure.kind == Kind::kProtocolVersion && may_fall_back) {
+    context_.protocol.refused_5 = context_.loop.Now();
+    return Fire(LinkEvent::kOtherVersion);
+  }
+  Fire(failure.kind == Kind::kCredentials ? LinkEvent::kNoCredentials : LinkEvent::kDown);
+}
+
+void LinkSession::LeaveSession(const mqtt::Failure& failure) {
+  stable_timer_.reset();
+  ack_timer_.reset();
+  rate_timer_.reset();
+  outbox_.End();
+  std::set<std::string> unacked;
+  std::vector<std::function<void(Status)>> undone;
+  const auto abandon = [&](Outgoing& message) {
+    if (message.done) undone.push_back(std::move(message.done));
+  };
+  for (auto& [token, flight] : in_flight_) {
+    unacked.insert(flight.message.topic);
+    abandon(flight.message);
+  }
+  for (Outgoing& message : queue_) abandon(message);
+  context_.turns.Landed(static_cast<int>(in_flight_.size()));
+  in_flight_.clear();
+  queue_.clear();
+
+  const bool by_server = failure.kind == mqtt::Failure::Kind::kClosed;
+  for (const std::string& topic :
+       suspension_.SessionEnded(by_server && version_ == mqtt::Version::k311, unacked, context_.loop.Now())) {
+    log::Warning("uplink.suspended", "the server closes the connection whenever we publish here; topic set aside",
+                 {{"thing", thing_.name}, {"topic", topic}});
+  }
+  NoteKick(failure);
+  if (std::exchange(announced_, false)) {
+    for (LinkClient* client : context_.clients) client->OnOffline(*this);
+  }
+  for (const auto& done : undone) done(Fail(Action::kRetry, "the session ended before the acknowledgement"));
+}
+
+void LinkSession::NoteKick(const mqtt::Failure& failure) {
+  if (failure.kind != mqtt::Failure::Kind::kClosed || context_.loop.Now() - connected_at_ > kKicked) return;
+  if (++kicks_ != kKicksToWarn) return;
+  log::Warning("uplink.kicked",
+               "the server closes the connection right after it came up, three times now: is the same client id in use "
+               "elsewhere?",
+               {{"thing", thing_.name}});
+}
+
+// --- publishing ---
+
+void LinkSession::Committed(const Reading& reading) {
+  if (!report_.Due(reading)) return context_.store.Acked(thing_.name, reading.seq);
+  if (state_ == LinkState::kOnline) outbox_.Committed(reading);
+}
+
+void LinkSession::Publish(std::string topic, std::string payload, std::function<void(Status)> done) {
+  if (!online()) return done(Fail(Action::kRetry, thing_.name + " is not online"));
+  if (queue_.size() >= kMaxQueuedPublishes) return done(Fail(Action::kBackOff, "too many messages wait already"));
+  queue_.push_back({std::move(topic), std::move(payload), false, {}, std::move(done), false});
+  context_.turns.Wake(*this);
+}
+
+void LinkSession::QueuePresence(bool connected, bool farewell) {
+  queue_.push_front({PresenceTopic(thing_.name),
+                     PresencePayload(thing_.name, connected, context_.loop.clock().UnixMs()),
+                     context_.upstream.status_retained,
+                     {},
+                     {},
+                     farewell});
+}
+
+int LinkSession::Window() const {
+  // While a topic is suspected of closing the connection, one message at a time shows which one it is.
+  if (suspension_.Suspects()) return 1;
+  return std::min(context_.upstream.in_flight, session_.receive_maximum);
+}
+
+bool LinkSession::TakeTurn() {
+  if (state_ != LinkState::kOnline && state_ != LinkState::kClosing) return false;
+  if (static_cast<int>(in_flight_.size()) >= Window()) return false;  // the next ack wakes
+  if (const Duration wait = rate_.Wait(context_.loop.Now()); wait > Duration::zero()) {
+    rate_timer_ = context_.loop.After(wait, [this] { context_.turns.Wake(*this); });
+    return false;
+  }
+  auto message = NextOutgoing();
+  if (!message) return false;
+  Send(std::move(*message));
+  return true;
+}
+
+std::optional<LinkSession::Outgoing> LinkSession::NextOutgoing() {
+  while (!queue_.empty()) {
+    Outgoing message = std::move(queue_.front());
+    queue_.pop_front();
+    if (suspension_.Allows(message.topic, context_.loop.Now())) return message;
+    Refused(message, 0);
+    if (message.farewell) connection_->Disconnect();
+  }
+  if (state_ != LinkState::kOnline || gateway_) return std::nullopt;
+  auto telemetry = outbox_.Next();
+  if (!telemetry) return std::nullopt;
+  return Outgoing{
+      std::move(telemetry->topic), std::move(telemetry->payload), false, std::move(telemetry->seqs), {}, false};
+}
+
+void LinkSession::Send(Outgoing message) {
+  const BootTime now = context_.loop.Now();
+  rate_.Take(now);
+  suspension_.Sent(message.topic, now);
+  ++status_.published;
+  const std::uint64_t token = next_token_++;
+  connection_->Publish(token, message.topic, std::move(message.payload), message.retain);
+  message.payload.clear();
+  in_flight_[token] = {std::move(message), now};
+  if (!ack_timer_) WatchAcks();
+}
+
+void LinkSession::WatchAcks() {
+  if (in_flight_.empty()) return ack_timer_.reset();
+  const BootTime due = in_flight_.begin()->second.sent + context_.upstream.operation_timeout * kOverdueFactor;
+  ack_timer_ = context_.loop.After(due - context_.loop.Now(), [this] { CheckAcks(); });
+}
+
+// The oldest has been answered more often than not: then the timer goes to the next, so that it costs one timer an
+// operation timeout and not one a message.
+void LinkSession::CheckAcks() {
+  ack_timer_.reset();
+  if (in_flight_.empty()) return;
+  const Duration patience = context_.upstream.operation_timeout * kOverdueFactor;
+  if (context_.loop.Now() - in_flight_.begin()->second.sent < patience) return WatchAcks();
+  Drop(
+      fmt::format("no acknowledgement within {} s; connecting again", std::chrono::duration<double>(patience).count()));
+}
+
+void LinkSession::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
+  const auto found = in_flight_.find(token);
+  if (found == in_flight_.end()) return;
+  Outgoing message = std::move(found->second.message);
+  in_flight_.erase(found);
+  context_.turns.Landed(1);
+  context_.turns.Wake(*this);
+  outcome.ok() ? Accepted(message) : Refused(message, outcome.code);
+  if (message.farewell && connection_) connection_->Disconnect();
+}
+
+void LinkSession::Accepted(Outgoing& message) {
+  ++status_.acked;
+  if (suspension_.Acked(message.topic)) {
+    log::Notice("uplink.resumed", "the cloud accepts the topic again",
+                {{"thing", thing_.name}, {"topic", message.topic}});
+  }
+  const std::int64_t now_ms = context_.loop.clock().UnixMs();
+  for (const std::uint64_t seq : message.seqs) {
+    context_.store.Acked(thing_.name, seq);
+    recent_acks_.emplace_back(seq, now_ms);
+    if (recent_acks_.size() > kRememberedAcks) recent_acks_.pop_front();
+  }
+  if (message.done) message.done({});
+}
+
+// code 0: it was not even sent, because its topic is suspended.
+void LinkSession::Refused(Outgoing& message, int code) {
+  if (code == kQuotaExceeded) {
+    outbox_.Pause(quota_backoff_.Next(context_.random));
+  } else if (code != 0) {
+    ++status_.refused;
+    if (suspension_.Refused(message.topic, context_.loop.Now())) {
+      status_.last_error =
+          fmt::format("the cloud refuses messages on {} (0x{:02X}); is the policy right?", message.topic, code);
+      log::Warning("uplink.suspended", status_.last_error, {{"thing", thing_.name}, {"topic", message.topic}});
+    }
+  }
+  outbox_.Release(message.seqs);
+  if (!message.done) return;
+  const Action action = code == kQuotaExceeded ? Action::kBackOff : Action::kGiveUp;
+  message.done(Fail(action, fmt::format("the cloud refused the message on {} (0x{:02X})", message.topic, code)));
+}
+
+// --- looking in ---
+
+LinkStatus LinkSession::Snapshot() const {
+  LinkStatus status = status_;
+  status.link = LinkWord(state_);
+  const bool spoken = connection_ != nullptr && status.connected_since_ms != 0;
+  status.protocol = spoken ? Name(version_) : "";
+  status.in_flight = static_cast<int>(in_flight_.size());
+  status.suspended_topics = suspension_.Topics();
+  const BootTime now = context_.loop.Now();
+  const std::int64_t now_ms = context_.loop.clock().UnixMs();
+  const auto in_ms = [&](BootTime due) { return now_ms + std::max<std::int64_t>(0, (due - now).count() / 1'000'000); };
+  if (state_ == LinkState::kBackoff) status.next_attempt_ms = in_ms(timer_due_);
+  if (state_ == LinkState::kWaiting) status.next_attempt_ms = in_ms(context_.gate.Earliest(thing_.name));
+  return status;
+}
+
+std::string LinkSession::Explain(std::uint64_t seq) const {
+  for (const auto& [acked, unix_ms] : recent_acks_) {
+    if (acked == seq) return fmt::format("acknowledged by the cloud at {} ms", unix_ms);
+  }
+  for (const auto& [token, flight] : in_flight_) {
+    if (std::count(flight.message.seqs.begin(), flight.message.seqs.end(), seq) > 0) {
+      return "sent, waiting for the acknowledgement";
+    }
+  }
+  const OutboxState outbox = context_.store.Outbox(thing_.name);
+  if (seq > outbox.newest_seq) return "not known";
+  if (outbox.unsent == 0 || seq < outbox.oldest_unsent_seq) return "acknowledged by the cloud";
+  if (const std::string why = outbox_.Waiting(seq); !why.empty()) return why;
+  if (state_ == LinkState::kOnline) return "waits in the backlog";
+  std::string text = fmt::format("waits in the backlog: the link is {}", LinkWord(state_));
+  if (!status_.last_error.empty()) text += ": " + status_.last_error;
+  return text;
+}
+
+}  // namespace penumbra

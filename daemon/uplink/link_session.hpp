@@ -1,0 +1,164 @@
+// One thing's link to the cloud: connects when the gate lets it, keeps the session, sends what is due within rate and
+// window, and starts again after every failure. The states are in link_state.hpp, what telemetry goes next in
+// outbox_sender.hpp. Loop thread.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "event/backoff.hpp"
+#include "mqtt/transport.hpp"
+#include "uplink/connect_gate.hpp"
+#include "uplink/link_state.hpp"
+#include "uplink/outbox_sender.hpp"
+#include "uplink/rate_window.hpp"
+#include "uplink/report_gate.hpp"
+#include "uplink/topic_suspension.hpp"
+#include "uplink/turns.hpp"
+#include "uplink/uplink.hpp"
+
+namespace penumbra {
+
+// What the cloud has refused to speak, for all links: they share one endpoint.
+struct ProtocolMemory {
+  static constexpr Duration kForget = std::chrono::hours(1);
+  std::optional<BootTime> refused_5;
+
+  mqtt::Version Choose(MqttProtocol wanted, BootTime now) const;
+};
+
+// What all links share. Everything outlives them.
+struct LinkContext {
+  EventLoop& loop;
+  mqtt::Transport& transport;
+  Store& store;
+  TimeTrust& trust;
+  const UpstreamSettings& upstream;
+  Duration patience;
+  std::filesystem::path state;
+  std::vector<LinkClient*>& clients;
+  Random& random;
+  ConnectGate& gate;
+  Turns& turns;
+  ProtocolMemory& protocol;
+};
+
+class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Taker {
+ public:
+  // An ack may be overdue by this many operation timeouts before the connection is given up: one for a slow network,
+  // one more because Paho's send thread can sleep up to a second over a lost wake-up (1.3.12, Thread.c).
+  static constexpr int kOverdueFactor = 2;
+  static constexpr std::size_t kMaxQueuedPublishes = 100;  // of ThingLink::Publish
+  static constexpr Duration kCredentialPoll = std::chrono::seconds(5);
+  // Tries again although no file has changed: the clock may have, or the root certificates.
+  static constexpr Duration kCredentialRetry = std::chrono::minutes(1);
+  static constexpr Duration kKicked = std::chrono::seconds(5);
+  static constexpr int kKicksToWarn = 3;
+  static constexpr std::size_t kRememberedAcks = 64;  // for Explain
+
+  // `gateway`: connects before all others and has no telemetry.
+  LinkSession(LinkContext& context, ThingSettings thing, bool gateway);
+  ~LinkSession() override;
+
+  void Start() { Fire(LinkEvent::kStart); }
+  void Committed(const Reading& reading);
+  // Says status false and DISCONNECT if it can; `done` once it is closed.
+  void Shutdown(std::function<void()> done);
+  LinkStatus Snapshot() const;
+  std::string Explain(std::uint64_t seq) const;
+
+  const std::string& thing() const override { return thing_.name; }
+  bool online() const override { return state_ == LinkState::kOnline; }
+  void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override;
+
+ private:
+  struct Outgoing {
+    std::string topic;
+    std::string payload;
+    bool retain = false;
+    std::vector<std::uint64_t> seqs;   // telemetry
+    std::function<void(Status)> done;  // ThingLink::Publish
+    bool farewell = false;             // the last status message
+  };
+  struct InFlight {
+    Outgoing message;  // without its payload
+    BootTime sent{};
+  };
+
+  void Fire(LinkEvent event);
+  void Enter(LinkState state);
+  void EnterUnprovisioned();
+  void EnterWaiting();
+  void EnterConnecting();
+  void EnterSubscribing();
+  void EnterOnline();
+  void EnterBackoff();
+  void EnterClosing();
+  void EnterClosed();
+
+  void OnConnected(const mqtt::Session& session) override;
+  void OnDown(const mqtt::Failure& failure) override;
+  void OnPublished(std::uint64_t token, mqtt::Outcome outcome) override;
+  void OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) override;
+  void OnMessage(std::string topic, std::string payload) override;
+
+  bool TakeTurn() override;
+  std::optional<Outgoing> NextOutgoing();
+  void Send(Outgoing message);
+  int Window() const;
+  void Accepted(Outgoing& message);
+  void Refused(Outgoing& message, int code);
+  void QueuePresence(bool connected, bool farewell);
+  mqtt::ConnectOptions Options() const;
+
+  void LeaveSession(const mqtt::Failure& failure);
+  void NoteKick(const mqtt::Failure& failure);
+  void WatchAcks();
+  void CheckAcks();
+  void Drop(const std::string& why);
+  std::string FilesFingerprint() const;
+  std::optional<std::string> MissingFile() const;
+
+  LinkContext& context_;
+  const ThingSettings thing_;
+  const bool gateway_;
+  LinkState state_ = LinkState::kOffline;
+  std::unique_ptr<mqtt::Connection> connection_;
+  mqtt::Version version_ = mqtt::Version::k5;
+  mqtt::Session session_;
+  bool announced_ = false;  // the clients were told OnOnline
+  Backoff backoff_;
+  RateWindow rate_;
+  TopicSuspension suspension_;
+  ReportGate report_;
+  OutboxSender outbox_;
+
+  std::uint64_t next_token_ = 1;
+  std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age
+  std::deque<Outgoing> queue_;                   // ahead of telemetry; bounded by kMaxQueuedPublishes and presence
+  std::map<std::uint64_t, std::string> subscribing_;
+  Backoff quota_backoff_;
+
+  SubscriptionPtr timer_;       // of the state: backoff, credentials, subscribe deadline
+  SubscriptionPtr ack_timer_;   // the oldest ack
+  SubscriptionPtr rate_timer_;  // the publish rate
+  SubscriptionPtr stable_timer_;
+  BootTime timer_due_{};
+  BootTime connected_at_{};
+  std::string fingerprint_;
+  BootTime unprovisioned_at_{};
+  std::string told_credentials_;
+  int kicks_ = 0;
+  std::function<void()> closed_;
+
+  LinkStatus status_;
+  std::deque<std::pair<std::uint64_t, std::int64_t>> recent_acks_;  // seq, Unix ms
+};
+
+}  // namespace penumbra

@@ -1,0 +1,202 @@
+#include "uplink/outbox_sender.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace penumbra {
+
+OutboxSender::OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& store, TimeTrust& trust,
+                           Duration patience, const TopicSuspension& suspension, std::function<void()> wake)
+    : thing_(thing),
+      batch_topic_("sensors/" + thing.name + "/batch"),
+      loop_(loop),
+      store_(store),
+      trust_(trust),
+      patience_(patience),
+      suspension_(suspension),
+      wake_(std::move(wake)) {}
+
+void OutboxSender::Begin() {
+  End();
+  up_ = true;
+  session_ = std::make_shared<bool>(true);
+  ReadPage();
+}
+
+void OutboxSender::End() {
+  *session_ = false;
+  up_ = false;
+  fresh_.clear();
+  backlog_.clear();
+  claimed_.Clear();
+  cursor_ = 0;
+  exhausted_ = false;
+  reading_ = false;
+  paused_until_ = {};
+  timer_.reset();
+}
+
+void OutboxSender::Committed(const Reading& reading) {
+  // A page may have brought it already: the store answers pages and commits in its own order.
+  if (!up_ || claimed_.Contains(reading.seq)) return;
+  claimed_.Insert(reading.seq);
+  fresh_.push_back(reading);
+  TrimFresh();
+  wake_();
+}
+
+void OutboxSender::TrimFresh() {
+  while (fresh_.size() > kMaxFresh) {
+    const std::uint64_t seq = fresh_.front().seq;
+    fresh_.pop_front();
+    Release({seq});
+  }
+}
+
+void OutboxSender::Release(const std::vector<std::uint64_t>& seqs) {
+  if (!up_ || seqs.empty()) return;
+  for (const std::uint64_t seq : seqs) claimed_.Erase(seq);
+  cursor_ = std::min(cursor_, *std::min_element(seqs.begin(), seqs.end()) - 1);
+  exhausted_ = false;
+  wake_();
+}
+
+void OutboxSender::Pause(Duration pause) {
+  paused_until_ = std::max(paused_until_, loop_.Now() + pause);
+}
+
+void OutboxSender::WakeIn(Duration delay) {
+  const BootTime due = loop_.Now() + delay;
+  if (timer_ && timer_due_ <= due) return;
+  timer_due_ = due;
+  timer_ = loop_.After(delay, [this] {
+    timer_.reset();
+    wake_();
+  });
+}
+
+TimeNow OutboxSender::Now() {
+  Clock& clock = loop_.clock();
+  return {clock.Now(), clock.UnixMs(), clock.BootId(), trust_.Trusted()};
+}
+
+bool OutboxSender::MayUse(const std::string& topic) {
+  const BootTime now = loop_.Now();
+  if (suspension_.Allows(topic, now)) return true;
+  if (const Duration wait = suspension_.UntilProbe(topic, now); wait > Duration::zero()) WakeIn(wait);
+  return false;
+}
+
+bool OutboxSender::Ready(const Reading& reading, const TimeNow& now) {
+  const Duration wait = TimeWait(reading, now, patience_);
+  if (wait <= Duration::zero()) return true;
+  WakeIn(std::min(wait, kTrustPoll));
+  return false;
+}
+
+std::optional<OutboxSender::Message> OutboxSender::Next() {
+  if (!up_) return std::nullopt;
+  if (const BootTime now = loop_.Now(); now < paused_until_) {
+    WakeIn(paused_until_ - now);
+    return std::nullopt;
+  }
+  const TimeNow now = Now();
+  if (auto message = NextFresh(now)) return message;
+  return NextBacklog(now);
+}
+
+std::optional<OutboxSender::Message> OutboxSender::NextFresh(const TimeNow& now) {
+  if (fresh_.empty() || !MayUse(thing_.topic)) return std::nullopt;
+  Reading next;
+  if (Ready(fresh_.back(), now)) {
+    next = std::move(fresh_.back());
+    fresh_.pop_back();
+  } else if (Ready(fresh_.front(), now)) {  // the newest waits for the clock, the oldest has waited long enough
+    next = std::move(fresh_.front());
+    fresh_.pop_front();
+  } else {
+    return std::nullopt;
+  }
+  return Single(std::move(next), now);
+}
+
+// Once the cloud refuses the batch topic, the backlog goes reading by reading.
+bool OutboxSender::Batching() {
+  return thing_.batch_bytes && suspension_.Allows(batch_topic_, loop_.Now());
+}
+
+std::optional<OutboxSender::Message> OutboxSender::NextBacklog(const TimeNow& now) {
+  if (backlog_.size() < kPage / 2 && !exhausted_) ReadPage();
+  if (backlog_.empty() || !Ready(backlog_.front(), now)) return std::nullopt;
+  if (Batching()) return Batch(now);
+  if (!MayUse(thing_.topic)) return std::nullopt;
+  Reading next = std::move(backlog_.front());
+  backlog_.pop_front();
+  return Single(std::move(next), now);
+}
+
+OutboxSender::Message OutboxSender::Single(Reading reading, const TimeNow& now) const {
+  const std::uint64_t seq = reading.seq;
+  return {thing_.topic, TelemetryJson(Redate(std::move(reading), now), thing_.primary), {seq}};
+}
+
+OutboxSender::Message OutboxSender::Batch(const TimeNow& now) {
+  const std::size_t limit = std::min<std::size_t>(*thing_.batch_bytes, kMaxBatchBytes);
+  Message batch{batch_topic_, "[", {}};
+  while (!backlog_.empty() && Ready(backlog_.front(), now)) {
+    const std::string object = TelemetryJson(Redate(backlog_.front(), now), thing_.primary);
+    const std::size_t size = batch.payload.size() + object.size() + 2;
+    if (!batch.seqs.empty() && size > limit) break;
+    if (!batch.seqs.empty()) batch.payload += ',';
+    batch.payload += object;
+    batch.seqs.push_back(backlog_.front().seq);
+    backlog_.pop_front();
+  }
+  batch.payload += ']';
+  return batch;
+}
+
+void OutboxSender::ReadPage() {
+  if (reading_ || exhausted_) return;
+  reading_ = true;
+  store_.ReadUnsent(thing_.name, cursor_, kPage,
+                    [this, token = session_, after = cursor_](Result<std::vector<Reading>> page) {
+                      if (*token) TakePage(after, page);
+                    });
+}
+
+void OutboxSender::TakePage(std::uint64_t after, const Result<std::vector<Reading>>& page) {
+  reading_ = false;
+  if (!page) {
+    log::Warning("uplink.store", "cannot read the backlog: " + page.error().message, {{"thing", thing_.name}});
+    return WakeIn(kStoreRetry);
+  }
+  // Something behind this page was released while it was on its way: the cursor has gone back, and stays there.
+  const bool rewound = cursor_ < after;
+  for (const Reading& reading : *page) {
+    if (claimed_.Contains(reading.seq)) continue;
+    claimed_.Insert(reading.seq);
+    backlog_.push_back(reading);
+  }
+  if (!rewound) {
+    exhausted_ = page->size() < kPage;
+    if (!page->empty()) cursor_ = page->back().seq;
+  }
+  std::sort(backlog_.begin(), backlog_.end(), [](const Reading& a, const Reading& b) { return a.seq < b.seq; });
+  wake_();
+}
+
+std::string OutboxSender::Waiting(std::uint64_t seq) const {
+  if (suspension_.Suspended(thing_.topic)) return "suspended: the cloud refuses " + thing_.topic;
+  if (loop_.clock().Now() < paused_until_) return "waits: the cloud said that a quota is exceeded";
+  const auto untrusted = [&](const Reading& reading) { return reading.seq == seq && !reading.time_trusted; };
+  if (std::any_of(fresh_.begin(), fresh_.end(), untrusted) ||
+      std::any_of(backlog_.begin(), backlog_.end(), untrusted)) {
+    return "waits for a trusted clock";
+  }
+  return {};
+}
+
+}  // namespace penumbra

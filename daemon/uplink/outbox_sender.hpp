@@ -1,0 +1,99 @@
+// One thing's telemetry in one session: which reading goes next. Fresh readings first, newest first; then the backlog,
+// oldest first, page by page from the store. Deliberately without connection, rate and window: link_session.hpp has
+// those. Loop thread.
+//
+// No reading goes twice in a session: each that was taken in is in `claimed_` until it is released. Memory is bounded
+// whatever the backlog: at most kMaxFresh fresh readings and a page and a half of backlog, and nothing while offline.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "event/loop.hpp"
+#include "event/time_trust.hpp"
+#include "model/reading.hpp"
+#include "model/settings.hpp"
+#include "store/store.hpp"
+#include "uplink/redate.hpp"
+#include "uplink/seq_set.hpp"
+#include "uplink/topic_suspension.hpp"
+
+namespace penumbra {
+
+class OutboxSender {
+ public:
+  static constexpr std::size_t kPage = 64;       // readings asked of the store at once
+  static constexpr std::size_t kMaxFresh = 256;  // beyond, the oldest of them goes with the backlog
+  static constexpr Duration kTrustPoll = std::chrono::seconds(1);
+  static constexpr Duration kStoreRetry = std::chrono::seconds(1);
+  // AWS IoT Core refuses a payload above 128 KB; a reading larger than a batch goes alone.
+  static constexpr std::size_t kMaxBatchBytes = 128 * 1024;
+
+  struct Message {
+    std::string topic;
+    std::string payload;
+    std::vector<std::uint64_t> seqs;
+  };
+
+  // All references outlive the sender. `wake` says that Next() may have something again.
+  OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& store, TimeTrust& trust, Duration patience,
+               const TopicSuspension& suspension, std::function<void()> wake);
+
+  // The session is up: starts with the oldest of the backlog.
+  void Begin();
+  // The session is over: forgets everything, the store has it.
+  void End();
+  // A reading has just been committed; only while the session is up.
+  void Committed(const Reading& reading);
+  // The next message, or nullopt: nothing to send now.
+  std::optional<Message> Next();
+  // The message was not accepted: its readings are sent again later.
+  void Release(const std::vector<std::uint64_t>& seqs);
+  // Sends nothing for a while (the cloud said "quota exceeded").
+  void Pause(Duration pause);
+
+  // "waits for a trusted clock" and the like; empty: nothing special.
+  std::string Waiting(std::uint64_t seq) const;
+  std::size_t held() const { return fresh_.size() + backlog_.size(); }
+
+ private:
+  bool MayUse(const std::string& topic);
+  std::optional<Message> NextFresh(const TimeNow& now);
+  std::optional<Message> NextBacklog(const TimeNow& now);
+  Message Single(Reading reading, const TimeNow& now) const;
+  Message Batch(const TimeNow& now);
+  bool Batching();
+  bool Ready(const Reading& reading, const TimeNow& now);
+  void TrimFresh();
+  void ReadPage();
+  void TakePage(std::uint64_t after, const Result<std::vector<Reading>>& page);
+  void WakeIn(Duration delay);
+  TimeNow Now();
+
+  const ThingSettings& thing_;
+  const std::string batch_topic_;
+  EventLoop& loop_;
+  Store& store_;
+  TimeTrust& trust_;
+  const Duration patience_;
+  const TopicSuspension& suspension_;
+  const std::function<void()> wake_;
+
+  bool up_ = false;
+  std::deque<Reading> fresh_;    // ascending
+  std::deque<Reading> backlog_;  // ascending
+  SeqSet claimed_;               // taken in, in flight or acknowledged in this session
+  std::uint64_t cursor_ = 0;     // the backlog is read up to here
+  bool exhausted_ = false;       // nothing in the store behind the cursor that is not claimed
+  bool reading_ = false;         // a page is on its way
+  BootTime paused_until_{};
+  SubscriptionPtr timer_;
+  BootTime timer_due_{};
+  std::shared_ptr<bool> session_ = std::make_shared<bool>(false);  // false: the session of this token is over
+};
+
+}  // namespace penumbra

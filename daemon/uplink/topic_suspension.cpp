@@ -1,0 +1,72 @@
+#include "uplink/topic_suspension.hpp"
+
+#include <algorithm>
+
+namespace penumbra {
+
+bool TopicSuspension::Allows(const std::string& topic, BootTime now) const {
+  const auto found = suspended_.find(topic);
+  return found == suspended_.end() || (now >= found->second.due && !found->second.under_way);
+}
+
+Duration TopicSuspension::UntilProbe(const std::string& topic, BootTime now) const {
+  const auto found = suspended_.find(topic);
+  if (found == suspended_.end()) return Duration::zero();
+  return std::max(Duration::zero(), found->second.due - now);
+}
+
+void TopicSuspension::Sent(const std::string& topic, BootTime now) {
+  last_sent_[topic] = now;
+  if (const auto found = suspended_.find(topic); found != suspended_.end()) found->second.under_way = true;
+}
+
+bool TopicSuspension::Acked(const std::string& topic) {
+  proven_.insert(topic);
+  strikes_.erase(topic);
+  return suspended_.erase(topic) == 1;
+}
+
+void TopicSuspension::Suspend(const std::string& topic, BootTime now) {
+  strikes_.erase(topic);
+  Probe& probe = suspended_[topic];
+  probe.due = now + probe.pause;
+  probe.pause = std::min(probe.pause * 2, kMaxProbe);
+  probe.under_way = false;
+}
+
+bool TopicSuspension::Refused(const std::string& topic, BootTime now) {
+  const auto found = suspended_.find(topic);
+  // Messages that were in flight beside the first refused one are refused too: that is no failed probe.
+  if (found != suspended_.end() && !found->second.under_way) return false;
+  const bool known = found != suspended_.end();
+  Suspend(topic, now);
+  return !known;
+}
+
+std::vector<std::string> TopicSuspension::SessionEnded(bool by_server_311, const std::set<std::string>& unacked,
+                                                       BootTime now) {
+  std::vector<std::string> suspended;
+  for (const std::string& topic : unacked) {
+    const auto probe = suspended_.find(topic);
+    const bool probing = probe != suspended_.end();
+    const bool suspicious = by_server_311 && proven_.count(topic) == 0 && now - last_sent_[topic] <= kSuspicious;
+    if (probing && probe->second.under_way) {
+      // A session that ended for another reason says nothing about the topic: the probe is due as before.
+      suspicious ? Suspend(topic, now) : void(probe->second.under_way = false);
+    } else if (suspicious && !probing && ++strikes_[topic] >= kStrikes) {
+      Suspend(topic, now);
+      suspended.push_back(topic);
+    }
+  }
+  last_sent_.clear();
+  proven_.clear();
+  return suspended;
+}
+
+std::vector<std::string> TopicSuspension::Topics() const {
+  std::vector<std::string> topics;
+  for (const auto& [topic, unused] : suspended_) topics.push_back(topic);
+  return topics;
+}
+
+}  // namespace penumbra

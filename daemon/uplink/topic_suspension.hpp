@@ -1,0 +1,59 @@
+// Topics that the cloud refuses: set aside instead of looping, and tried again from time to time.
+//
+// MQTT 5 says it in the PUBACK. 3.1.1 can only close the connection, so there a topic is suspected that had something
+// unacknowledged, sent shortly before, when the connection closed, and has never been acknowledged in that session;
+// three times in a row suspend it. While anything is suspected the session sends one message at a time, so that the
+// innocent clear themselves. Sources: interfaces.md "Refused publishes", aws-iot-core.md section 2. Pure.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "event/clock.hpp"
+
+namespace penumbra {
+
+class TopicSuspension {
+ public:
+  static constexpr Duration kFirstProbe = std::chrono::minutes(1);
+  static constexpr Duration kMaxProbe = std::chrono::minutes(15);
+  static constexpr Duration kSuspicious = std::chrono::seconds(5);
+  static constexpr int kStrikes = 3;
+
+  // Not suspended, or its probe is due and not under way.
+  bool Allows(const std::string& topic, BootTime now) const;
+  bool Suspended(const std::string& topic) const { return suspended_.count(topic) == 1; }
+  // When a suspended topic may be tried; zero: now.
+  Duration UntilProbe(const std::string& topic, BootTime now) const;
+
+  void Sent(const std::string& topic, BootTime now);
+  // True: it was suspended, and is not any more.
+  bool Acked(const std::string& topic);
+  // PUBACK >= 0x80 (not 0x97). True: newly suspended.
+  bool Refused(const std::string& topic, BootTime now);
+  // The session ended. `by_server_311`: a 3.1.1 connection that the other side closed, which may be a refusal.
+  // Answers the topics that are suspended now because of it.
+  std::vector<std::string> SessionEnded(bool by_server_311, const std::set<std::string>& unacked, BootTime now);
+
+  bool Suspects() const { return !strikes_.empty(); }
+  // The session has lasted: whatever was suspected, it was not that.
+  void Stable() { strikes_.clear(); }
+  std::vector<std::string> Topics() const;
+
+ private:
+  struct Probe {
+    Duration pause = kFirstProbe;
+    BootTime due{};
+    bool under_way = false;
+  };
+  void Suspend(const std::string& topic, BootTime now);
+
+  std::map<std::string, Probe> suspended_;
+  std::map<std::string, int> strikes_;
+  std::map<std::string, BootTime> last_sent_;  // this session
+  std::set<std::string> proven_;               // acknowledged in this session
+};
+
+}  // namespace penumbra
