@@ -80,7 +80,8 @@ Result<po::variables_map> Parse(const std::vector<std::string>& arguments) {
 }
 
 Status CheckVerbOptions(const Verb& verb, const po::variables_map& given) {
-  for (const auto& option : VerbOptions().options()) {
+  const po::options_description known = VerbOptions();
+  for (const auto& option : known.options()) {
     const std::string& name = option->long_name();
     if (given.count(name) == 0) continue;
     if (std::find(verb.options.begin(), verb.options.end(), name) == verb.options.end()) {
@@ -240,7 +241,8 @@ std::string VerbHelp(const Verb& verb) {
   if (!verb.details.empty()) text += fmt::format("\n{}\n", verb.details);
   std::ostringstream options;
   po::options_description own("Options");
-  for (const auto& option : VerbOptions().options()) {
+  const po::options_description known = VerbOptions();
+  for (const auto& option : known.options()) {
     const bool mine = std::find(verb.options.begin(), verb.options.end(), option->long_name()) != verb.options.end();
     if (mine) own.add(option);
   }

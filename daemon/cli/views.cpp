@@ -66,15 +66,14 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
   const bool trusted = GetBool(Member(gateway, "clock"), "trusted").value_or(false);
   const std::string clock = Paint(trusted ? "clock trusted" : "clock not trusted: readings wait until it is set",
                                   trusted ? Tone::kGood : Tone::kWarning, style);
-  std::string out =
-      fmt::format("gateway   {}, penumbrad {}, started {}, {}\n", Printable(Field(gateway, "thing")),
-                  Printable(Field(gateway, "version")), api::Moment(Number(gateway, "started_ms"), now_ms), clock);
+  std::string out = fmt::format("gateway   {}, penumbrad {}, started {}, {}\n", Field(gateway, "thing"),
+                                Field(gateway, "version"), api::Moment(Number(gateway, "started_ms"), now_ms), clock);
   if (Field(upstream, "endpoint") == "-") {
     out += "upstream  none configured: readings are stored only\n";
   } else {
     const std::int64_t connected = Number(upstream, "connected");
     const std::int64_t things = Number(upstream, "things");
-    out += fmt::format("upstream  {}, {}\n", Printable(Field(upstream, "endpoint")),
+    out += fmt::format("upstream  {}, {}\n", Field(upstream, "endpoint"),
                        Paint(fmt::format("{} of {} sessions online", connected, things),
                              connected >= things ? Tone::kGood : Tone::kWarning, style));
   }
@@ -82,7 +81,7 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
                      Field(store, "readings"), api::Moment(Number(store, "last_commit_ms"), now_ms),
                      Bytes(store, "write_bytes_per_day"));
   if (const std::string trouble = Field(store, "trouble"); trouble != "-") {
-    out += Paint("store     commits fail: " + Printable(trouble), Tone::kBad, style) + "\n";
+    out += Paint("store     commits fail: " + trouble, Tone::kBad, style) + "\n";
   }
   return out;
 }
@@ -137,9 +136,9 @@ Tone ToneOf(std::string_view state) {
 std::string Field(const Json& object, std::string_view key) {
   const Json& member = Member(object, key);
   if (member.is_null()) return "-";
-  if (!member.is_string()) return Dump(member);
+  if (!member.is_string()) return Printable(Dump(member));
   const auto& text = member.get_ref<const std::string&>();
-  return text.empty() ? "-" : text;
+  return text.empty() ? "-" : Printable(text);
 }
 
 const Json& Rows(const Json& object, std::string_view key) {
@@ -184,24 +183,24 @@ std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms
   const Json& outbox = Member(thing, "outbox");
   const auto tone = [&style](const Json& object, std::string_view key) {
     const std::string state = Field(object, key);
-    return Paint(Printable(state), ToneOf(state), style);
+    return Paint(state, ToneOf(state), style);
   };
-  std::string out = fmt::format("{} ({}) on bus {}, every {}: {}\n", Printable(Field(thing, "thing")),
-                                Printable(Field(thing, "type")), Printable(Field(thing, "bus")),
-                                Milliseconds(Number(thing, "sample_interval_ms")), tone(thing, "state"));
-  if (const std::string reason = Field(thing, "reason"); reason != "-") out += "  " + Printable(reason) + "\n";
+  std::string out =
+      fmt::format("{} ({}) on bus {}, every {}: {}\n", Field(thing, "thing"), Field(thing, "type"), Field(thing, "bus"),
+                  Milliseconds(Number(thing, "sample_interval_ms")), tone(thing, "state"));
+  if (const std::string reason = Field(thing, "reason"); reason != "-") out += "  " + reason + "\n";
   out += fmt::format("polls     {}, {} failed, {} overruns, breaker {}, last reading {}\n", Field(thing, "polls"),
-                     Field(thing, "failed_polls"), Field(thing, "overruns"), Printable(Field(thing, "breaker")),
+                     Field(thing, "failed_polls"), Field(thing, "overruns"), Field(thing, "breaker"),
                      api::Moment(Number(thing, "last_reading_ms"), now_ms));
   out += fmt::format("link      {}, MQTT {}, {} acknowledged, {} refused, {} in flight\n", tone(session, "link"),
-                     Printable(Field(session, "protocol")), Field(session, "acked"), Field(session, "refused"),
+                     Field(session, "protocol"), Field(session, "acked"), Field(session, "refused"),
                      Field(session, "in_flight"));
-  if (const std::string error = Field(session, "last_error"); error != "-") out += "  " + Printable(error) + "\n";
+  if (const std::string error = Field(session, "last_error"); error != "-") out += "  " + error + "\n";
   if (const Json& topics = Rows(session, "suspended_topics"); !topics.empty()) {
     out += "  suspended: " + Printable(JoinTexts(topics)) + "\n";
   }
   out += fmt::format("outbox    {} unsent, newest seq {}, topic {}\n\n", Field(outbox, "unsent"),
-                     Field(outbox, "newest_seq"), Printable(Field(thing, "topic")));
+                     Field(outbox, "newest_seq"), Field(thing, "topic"));
   return out + PointsTable(thing, style, now_ms);
 }
 
@@ -259,10 +258,10 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
 std::string ExplainView(const Json& explanation, const Style& style) {
   std::string out;
   for (const Json& line : Rows(explanation, "story")) {
-    out += fmt::format("{:<7} {}\n", Printable(Field(line, "stage")), Printable(Field(line, "text")));
+    out += fmt::format("{:<7} {}\n", Field(line, "stage"), Field(line, "text"));
   }
   const bool silent = GetBool(explanation, "silent").value_or(false);
-  return out + Paint(Printable(Field(explanation, "verdict")), silent ? Tone::kBad : Tone::kGood, style) + "\n";
+  return out + Paint(Field(explanation, "verdict"), silent ? Tone::kBad : Tone::kGood, style) + "\n";
 }
 
 std::string ConfigView(const Json& config, const Style& style, bool with_origin) {
@@ -275,7 +274,7 @@ std::string ConfigView(const Json& config, const Style& style, bool with_origin)
   }
   std::string out;
   for (const Json& value : values) {
-    out += fmt::format("{} = {}\n", Printable(Field(value, "key")), Printable(Field(value, "value")));
+    out += fmt::format("{} = {}\n", Field(value, "key"), Field(value, "value"));
   }
   return out;
 }

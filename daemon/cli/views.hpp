@@ -21,7 +21,7 @@ std::string ConfigView(const Json& config, const Style& style, bool with_origin)
 // Good, warning or bad, for the states of interfaces.md.
 Tone ToneOf(std::string_view state);
 
-// "key" of `object` as text for a cell: text as it is, other values as JSON, "-" when it is missing, null or "".
+// "key" of `object` as printable text: text as it is, other values as JSON, "-" when it is missing, null or "".
 std::string Field(const Json& object, std::string_view key);
 // The array `key`, or an empty one.
 const Json& Rows(const Json& object, std::string_view key);
