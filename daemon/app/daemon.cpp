@@ -90,7 +90,7 @@ Status Daemon::SetUp() {
   store_ = std::move(*store);
   time_trust_.emplace(clock_, settings_.clock.always_trusted, store_->NewestTrustedMs());
 
-  transport_ = mqtt::CreatePahoTransport(loop_);
+  transport_ = mqtt::PahoTransport::Create(loop_);
   uplink_ = Uplink::Create({settings_.upstream, settings_.clock, settings_.paths.state}, loop_, *transport_, *store_,
                            *time_trust_);
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
