@@ -1,0 +1,179 @@
+"""What process tests share: the real programs of the build tree, started on a folder of their own, with a hard limit on every wait."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("PENUMBRA_BUILD", ROOT / "build" / "dev"))
+sys.path.insert(0, str(ROOT / "tests" / "iotcore"))
+
+from iotcore import IotCore  # noqa: E402  (needs the path above)
+
+PENUMBRAD = BUILD / "daemon" / "app" / "penumbrad"
+PENUMBRA = BUILD / "daemon" / "cli" / "penumbra"
+DRIVER_HOST = BUILD / "bin" / "driver-host"
+DRIVERS = BUILD / "drivers"
+IOTCORE = BUILD / "tests" / "iotcore" / "iotcore"
+
+
+def wait_for(condition, limit, what):
+    """Polls until condition() is true and answers its value; fails with `what` after `limit` seconds."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {limit} s: {what}")
+        time.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def toml(value):
+    """A Python value as TOML text (what configuration files of the tests need)."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (str, pathlib.Path)):
+        return json.dumps(str(value))
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
+    raise TypeError(value)
+
+
+def table(name, values):
+    lines = [f"{name}"] + [f"{k} = {toml(v)}" for k, v in values.items()]
+    return "\n".join(lines) + "\n\n"
+
+
+COUNTER_POINTS = [
+    {"name": "counter", "table": "input", "address": 0, "type": "u32"},
+    {"name": "temperature", "table": "input", "address": 2, "type": "s16", "scale": 0.1, "unit": "Cel"},
+    {"name": "humidity", "table": "input", "address": 3, "type": "u16", "scale": 0.1, "unit": "%"},
+]
+
+SIM_POINTS = [{"name": "temperature", "kind": "temperature"}, {"name": "humidity", "kind": "humidity"}]
+
+
+class Gateway:
+    """One penumbrad with its folder. Call configure(), then start(); use as a context manager so that nothing is left running."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.state = self.folder / "state"
+        self.run = self.folder / "run"
+        self.config = self.folder / "penumbra.toml"
+        self.log = self.folder / "penumbrad.log"
+        self.process = None
+        self.environment = dict(os.environ)
+        (self.state / "credentials").mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def configure(self, buses, things, upstream=None, gateway=None, store=None, clock="always"):
+        """Each bus and thing is a dictionary of its keys; a thing's "points" become [[thing.point]]."""
+        text = table("[paths]", {"state": self.state, "run": self.run, "drivers": DRIVERS, "driver_host": DRIVER_HOST,
+                                 "profiles": ROOT / "config" / "profiles"})
+        if gateway:
+            text += table("[gateway]", {"thing": gateway})
+        if upstream:
+            text += table("[upstream]", upstream)
+        text += table("[store]", {"min_free": "1MiB", **(store or {})})
+        text += table("[clock]", {"trust": clock})
+        for bus in buses:
+            text += table("[[bus]]", bus)
+        for thing in things:
+            text += table("[[thing]]", {k: v for k, v in thing.items() if k != "points"})
+            for point in thing.get("points", []):
+                text += table("[[thing.point]]", point)
+        self.config.write_text(text)
+
+    def start(self, wait=True):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([PENUMBRAD, "--config", self.config], stdout=log, stderr=log,
+                                            env=self.environment)
+        if wait:
+            wait_for(lambda: self.running() and self.try_status(), 20, f"penumbrad answers; its log: {self.tail()}")
+
+    def running(self):
+        code = self.process.poll()
+        assert code is None, f"penumbrad ended with {code}; its log: {self.tail()}"
+        return True
+
+    def kill(self):
+        """SIGKILL, as a power cut without the disk's part in it."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self, limit=10):
+        """SIGTERM; answers (exit code, seconds it took)."""
+        begin = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(limit), time.monotonic() - begin
+
+    def tail(self, size=3000):
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else "(no log)"
+
+    def cli(self, *arguments, limit=15):
+        return subprocess.run([PENUMBRA, "--socket", self.run / "api.sock", *arguments], capture_output=True, text=True,
+                              timeout=limit)
+
+    def json(self, *arguments):
+        done = self.cli(*arguments, "--json")
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return json.loads(done.stdout)
+
+    def try_status(self):
+        done = self.cli("status", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def status(self):
+        return self.json("status")
+
+    def thing(self, name):
+        return next(t for t in self.status()["things"] if t["thing"] == name)
+
+    def bus(self, name):
+        return next(b for b in self.status()["buses"] if b["bus"] == name)
+
+    def resident_kib(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Cloud(IotCore):
+    """The stand-in cloud, with credentials for `things` in the gateway's state folder. Use as a context manager."""
+
+    def __init__(self, folder, things, state):
+        super().__init__(IOTCORE, things, folder=folder, record=pathlib.Path(folder) / "messages.jsonl")
+        self.state = state
+
+    def start(self):
+        super().start()
+        self.lend_credentials(self.state)
+        return self

@@ -1,0 +1,61 @@
+"""Promise 4 at size: a hundred sessions, a broker that restarts, a name server that does not answer."""
+import collections
+import time
+
+import pytest
+from harness import BUILD, SIM_POINTS, Cloud, Gateway, wait_for
+
+THINGS = [f"thing-{n:03}" for n in range(100)]
+CONNECT_RATE = 10
+
+
+@pytest.fixture
+def world(tmp_path):
+    with Gateway(tmp_path / "gateway") as gateway, Cloud(tmp_path / "cloud", THINGS, gateway.state) as cloud:
+        gateway.configure(
+            buses=[{"name": "sim", "driver": "sim"}],
+            things=[{"name": t, "bus": "sim", "sample_interval": "5s", "points": SIM_POINTS} for t in THINGS],
+            upstream={**cloud.upstream(), "reconnect": {"base": "1s", "max": "4s", "stable": "20s"},
+                      "limits": {"connect_rate": CONNECT_RATE}})
+        yield gateway, cloud, tmp_path
+
+
+def connected(gateway):
+    return gateway.status()["upstream"]["connected"]
+
+
+def test_all_connect_and_come_back_within_the_connect_rate(world):
+    gateway, cloud, _ = world
+    gateway.start()
+    wait_for(lambda: connected(gateway) == 100, 60, "a hundred things are connected")
+    cloud.ctl("restart")
+    wait_for(lambda: connected(gateway) < 100, 20, "the restart is noticed")
+    wait_for(lambda: connected(gateway) == 100, 90, "a hundred things are connected again")
+    per_second = collections.Counter(int(at) for at in cloud.connects())
+    # The second in which a connect is counted is the proxy's, the rate is the gate's: one more can fall over the edge.
+    assert max(per_second.values()) <= CONNECT_RATE + 2, per_second.most_common(3)
+    print(f"resident: {gateway.resident_kib() / 100:.0f} KiB a thing, {gateway.resident_kib()} KiB in all")
+
+
+def test_the_loop_never_blocks_while_the_name_server_does_not_answer(world):
+    gateway, cloud, tmp_path = world
+    slow = tmp_path / "slow"
+    gateway.environment.update(LD_PRELOAD=str(BUILD / "tests" / "process" / "slow_lookup.so"), SLOW_LOOKUP_FILE=str(slow))
+    gateway.start()
+    wait_for(lambda: connected(gateway) >= 50, 60, "half of the things are connected")
+    slow.touch()
+    time.sleep(35)  # the cached name runs out, and every new connect asks a name server that does not answer
+    cloud.ctl("reset")
+    begin = {t["thing"]: t["last_reading_ms"] for t in gateway.status()["things"]}
+    longest = 0
+    for _ in range(40):
+        asked = time.monotonic()
+        status = gateway.status()
+        longest = max(longest, status["gateway"]["longest_handler_ms"])
+        assert time.monotonic() - asked < 2
+        time.sleep(0.25)
+    assert longest < 50, f"the loop was busy for {longest} ms"
+    later = {t["thing"]: t["last_reading_ms"] for t in gateway.status()["things"]}
+    assert all(later[t] > begin[t] for t in THINGS), "polling stopped"
+    slow.unlink()
+    wait_for(lambda: connected(gateway) == 100, 90, "all come back when the name server does")
