@@ -117,7 +117,6 @@ Status Journal::Replay() {
       continue;
     }
     // Its seqs are unknown, so nobody may get a number that it may have given.
-    ++damaged_rows_;
     seq_floor_ = mark_.mark();
     block_.last_row = rows->Int(0);
     log::Error("store.damaged_row", "a journal row is damaged; its readings are lost",

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -81,6 +82,8 @@ class Journal {
   };
   Result<UnsentRead> ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
                                 Deadline deadline);
+  // Unsent readings that a read found missing (damaged rows), since the last call. The caller acknowledges them.
+  AckMap TakeLost() { return std::exchange(lost_, {}); }
   // The measurement time of the oldest unsent reading; 0: none, or not found before the deadline.
   std::int64_t OldestUnsentMs(const std::string& thing, Deadline deadline);
 
@@ -107,8 +110,6 @@ class Journal {
   std::uint64_t readings() const { return readings_; }
   std::int64_t newest_trusted_ms() const { return newest_trusted_ms_; }
   std::int64_t last_row() const { return block_.last_row; }
-  // Rows that could not be read when loading.
-  std::uint64_t damaged_rows() const { return damaged_rows_; }
 
  private:
   static constexpr std::size_t kMaxAckRanges = 4096;           // per thing; see ApplyAck
@@ -140,6 +141,7 @@ class Journal {
   Result<std::optional<Block>> BlockFor(std::int64_t row, bool backwards);
   Result<UnsentRead> FindUnsent(ThingState& thing, Hint& hint, std::uint64_t after_seq, std::size_t limit,
                                 Deadline deadline);
+  void NoteLost(const ThingState& thing, std::uint64_t first, std::uint64_t last);
   Status CollectUnsent(const ThingState& thing, const Row& row, std::uint64_t after_seq, std::size_t limit,
                        std::vector<Reading>& out);
   Status CollectQuery(QueryState& state, const ThingState& thing, const Row& row);
@@ -155,7 +157,7 @@ class Journal {
   std::uint64_t seq_floor_ = 0;         // every new seq is at least this: set when an older file may have given more
   std::uint64_t readings_ = 0;
   std::int64_t newest_trusted_ms_ = 0;
-  std::uint64_t damaged_rows_ = 0;
+  AckMap lost_;
 
   struct CachedRow {
     std::int64_t id;

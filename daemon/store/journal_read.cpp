@@ -124,7 +124,10 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
   while (read.readings.size() < limit) {
     const auto block = BlockFor(row, false);
     if (!block) return Fail(block.error());
-    if (!*block) return read;
+    if (!*block) {
+      if (read.readings.empty()) NoteLost(thing, *start, SeqMark::kMaxSeq);
+      return read;
+    }
     row = std::max(row, (*block)->first_row);
     const BlockThing* part = (*block)->Find(thing.id);
     const bool any = part != nullptr && part->last_seq >= *start &&
@@ -139,6 +142,7 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
         // A damaged section costs its own readings, not those behind it.
         if (!collected) log::Error("store.damaged_row", collected.error().message, {{"row", row}});
       }
+      if (before == 0 && !read.readings.empty()) NoteLost(thing, *start, read.readings.front().seq - 1);
       if (read.readings.size() > before) hint = {read.readings.back().seq, row};
       if (Passed(deadline)) break;
     }
@@ -148,6 +152,12 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
     return read;
   }
   return read;
+}
+
+void Journal::NoteLost(const ThingState& thing, std::uint64_t first, std::uint64_t last) {
+  if (last < first || thing.unsent.CountIn(first, last) == 0) return;
+  const IntervalSet lost = thing.unsent.Within(first, last);
+  for (const auto& [from, to] : lost.map()) lost_[thing.name].Add(from, to);
 }
 
 std::int64_t Journal::OldestUnsentMs(const std::string& name, Deadline deadline) {

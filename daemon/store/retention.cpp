@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kDefaultMinFree = 256ULL * 1024 * 1024;
 constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kWalShare = 16;              // of max_size: a WAL above it is cut before readings go
+constexpr auto kQuiet = std::chrono::hours(6);       // without a drop: the next one is news again
 constexpr int kPagesPerStep = 256;                   // of vacuum: a quarter of a MiB, a few milliseconds
 constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
 
@@ -59,7 +60,6 @@ Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journ
   making_room_ = too_large || too_little_left;
   if (making_room_) return Need::kSpace;
   dropping_unsent_ = false;
-  reported_ = false;
   return journal.newest_trusted_ms() > 0 ? Need::kAge : Need::kNone;
 }
 
@@ -124,12 +124,18 @@ Result<Retention::Outcome> Retention::Remove(Database& database, Journal& journa
   if (const Status done = database.Commit(); !done) return Fail(done.error());
   outcome.more = true;
   outcome.dropped_unsent = *dropped;
-  if (*dropped > 0 && !reported_) {
-    reported_ = true;
-    log::Warning("store.dropping_unsent", "no space is left: the oldest readings go although they were never sent",
-                 {{"dropped", *dropped}, {"max_size", settings_.max_size}});
-  }
+  if (*dropped > 0) ReportDrop(*dropped);
   return outcome;
+}
+
+// Once when it begins: while the outage lasts, a full store drops a block every few minutes.
+void Retention::ReportDrop(std::uint64_t dropped) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!last_drop_ || now - *last_drop_ > kQuiet) {
+    log::Warning("store.dropping_unsent", "no space is left: the oldest readings go although they were never sent",
+                 {{"dropped", dropped}, {"max_size", settings_.max_size}});
+  }
+  last_drop_ = now;
 }
 
 Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& space) {

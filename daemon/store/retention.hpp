@@ -7,7 +7,9 @@
 // Thread: the store thread; outside transactions (it makes its own).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -46,13 +48,14 @@ class Retention {
   std::uint64_t MinFree(const Space& space) const;
   Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need);
   Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
+  void ReportDrop(std::uint64_t dropped);
   Result<Outcome> GiveBack(Database& database, const Space& space);
 
   StoreSettings settings_;
   bool making_room_ = false;      // since a limit was reached, until there is some slack
   std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
   bool dropping_unsent_ = false;  // no sent block is left
-  bool reported_ = false;
+  std::optional<std::chrono::steady_clock::time_point> last_drop_;  // of unsent readings
 };
 
 }  // namespace penumbra

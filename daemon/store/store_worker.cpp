@@ -149,6 +149,7 @@ Status StoreWorker::Open() {
   if (const Status locked = TakeLock(); !locked) return locked;
   std::filesystem::path mark = options_.file;
   mark += ".seq";
+  vfs_ = std::make_unique<CountingVfs>(options_.vfs);
   mark_ = std::make_unique<SeqMark>(mark);
   retention_ = std::make_unique<Retention>(options_.settings);
   if (const Status opened = OpenOrReplace(true); !opened) return opened;
@@ -173,7 +174,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   const std::uint64_t size = options_.settings.max_size;
   const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
   const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
-  auto database = Database::Open({.file = options_.file, .vfs = options_.vfs, .wal_bytes = wal_bytes}, &damaged);
+  auto database = Database::Open({.file = options_.file, .vfs = vfs_->name(), .wal_bytes = wal_bytes}, &damaged);
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
   Status ready = Migrate(*database_, EmbeddedMigrations());
@@ -287,6 +288,7 @@ void StoreWorker::Run() {
     if (retry_at_ && now >= *retry_at_) Recover(now);
     if (!batch_.empty() && journal_ != nullptr) CommitBatch();
     AnswerRequests();
+    ForgetLost();
     if (journal_ != nullptr) Maintain(now);
     if (journal_ != nullptr && Idle()) break;
   }
@@ -458,6 +460,7 @@ void StoreWorker::Report(WorkerReport report) {
 }
 
 void StoreWorker::UpdateStats() {
+  stats_.written_bytes = vfs_->written();
   if (journal_ == nullptr) return;
   stats_.readings = journal_->readings();
   if (const auto space = Retention::Measure(*database_)) stats_.file_bytes = space->file;
@@ -477,6 +480,22 @@ void StoreWorker::AnswerRequests() {
     const std::lock_guard lock(mutex_);
     requests_.push_back(std::move(request));  // others have their turn first
   }
+}
+
+// Readings that a damaged row took with it are not unsent any more: nobody could ever send them. This is remembered
+// like an ack, or the outbox would never become empty.
+void StoreWorker::ForgetLost() {
+  if (journal_ == nullptr) return;
+  AckMap lost = journal_->TakeLost();
+  if (lost.empty()) return;
+  WorkerReport report;
+  for (const auto& [name, set] : lost) report.gone.emplace_back(name, set);
+  {
+    const std::lock_guard lock(mutex_);
+    Merge(queued_.acks, lost);
+    if (!first_ack_) first_ack_ = std::chrono::steady_clock::now();
+  }
+  Report(std::move(report));
 }
 
 void StoreWorker::Maintain(Time now) {

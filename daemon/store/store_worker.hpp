@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "store/counting_vfs.hpp"
 #include "store/journal.hpp"
 #include "store/retention.hpp"
 #include "store/store.hpp"
@@ -112,6 +113,7 @@ class StoreWorker {
   std::vector<std::pair<std::string, IntervalSet>> TakeGone();
   void UpdateStats();
   void AnswerRequests();
+  void ForgetLost();
   bool Idle();
   void Maintain(Time now);
   void FillOldest(WorkerReport& report);
@@ -140,6 +142,7 @@ class StoreWorker {
 
   // Store thread only, once it runs.
   UniqueFd lock_;  // held for as long as the database may be written
+  std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SeqMark> mark_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Journal> journal_;

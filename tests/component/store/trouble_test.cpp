@@ -105,6 +105,41 @@ TEST_F(TroubleTest, ADamagedRowCostsOnlyItself) {
   EXPECT_GT(committed[30].seq, committed[29].seq);
 }
 
+TEST_F(TroubleTest, WhatADamagedRowTookIsNotWaitedForForEver) {
+  options.settings.max_size = 256 * 1024;  // small blocks
+  MustOpen();
+  Fill("a", 2000, 50);
+  store.reset();
+  {
+    auto database = Database::Open({.file = options.file}, nullptr);
+    ASSERT_TRUE(database);
+    ASSERT_EQ((*database)->Integer("SELECT count(*) > 0 FROM block WHERE first_row <= 2 AND last_row >= 2").value(), 1);
+    ASSERT_TRUE((*database)->Execute("UPDATE journal SET data = zeroblob(30) WHERE id = 2"));
+  }
+  MustOpen();
+  ASSERT_EQ(AllUnsent("a").size(), 1950u);
+  // The damaged row was in the middle: looking for the oldest unsent reading finds out.
+  for (const Reading& reading : committed) {
+    if (reading.seq < committed[50].seq || reading.seq > committed[99].seq) store->Acked("a", reading.seq);
+  }
+  MustFlush();
+  EXPECT_TRUE(Unsent("a").empty());
+  MustFlush();
+  EXPECT_EQ(store->Outbox("a").unsent, 0u);
+  MustOpen();
+  EXPECT_EQ(store->Outbox("a").unsent, 0u);
+}
+
+TEST_F(TroubleTest, TheBytesWrittenAreCounted) {
+  MustOpen();
+  const std::uint64_t before = store->Stats().written_bytes;
+  EXPECT_GT(before, 0u);
+  Fill("a", 100, 100);
+  const std::uint64_t written = store->Stats().written_bytes - before;
+  EXPECT_GT(written, Database::kPageSize);
+  EXPECT_LT(written, 100 * 1024u);
+}
+
 TEST_F(TroubleTest, ALostDatabaseNeverReusesASeq) {
   loop.virtual_clock.unix_epoch_ms = 0;
   MustOpen();
@@ -158,15 +193,14 @@ TEST_F(TroubleTest, KeepsTheNewestWithinItsSizeAndGivesTheRestBack) {
         return store->Stats().dropped_unsent > 0 && store->Stats().file_bytes <= (1 << 20);
       },
       std::chrono::seconds(20)));
+  EXPECT_EQ(store->Outbox("a").unsent + store->Stats().dropped_unsent, committed.size());
+  // Opened again and without commits, retention keeps still.
+  MustOpen();
   const OutboxState outbox = store->Outbox("a");
-  EXPECT_EQ(outbox.unsent + store->Stats().dropped_unsent, committed.size());
   const auto left = AllUnsent("a");
   ASSERT_EQ(left.size(), outbox.unsent);
-  EXPECT_EQ(left.front().seq, outbox.oldest_unsent_seq);
-  EXPECT_EQ(left.back(), committed.back());
+  EXPECT_TRUE(std::equal(left.begin(), left.end(), committed.end() - static_cast<std::ptrdiff_t>(left.size())));
   EXPECT_LE(FileSize(), 1u << 20);
-  MustOpen();
-  EXPECT_EQ(store->Outbox("a").unsent, outbox.unsent);
 }
 
 TEST_F(TroubleTest, GivesUpSentReadingsBeforeUnsentOnes) {
