@@ -192,6 +192,7 @@ Result<std::vector<std::string>> MosquittoFilters(std::string_view resource) {
                 fmt::format("topic/{} has no exact form in mosquitto's access list: {}", resource, why));
   };
   std::string filter(resource);
+  if (filter.empty()) return refuse("it is empty");
   if (filter.find_first_of("%+#") != std::string::npos) return refuse("it contains a literal %, + or #");
   if (std::any_of(filter.begin(), filter.end(), [](unsigned char c) { return c <= ' '; })) {
     return refuse("it contains a space or control character");
