@@ -23,7 +23,8 @@ std::string FormatDuration(std::chrono::nanoseconds duration);
 Result<std::uint64_t> ParseSize(std::string_view text);
 std::string FormatSize(std::uint64_t bytes);
 
-// The candidate that `word` is most likely a slip of (edit distance at most a third of its length), or nullopt.
+// The candidate that `word` is most likely a slip of (edit distance, two swapped letters counted as one, at most a
+// third of its length), or nullopt.
 std::optional<std::string> Suggest(std::string_view word, const std::vector<std::string>& candidates);
 
 // Thing and shadow names as AWS allows them: 1..max characters of [a-zA-Z0-9:_-].

@@ -144,9 +144,10 @@ ThingReader::Bus* ThingReader::BusOf(const Node& table) {
   return &it->second;
 }
 
-void ThingReader::CheckProfileDriver(const Node& table, const Context& context) {
+void ThingReader::CheckProfileDriver(const Node& table, Context& context) {
   const auto wanted = profiles_.DriverOf(table);
   if (!wanted || context.driver.empty() || *wanted == context.driver) return;
+  context.complete = false;
   diagnostics_.Error(table.Find("profile")->place, fmt::format("profile {} is for the driver {}, but bus {} uses {}",
                                                                Quoted(TextOf(table, "profile")), *wanted,
                                                                Quoted(TextOf(table, "bus")), context.driver));
@@ -163,7 +164,7 @@ void ThingReader::ReadThing(const Node& own) {
     context.driver = settings_.buses[bus->index].driver;
   }
   CheckProfileDriver(table, context);
-  // Without its profile a thing lacks keys through no fault of its own.
+  // Without the right profile a thing lacks keys, or has foreign ones, through no fault of its own.
   if (!context.complete) context.schemas = nullptr;
 
   ThingSettings thing;

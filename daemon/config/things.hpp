@@ -52,7 +52,7 @@ class ThingReader {
   void ReadPoints(const Node& table, const std::string& path, Context& context, ThingSettings& thing);
   void ReadPrimary(const Section& section, ThingSettings& thing);
   void CheckAttributes(const Section& section, const ThingSettings& thing);
-  void CheckProfileDriver(const Node& table, const Context& context);
+  void CheckProfileDriver(const Node& table, Context& context);
   Bus* BusOf(const Node& table);
   void NoteDriverKeys(const Section& section, const Json& options);
   // Reports a second use of a name in `seen`; `what`: "thing".

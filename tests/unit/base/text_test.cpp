@@ -44,7 +44,9 @@ TEST(Sizes, AreReadInBinaryAndDecimalUnits) {
 
 TEST(Suggestions, FindTheSlipAndLeaveStrangersAlone) {
   EXPECT_EQ(Suggest("sample_intervall", {"sample_interval", "topic"}), "sample_interval");
-  EXPECT_EQ(Suggest("tpoic", {"sample_interval", "topic"}), std::nullopt);
+  EXPECT_EQ(Suggest("tpoic", {"sample_interval", "topic"}), "topic");  // two letters swapped are one slip
+  EXPECT_EQ(Suggest("hots", {"port", "host"}), "host");
+  EXPECT_EQ(Suggest("tpco", {"sample_interval", "topic"}), std::nullopt);
   EXPECT_EQ(Suggest("adress", {"address", "table"}), "address");
   EXPECT_EQ(Suggest("colour", {"sample_interval", "topic"}), std::nullopt);
 }

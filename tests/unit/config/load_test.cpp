@@ -188,7 +188,7 @@ unit = "°C"
   for (const char* text : {":2:12: warning: this looks like a legacy endpoint", ":3:14: warning: AWS IoT rounds",
                            ":4:27: warning: AWS IoT throttles", ":8:1: warning: no thing is on bus \"idle\"",
                            ":14:1: warning: AWS IoT allows 3 attributes without a thing type",
-                           ":14:48: warning: attribute d", ":17:8: warning: unit \"°C\" is not UCUM; write \"Cel\""}) {
+                           ":14:47: warning: attribute d", ":17:8: warning: unit \"°C\" is not UCUM; write \"Cel\""}) {
     EXPECT_NE(warnings.find(text), std::string::npos) << text << " not in\n" << warnings;
   }
 }
@@ -304,12 +304,12 @@ report = { deadband = "1.5%", max_silence = "0s" }
 
 TEST(LoadConfig, TellsWhereEachValueComesFrom) {
   const LoadedConfig config = LoadText(kExample);
-  EXPECT_EQ(OriginOf(config, "thing.sensor-001.sample_interval"), "\"30s\" @ penumbra.toml:41");
-  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.scale"), "0.1 @ penumbra.toml:52");
-  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.address"), "1 @ penumbra.toml:49");
-  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.setpoint.writable.max"), "30.0 @ penumbra.toml:64");
+  EXPECT_EQ(OriginOf(config, "thing.sensor-001.sample_interval"), "\"30s\" @ penumbra.toml:44");
+  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.scale"), "0.1 @ penumbra.toml:55");
+  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.address"), "1 @ penumbra.toml:52");
+  EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.setpoint.writable.max"), "30.0 @ penumbra.toml:67");
   EXPECT_EQ(OriginOf(config, "thing.sensor-002.topic"), "\"sensors/{thing}/telemetry\" @ default");
-  EXPECT_EQ(OriginOf(config, "bus.hall-a.host"), "\"192.0.2.10\" @ penumbra.toml:28");
+  EXPECT_EQ(OriginOf(config, "bus.hall-a.host"), "\"192.0.2.10\" @ penumbra.toml:29");
   EXPECT_EQ(OriginOf(config, "bus.hall-a.retries"), "1 @ default");
   EXPECT_EQ(OriginOf(config, "upstream.limits.publish_rate"), "50 @ penumbra.toml:15");
   EXPECT_EQ(OriginOf(config, "clock.patience"), "\"2m\" @ default");

@@ -84,8 +84,8 @@ TEST_P(WrongConfigTest, IsRefusedAtItsLineWithWhatToWriteInstead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WrongConfigTest, testing::ValuesIn(WrongFiles()),
-                         [](const testing::TestParamInfo<fs::path>& info) {
-                           std::string name = info.param.stem().string();
+                         [](const testing::TestParamInfo<fs::path>& parameter) {
+                           std::string name = parameter.param.stem().string();
                            std::replace_if(
                                name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
                            return name;
