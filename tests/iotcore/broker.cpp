@@ -72,8 +72,9 @@ struct Broker::LogPipe {
   std::string pending;
 };
 
-Broker::Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log)
-    : context_(context), options_(std::move(options)), on_log_(std::move(on_log)) {}
+Broker::Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log,
+               std::function<void()> on_exit)
+    : context_(context), options_(std::move(options)), on_log_(std::move(on_log)), on_exit_(std::move(on_exit)) {}
 
 Broker::~Broker() {
   Stop();
@@ -91,11 +92,10 @@ Status Broker::WriteFiles() const {
             // Nothing may be queued or dropped inside: what the broker acknowledged must have reached the recorder.
             "max_inflight_messages 0\n"
             "max_queued_messages 0\n"
-            "message_size_limit 131072\n"
-            "allow_zero_length_clientid false\n"
+            "max_packet_size 149504\n"  // 146 KB, AWS's figure for MQTT 5
             "sys_interval 0\n"
          << "listener 0 " << socket().string() << "\nallow_anonymous true\n"
-         << "listener " << options_.port << " 127.0.0.1\nallow_anonymous false\n"
+         << "listener " << options_.port << " 127.0.0.1\nallow_anonymous false\nallow_zero_length_clientid false\n"
          << "cafile " << options_.root_ca.string() << "\ncertfile " << options_.server_certificate.string()
          << "\nkeyfile " << options_.server_key.string() << "\ncrlfile " << options_.revocation_list.string()
          << "\ntls_version tlsv1.2\nrequire_certificate true\nuse_identity_as_username true\nacl_file "
@@ -159,7 +159,11 @@ Status Broker::AwaitListeners() {
 void Broker::ReadLog(const std::shared_ptr<LogPipe>& pipe) {
   pipe->descriptor.async_read_some(
       boost::asio::buffer(pipe->buffer), [this, pipe](const error_code& error, std::size_t size) {
-        if (pipe->broker == nullptr || (error && size == 0)) return;  // the broker has ended
+        if (pipe->broker == nullptr) return;
+        if (error && size == 0) {
+          if (pipe == log_ && pid_ > 0 && Reap(kStopLimit)) on_exit_();
+          return;
+        }
         pipe->pending.append(pipe->buffer.data(), size);
         std::size_t at = 0;
         for (std::size_t end; (end = pipe->pending.find('\n', at)) != std::string::npos; at = end + 1) {

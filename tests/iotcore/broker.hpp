@@ -27,12 +27,13 @@ class Broker {
     std::string acl;         // the text of the acl_file
     std::uint16_t port = 0;  // of the TLS listener, on 127.0.0.1; 0: a free one
   };
-  // `on_log` gets every line of the broker's log, on the loop.
-  Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log);
+  // On the loop: `on_log` gets every line of the broker's log; `on_exit` says that it ended without being asked to.
+  Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log,
+         std::function<void()> on_exit);
   ~Broker();
 
-  // Returns when both listeners accept. Errors: kFixConfig (mosquitto not installed, refuses its configuration),
-  // kRetry (the port was taken meanwhile), kFatal.
+  // Returns when both listeners accept; it may still end right after that, which on_exit then says. Errors: kFixConfig
+  // (mosquitto not installed, refuses its configuration), kRetry (the port was taken meanwhile), kFatal.
   Status Start();
   // SIGTERM, and SIGKILL after two seconds. Nothing happens when it does not run.
   void Stop();
@@ -54,6 +55,7 @@ class Broker {
   boost::asio::io_context& context_;
   Options options_;
   std::function<void(std::string_view)> on_log_;
+  std::function<void()> on_exit_;
   std::ofstream log_file_;
   std::shared_ptr<LogPipe> log_;
   pid_t pid_ = -1;

@@ -49,7 +49,8 @@ struct IotCore::Hosted {
 std::string IotCore::Usage() {
   return "commands: info | summary | seqs THING | arrivals THING [FROM_SEQ [LIMIT]] | rates THING | presence | "
          "messages TOPIC_PREFIX | clear | connections [times] | network [times] | cut | uncut | reset | stall | "
-         "black-hole | delay MS | rate BYTES_PER_S | reset-after BYTES | heal | broker restart [DOWN_MS] | broker kill "
+         "black-hole | delay MS | rate BYTES_PER_S | reset-after BYTES | heal | restart | broker restart [DOWN_MS] | "
+         "broker kill "
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | foreign NAME | revoke NAME | "
          "SERVICE ...";
 }
@@ -86,14 +87,15 @@ IotCore::IotCore(boost::asio::io_context& context, Options options, Policy polic
       policy_(std::move(policy)),
       pki_(std::move(pki)),
       restart_(context) {
-  broker_ = std::make_unique<Broker>(context_,
-                                     Broker::Options{.folder = options_.folder,
-                                                     .root_ca = pki_->root_ca(),
-                                                     .server_certificate = pki_->server_certificate(),
-                                                     .server_key = pki_->server_key(),
-                                                     .revocation_list = pki_->revocation_list(),
-                                                     .acl = *policy_.MosquittoAcl()},
-                                     [this](std::string_view line) { OnBrokerLog(line); });
+  broker_ = std::make_unique<Broker>(
+      context_,
+      Broker::Options{.folder = options_.folder,
+                      .root_ca = pki_->root_ca(),
+                      .server_certificate = pki_->server_certificate(),
+                      .server_key = pki_->server_key(),
+                      .revocation_list = pki_->revocation_list(),
+                      .acl = *policy_.MosquittoAcl()},
+      [this](std::string_view line) { OnBrokerLog(line); }, [this] { OnBrokerExit(); });
   // '#' does not match topics that begin with '$'.
   recorder_link_ = std::make_unique<BrokerLink>(
       context_, broker_->socket(), "iotcore-recorder", std::vector<std::string>{"#", "$aws/#"},
@@ -152,6 +154,15 @@ void IotCore::OnSubscribed() {
   if (!proxy_) proxy_ = std::make_unique<FaultProxy>(context_, options_.port, broker_->port());
   const Status opened = cut_on_purpose_ ? Status{} : proxy_->Uncut();
   if (const auto report = std::exchange(ready_, nullptr)) report(opened);
+}
+
+void IotCore::OnBrokerExit() {
+  const std::string where = (options_.folder / "mosquitto.log").string();
+  log::Error("broker.died", "mosquitto ended by itself", {{"log", where}});
+  if (proxy_) proxy_->Cut();
+  if (const auto report = std::exchange(ready_, nullptr)) {
+    report(Fail(Action::kRetry, fmt::format("mosquitto ended at once, see {}", where)));
+  }
 }
 
 void IotCore::OnBrokerLog(std::string_view line) {
@@ -216,6 +227,7 @@ Result<Json> IotCore::Command(const Words& words) {
   const std::string& verb = words[0];
   if (verb == "info") return Info();
   if (verb == "broker") return BrokerCommand(words);
+  if (verb == "restart") return BrokerCommand({"broker", "restart"});
   if (verb == "connections") return Connections(words.size() > 1);
   if (verb == "publish" && words.size() >= 3) {
     recorder_link_->Publish(words[1], fmt::format("{}", fmt::join(words.begin() + 2, words.end(), " ")));

@@ -67,6 +67,7 @@ class IotCore {
   Status StartBroker();
   void StopBroker();
   void OnSubscribed();
+  void OnBrokerExit();
   void OnBrokerLog(std::string_view line);
   void OnConnected(const std::string& client_id, const std::string& thing, std::uint16_t port, int protocol);
   void Publish(const std::vector<Message>& messages);

@@ -140,6 +140,36 @@ class IotCore:
                 raise IotCoreError(f"waited {limit_s} s for {what}: {json.dumps(summary)[:2000]}")
             time.sleep(0.05)
 
+    def upstream(self, host="localhost"):
+        """The [upstream] table of a gateway that shall connect here."""
+        return {"endpoint": host, "port": self.port, "root_ca": str(self.root_ca)}
+
+    def lend_credentials(self, state):
+        """Puts every thing's certificate and key where a daemon with this state folder looks for them."""
+        target = Path(state) / "credentials"
+        target.mkdir(parents=True, exist_ok=True)
+        for file in self.credentials.iterdir():
+            if file.is_file():
+                shutil.copy2(file, target / file.name)
+
+    def connects(self):
+        """Unix times in seconds of every MQTT connection that the broker accepted and the policy allowed."""
+        return [ms / 1000 for ms in self.ctl("connections", "times")["connect_times_ms"]]
+
+    def readings(self):
+        """Every reading in order of arrival, duplicates too, with "arrived" in Unix seconds. Needs `record`."""
+        readings = []
+        with open(self.record, encoding="utf-8") as lines:
+            for line in lines:
+                if not line.endswith("\n"):
+                    break  # being written at this moment
+                message = json.loads(line)
+                payload = message.get("payload")
+                for reading in payload if isinstance(payload, list) else [payload]:
+                    if message["topic"].startswith("sensors/") and isinstance(reading, dict) and "seq" in reading:
+                        readings.append({**reading, "arrived": message["t"] / 1000})
+        return readings
+
     @property
     def port(self):
         return self.info["port"]
