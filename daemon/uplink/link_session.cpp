@@ -258,8 +258,8 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   connection_.reset();
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
   if (failure.kind != Kind::kLocal) {
-    // The same trouble again and again is one line.
-    if (status_.last_error != failure.message) {
+    // The same trouble again and again is one line; credentials have their own.
+    if (status_.last_error != failure.message && failure.kind != Kind::kCredentials) {
       log::Warning("uplink.down", failure.message, {{"thing", thing_.name}});
     }
     status_.last_error = failure.message;
@@ -414,6 +414,7 @@ void LinkSession::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
 void LinkSession::Accepted(Outgoing& message) {
   ++status_.acked;
   if (suspension_.Acked(message.topic)) {
+    status_.last_error.clear();
     log::Notice("uplink.resumed", "the cloud accepts the topic again",
                 {{"thing", thing_.name}, {"topic", message.topic}});
   }

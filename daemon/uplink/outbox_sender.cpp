@@ -181,7 +181,7 @@ void OutboxSender::TakePage(std::uint64_t after, const Result<std::vector<Readin
     backlog_.push_back(reading);
   }
   if (!rewound) {
-    exhausted_ = page->size() < kPage;
+    exhausted_ = page->empty();  // a short page only says that finding more would have taken long
     if (!page->empty()) cursor_ = page->back().seq;
   }
   std::sort(backlog_.begin(), backlog_.end(), [](const Reading& a, const Reading& b) { return a.seq < b.seq; });

@@ -2,6 +2,8 @@
 // promise of store.hpp but durability.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +25,7 @@ class FakeStore : public Store {
   Duration latency = std::chrono::milliseconds(1);
   std::size_t pages_read = 0;
   std::size_t largest_page = 0;
+  std::size_t short_page = SIZE_MAX;  // ReadUnsent may answer fewer than asked for
   std::optional<Error> read_error;
   std::map<std::string, std::set<std::uint64_t>> acked;
 
@@ -79,6 +82,10 @@ class FakeStore : public Store {
     value ? void(settings_[key] = *value) : void(settings_.erase(key));
     if (durable) durable({});
   }
+  // There is no database behind this one.
+  void Transact(std::function<Status(Database&)>, std::function<void(Status)> done) override {
+    done(Fail(Action::kGiveUp, "the fake store has no database"));
+  }
   void Flush(std::function<void(Status)> done) override { done({}); }
 
   std::uint64_t first_seq = 1'700'000'000'000;
@@ -88,7 +95,7 @@ class FakeStore : public Store {
     std::vector<Reading> page;
     for (const auto& [seq, reading] : readings_[thing]) {
       if (seq <= after || acked[thing].count(seq) == 1) continue;
-      if (page.size() == limit) break;
+      if (page.size() == std::min(limit, short_page)) break;
       page.push_back(reading);
     }
     return page;

@@ -1,0 +1,123 @@
+// The pure parts.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <set>
+
+#include "uplink/link_state.hpp"
+#include "uplink/rate_window.hpp"
+#include "uplink/redate.hpp"
+#include "uplink/seq_set.hpp"
+#include "uplink/topic_suspension.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(LinkStateTable, IgnoresEventsThatCameTooLate) {
+  EXPECT_EQ(NextState(LinkState::kBackoff, LinkEvent::kConnected), std::nullopt);
+  EXPECT_EQ(NextState(LinkState::kClosed, LinkEvent::kStart), std::nullopt);
+  EXPECT_EQ(NextState(LinkState::kOnline, LinkEvent::kDown), LinkState::kBackoff);
+}
+
+TEST(SeqSet, AgreesWithAnOrdinarySet) {
+  std::mt19937 random(1);
+  SeqSet ours;
+  std::set<std::uint64_t> theirs;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t seq = 1 + random() % 60;
+    random() % 2 ? (ours.Insert(seq), theirs.insert(seq), void()) : (ours.Erase(seq), theirs.erase(seq), void());
+    const std::uint64_t probe = random() % 62;
+    ASSERT_EQ(ours.Contains(probe), theirs.count(probe) == 1);
+  }
+}
+
+TEST(SeqSet, KeepsAMillionContiguousNumbersInOneRange) {
+  SeqSet set;
+  for (std::uint64_t seq = 1; seq <= 1'000'000; ++seq) set.Insert(seq);
+  EXPECT_EQ(set.ranges(), 1u);
+}
+
+TEST(RateWindow, NeverExceedsTheRateInAnySecondAndReachesIt) {
+  for (const double rate : {1.0, 2.5, 7.0, 50.0, 99.0}) {
+    RateWindow window(rate);
+    BootTime now{1};
+    std::vector<BootTime> taken;
+    const BootTime end = now + 100s;
+    while (now < end) {
+      if (window.Wait(now) <= Duration::zero()) {
+        window.Take(now);
+        taken.push_back(now);
+      }
+      now = now + 1ms;
+    }
+    EXPECT_GE(static_cast<double>(taken.size()), rate * 100 * 0.95);
+    for (std::size_t first = 0, last = 0; last < taken.size(); ++last) {
+      while (taken[last] - taken[first] >= 1s) ++first;
+      ASSERT_LE(static_cast<double>(last - first + 1), std::max(1.0, std::ceil(rate))) << rate;
+    }
+  }
+}
+
+TEST(Redate, TouchesOnlyUntrustedReadingsOfThisBoot) {
+  Reading reading;
+  reading.unix_ms = 5;
+  reading.boot_ns = 10'000'000'000;
+  reading.boot_id = "now";
+  reading.time_trusted = false;
+  const TimeNow trusted{{12'000'000'000}, 1'700'000'000'000, "now", true};
+  EXPECT_EQ(Redate(reading, trusted).unix_ms, 1'700'000'000'000 - 2000);
+  EXPECT_TRUE(Redate(reading, trusted).time_trusted);
+  const TimeNow untrusted{{12'000'000'000}, 1'700'000'000'000, "now", false};
+  EXPECT_EQ(Redate(reading, untrusted), reading);
+  const TimeNow later{{12'000'000'000}, 1'700'000'000'000, "next", true};
+  EXPECT_EQ(Redate(reading, later), reading);
+  EXPECT_EQ(TimeWait(reading, untrusted, 5s), 3s);
+  EXPECT_EQ(TimeWait(reading, untrusted, 1s), 0s);
+  EXPECT_EQ(TimeWait(reading, later, 5s), 0s);
+}
+
+TEST(TopicSuspension, MessagesInFlightBesideTheRefusedOneAreNoFailedProbe) {
+  TopicSuspension topics;
+  BootTime now{1};
+  topics.Sent("t", now);
+  topics.Sent("t", now);
+  EXPECT_TRUE(topics.Refused("t", now));
+  EXPECT_FALSE(topics.Refused("t", now));
+  EXPECT_EQ(topics.UntilProbe("t", now), TopicSuspension::kFirstProbe);
+  now = now + TopicSuspension::kFirstProbe;
+  EXPECT_TRUE(topics.Allows("t", now));
+  topics.Sent("t", now);
+  EXPECT_FALSE(topics.Allows("t", now)) << "one probe at a time";
+  EXPECT_TRUE(topics.Acked("t"));
+  EXPECT_TRUE(topics.Allows("t", now));
+}
+
+TEST(TopicSuspension, AProbeLostWithItsConnectionIsDueAgain) {
+  TopicSuspension topics;
+  BootTime now{1};
+  topics.Sent("t", now);
+  topics.Refused("t", now);
+  now = now + TopicSuspension::kFirstProbe;
+  topics.Sent("t", now);
+  topics.SessionEnded(false, {"t"}, now);
+  EXPECT_TRUE(topics.Allows("t", now));
+}
+
+TEST(TopicSuspension, ThreeClosesInARowSuspendATopicThatWasNeverAcknowledged) {
+  TopicSuspension topics;
+  BootTime now{1};
+  for (int i = 0; i < 2; ++i) {
+    topics.Sent("t", now);
+    EXPECT_TRUE(topics.SessionEnded(true, {"t"}, now + 1s).empty());
+  }
+  topics.Sent("t", now);
+  EXPECT_TRUE(topics.SessionEnded(true, {"t"}, now + 6s).empty()) << "too late to be an answer to the message";
+  topics.Sent("t", now);
+  EXPECT_EQ(topics.SessionEnded(true, {"t"}, now + 1s), std::vector<std::string>{"t"});
+}
+
+}  // namespace
+}  // namespace penumbra

@@ -1,0 +1,111 @@
+// Topics that the cloud refuses.
+#include "unit/uplink/uplink_fixture.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Refused : public test::UplinkFixture {
+ protected:
+  int SentOn(const std::string& topic) const {
+    return static_cast<int>(std::count_if(transport.published.begin(), transport.published.end(),
+                                          [&](const auto& message) { return message.topic == topic; }));
+  }
+};
+
+TEST_F(Refused, ATopicIsSetAsideProbedMoreAndMoreSeldomAndResumedWhenAProbePasses) {
+  bool allowed = false;
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return !allowed && topic == "sensors/a/temperature" ? 0x87 : 0;
+  };
+  Create({Thing("a"), Thing("b")});
+  AdvanceUntil([&] { return Online("a") && Online("b"); });
+  const std::uint64_t first = Read("a");
+  loop.Advance(1s);
+  EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{"sensors/a/temperature"});
+  EXPECT_NE(Link("a").last_error.find("0x87"), std::string::npos);
+  EXPECT_EQ(SentOn("sensors/a/temperature"), 1);
+
+  for (int i = 0; i < 50; ++i) Read("a");
+  const std::uint64_t other = Read("b");
+  loop.Advance(50s);
+  EXPECT_EQ(SentOn("sensors/a/temperature"), 1) << "no second try before the probe";
+  EXPECT_EQ(store.acked["b"].count(other), 1u) << "other links go on";
+  EXPECT_TRUE(store.acked["a"].empty());
+  loop.Advance(15s);
+  EXPECT_EQ(SentOn("sensors/a/temperature"), 2);
+  loop.Advance(100s);
+  EXPECT_EQ(SentOn("sensors/a/temperature"), 2) << "the second pause is two minutes";
+  loop.Advance(1h);
+  EXPECT_LE(SentOn("sensors/a/temperature"), 9);
+  EXPECT_EQ(transport.connects.size(), 2u) << "the connections stay up";
+
+  allowed = true;
+  loop.Advance(16min);
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+  EXPECT_EQ(store.Outbox("a").unsent, 0u) << "everything follows";
+  EXPECT_EQ(store.acked["a"].count(first), 1u);
+}
+
+TEST_F(Refused, AQuotaAnswerOnlySlowsDown) {
+  int refusals = 5;
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return topic == "sensors/a/temperature" && refusals-- > 0 ? 0x97 : 0;
+  };
+  for (int i = 0; i < 20; ++i) Read("a");
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  AdvanceUntil([&] { return store.Outbox("a").unsent == 0; });
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+  EXPECT_EQ(transport.connects.size(), 1u);
+}
+
+TEST_F(Refused, ARefusedBatchTopicFallsBackToSingleMessages) {
+  ThingSettings thing = Thing("a");
+  thing.batch_bytes = 1000;
+  transport.puback = [](const std::string&, const std::string& topic) { return topic == "sensors/a/batch" ? 0x87 : 0; };
+  for (int i = 0; i < 100; ++i) Read("a");
+  Create({thing});
+  AdvanceUntil([&] { return store.Outbox("a").unsent == 0; }, 30s);
+  EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{"sensors/a/batch"});
+}
+
+TEST_F(Refused, A311ConnectionThatClosesOnATopicSuspendsThatTopicAndNoOther) {
+  upstream.protocol = MqttProtocol::k311;
+  transport.puback = [](const std::string&, const std::string& topic) {
+    return topic == "sensors/a/temperature" ? -1 : 0;
+  };
+  for (int i = 0; i < 30; ++i) Read("a");
+  Create({Thing("a")});
+  loop.Advance(50s);
+  EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{"sensors/a/temperature"});
+  EXPECT_TRUE(Online("a")) << "the link stays up without the topic";
+  const std::size_t connects = transport.connects.size();
+  EXPECT_GE(connects, 4u);
+  EXPECT_LE(connects, 6u);
+  transport.puback = {};
+  loop.Advance(5min);
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+  EXPECT_EQ(store.Outbox("a").unsent, 0u);
+}
+
+TEST_F(Refused, A311ConnectionThatJustBreaksSuspendsNothing) {
+  upstream.protocol = MqttProtocol::k311;
+  Create({Thing("a")});
+  for (int i = 0; i < 10; ++i) {
+    AdvanceUntil([&] { return Online("a"); });
+    loop.Advance(1s);
+    Read("a");
+    loop.Advance(1s);
+    transport.acknowledges = false;
+    Read("a");
+    loop.Advance(100ms);
+    transport.CloseAll();
+    transport.acknowledges = true;
+  }
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+}
+
+}  // namespace
+}  // namespace penumbra

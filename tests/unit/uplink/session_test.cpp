@@ -1,0 +1,234 @@
+// One thing's link: connecting, failing, coming back, going.
+#include "unit/uplink/uplink_fixture.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+using mqtt::Failure;
+
+struct RecordingClient : LinkClient {
+  std::vector<std::string> Subscriptions(const std::string& thing) override {
+    std::vector<std::string> all;
+    for (int i = 0; i < filters; ++i) all.push_back("commands/" + thing + "/" + std::to_string(i));
+    return all;
+  }
+  void OnOnline(ThingLink& l, bool) override {
+    link = &l;
+    ++online;
+  }
+  void OnOffline(ThingLink&) override { ++offline; }
+  void OnMessage(ThingLink&, const std::string& topic, const std::string& payload) override {
+    messages.emplace_back(topic, payload);
+  }
+  int filters = 1, online = 0, offline = 0;
+  ThingLink* link = nullptr;
+  std::vector<std::pair<std::string, std::string>> messages;
+};
+
+class Session : public test::UplinkFixture {};
+
+TEST_F(Session, WithoutAnEndpointStaysOffline) {
+  upstream.endpoint.clear();
+  Create({Thing("a")});
+  loop.Advance(1min);
+  EXPECT_EQ(Link("a").link, "offline");
+  EXPECT_TRUE(transport.connects.empty());
+}
+
+TEST_F(Session, BacksOffWithinTheConfiguredBoundsAndNeverConnectsTwiceInASecond) {
+  transport.reachable = false;
+  upstream.connect_rate = 100;
+  Create({Thing("a")});
+  loop.Advance(10min);
+  const auto& connects = transport.connects;
+  ASSERT_GE(connects.size(), 10u);
+  ASSERT_LE(connects.size(), 80u);  // the mean wait becomes 16 s
+  for (std::size_t i = 1; i < connects.size(); ++i) {
+    EXPECT_GE(connects[i].at - connects[i - 1].at, 1s);
+    EXPECT_LE(connects[i].at - connects[i - 1].at, 34s);
+  }
+  EXPECT_EQ(Link("a").last_error, "connection refused");
+  EXPECT_EQ(Link("a").link, "waiting");
+}
+
+TEST_F(Session, AnImmediateKickDoesNotResetTheBackoff) {
+  Create({Thing("a")});
+  for (int i = 0; i < 8; ++i) {
+    AdvanceUntil([&] { return transport.online() == 1; });
+    transport.CloseAll();
+  }
+  const BootTime last = transport.connects.back().at, first = transport.connects.front().at;
+  EXPECT_GT(last - first, 20s) << "eight connects with a reset backoff would take eight seconds";
+}
+
+TEST_F(Session, AStableConnectionResetsTheBackoffAndClearsTheLastError) {
+  transport.reachable = false;
+  Create({Thing("a")});
+  loop.Advance(5min);
+  transport.reachable = true;
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(Link("a").last_error, "connection refused");
+  loop.Advance(upstream.reconnect_stable + 1s);
+  EXPECT_EQ(Link("a").last_error, "");
+  transport.CloseAll();
+  const BootTime closed = loop.Now();
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_LT(loop.Now() - closed, 3s);
+}
+
+TEST_F(Session, MissingCredentialsAreReportedAndPickedUpWithoutARestart) {
+  Create({Thing("a", false)});
+  loop.Advance(1min);
+  EXPECT_EQ(Link("a").link, "unprovisioned");
+  EXPECT_NE(Link("a").last_error.find("a.pem.crt"), std::string::npos);
+  EXPECT_TRUE(transport.connects.empty());
+  Provision("a");
+  loop.Advance(8s);
+  EXPECT_TRUE(Online("a"));
+}
+
+TEST_F(Session, BadCredentialsAreTriedAgainWhenTheFilesChange) {
+  transport.refuse_connect = Failure{Failure::Kind::kCredentials, 0, "the key does not belong to the certificate"};
+  Create({Thing("a")});
+  loop.Advance(30s);
+  EXPECT_EQ(Link("a").link, "unprovisioned");
+  EXPECT_EQ(transport.connects.size(), 1u);
+  transport.refuse_connect.reset();
+  std::ofstream(state / "credentials" / "a.pem.key") << "a repaired and longer key";
+  loop.Advance(8s);
+  EXPECT_TRUE(Online("a"));
+}
+
+TEST_F(Session, FallsBackTo311OnlyWhenTheServerSaysSoAndTries5AgainAfterAnHour) {
+  transport.on_connect = [](const mqtt::ConnectOptions& options) -> std::optional<Failure> {
+    if (options.version == mqtt::Version::k311) return std::nullopt;
+    return Failure{Failure::Kind::kProtocolVersion, 0x84, "no MQTT 5"};
+  };
+  Create({Thing("a"), Thing("b")});
+  AdvanceUntil([&] { return Online("a") && Online("b"); });
+  EXPECT_EQ(Link("a").protocol, "3.1.1");
+  EXPECT_EQ(transport.connects.size(), 3u) << "what one thing has learned holds for the others";
+  loop.Advance(61min);
+  transport.on_connect = {};
+  transport.Close("a");
+  loop.Advance(1s);
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(Link("a").protocol, "5");
+}
+
+TEST_F(Session, OtherRefusalsDoNotChangeTheProtocol) {
+  transport.refuse_connect = Failure{Failure::Kind::kRefused, 0x87, "not authorized"};
+  Create({Thing("a")});
+  loop.Advance(2min);
+  for (const auto& connect : transport.connects) EXPECT_EQ(connect.options.version, mqtt::Version::k5);
+}
+
+TEST_F(Session, SaysConnectedAndLeavesAWillBehind) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return !transport.published.empty(); });
+  const auto& will = transport.connects.front().options.will;
+  ASSERT_TRUE(will);
+  EXPECT_EQ(will->topic, "status/a");
+  const Json gone = *ParseJson(will->payload);
+  EXPECT_EQ(gone["connected"], false);
+  EXPECT_EQ(gone["thing"], "a");
+  const auto& first = transport.published.front();
+  EXPECT_EQ(first.topic, "status/a");
+  EXPECT_FALSE(first.retain);
+  const Json here = *ParseJson(first.payload);
+  EXPECT_EQ(here["connected"], true);
+  EXPECT_EQ(here["timestamp"], loop.virtual_clock.UnixMs() - (loop.Now() - first.at).count() / 1'000'000);
+}
+
+TEST_F(Session, ShutdownSaysGoodbyeAndDisconnects) {
+  Create({Thing("a"), Thing("b", false)});
+  AdvanceUntil([&] { return Online("a"); });
+  bool done = false;
+  uplink->Shutdown([&] { done = true; });
+  loop.Advance(1s);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(transport.disconnects, std::vector<std::string>{"a"});
+  EXPECT_EQ((*ParseJson(transport.published.back().payload))["connected"], false);
+  EXPECT_EQ(transport.online(), 0u);
+}
+
+TEST_F(Session, ShutdownEndsAfterTheOperationTimeoutWhenNobodyAnswers) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  transport.acknowledges = false;
+  bool done = false;
+  uplink->Shutdown([&] { done = true; });
+  loop.Advance(upstream.operation_timeout + 100ms);
+  EXPECT_TRUE(done);
+}
+
+TEST_F(Session, SubscribesEveryFilterBeforeItIsOnline) {
+  RecordingClient client;
+  client.filters = 20;
+  clients.push_back(&client);
+  transport.suback = [](const std::string& filter) { return filter == "commands/a/3" ? 0x87 : 1; };
+  Create({Thing("a")});
+  AdvanceUntil([&] { return client.online == 1; });
+  EXPECT_EQ(transport.subscribed.size(), 20u);
+  EXPECT_NE(Link("a").last_error.find("commands/a/3"), std::string::npos);
+  transport.Deliver("a", "commands/a/1", "{}");
+  ASSERT_EQ(client.messages.size(), 1u);
+  transport.CloseAll();
+  EXPECT_EQ(client.offline, 1);
+}
+
+TEST_F(Session, AServerThatDoesNotAnswerSubscribeIsLeft) {
+  RecordingClient client;
+  clients.push_back(&client);
+  transport.answers_subscribe = false;
+  Create({Thing("a")});
+  loop.Advance(1min);
+  EXPECT_EQ(client.online, 0);
+  EXPECT_EQ(client.offline, 0);
+  EXPECT_GE(transport.connects.size(), 2u);
+}
+
+TEST_F(Session, APublishOfAClientIsAnsweredExactlyOnce) {
+  RecordingClient client;
+  clients.push_back(&client);
+  transport.puback = [](const std::string&, const std::string& topic) { return topic == "no" ? 0x87 : 0; };
+  Create({Thing("a")});
+  AdvanceUntil([&] { return client.link != nullptr; });
+  std::vector<std::string> answers;
+  const auto note = [&](const std::string& name) {
+    return [&answers, name](Status status) {
+      answers.push_back(name + (status ? " ok" : " " + std::string(ToString(status.error().action))));
+    };
+  };
+  client.link->Publish("yes", "1", note("yes"));
+  client.link->Publish("no", "1", note("no"));
+  loop.Advance(1s);
+  transport.acknowledges = false;
+  client.link->Publish("lost", "1", note("lost"));
+  loop.Advance(100ms);
+  transport.CloseAll();
+  client.link->Publish("offline", "1", note("offline"));
+  EXPECT_EQ(answers, (std::vector<std::string>{"yes ok", "no " + std::string(ToString(Action::kGiveUp)),
+                                               "lost " + std::string(ToString(Action::kRetry)),
+                                               "offline " + std::string(ToString(Action::kRetry))}));
+}
+
+TEST_F(Session, AnOverdueAckForcesAReconnectAndEverythingIsSentAgain) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  loop.Advance(1s);
+  transport.acknowledges = false;
+  const std::uint64_t seq = Read("a");
+  loop.Advance(upstream.operation_timeout * 2 - 100ms);
+  EXPECT_EQ(transport.connects.size(), 1u);
+  loop.Advance(200ms);
+  EXPECT_NE(Link("a").last_error.find("acknowledgement"), std::string::npos);
+  transport.acknowledges = true;
+  AdvanceUntil([&] { return store.acked["a"].count(seq) == 1; });
+  EXPECT_EQ(transport.connects.size(), 2u);
+  EXPECT_EQ(SentCounts("a")[seq], 2);
+}
+
+}  // namespace
+}  // namespace penumbra
