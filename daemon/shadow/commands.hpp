@@ -109,6 +109,7 @@ class CommandBook {
   void SetForeignRefusal(const std::string& key, std::optional<CommandRow> refusal);
 
   bool TakeDirty() { return std::exchange(dirty_, false); }
+  void MarkDirty() { dirty_ = true; }
   const std::map<std::string, CommandRow>& rows() const { return rows_; }
   bool Idle() const;  // every command has come to its end
   const CommandCounters& counters() const { return counters_; }

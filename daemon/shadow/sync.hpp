@@ -96,7 +96,9 @@ class SyncedShadow {
   std::optional<BootTime> Tick(BootTime now, Random& random);
 
   bool in_flight() const { return in_flight_.has_value(); }
+  bool Awaits(std::string_view token) const { return in_flight_ && in_flight_->token == token; }
   bool TakeDirty() { return std::exchange(dirty_, false); }
+  void MarkDirty() { dirty_ = true; }
   const ShadowRow& row() const { return row_; }
   // What is wanted of the device: the cloud's desired with local edits on top.
   Json desired() const;

@@ -154,6 +154,12 @@ void ThingShadows::OnRead(std::uint64_t ticket, const Result<Reading>& reading, 
   book_.OnRead(ticket, reading, now, random_);
 }
 
+void ThingShadows::OnSaveFailed() {
+  for (auto& [name, shadow] : shadows_) shadow.MarkDirty();
+  saved_commands_.clear();
+  book_.MarkDirty();
+}
+
 Status ThingShadows::Report(const std::string& shadow, const Json& patch) {
   SyncedShadow* target = FindOrMake(shadow);
   if (target == nullptr) return Fail(Action::kGiveUp, fmt::format("no shadow '{}' can be made", shadow));

@@ -92,6 +92,9 @@ class ThingShadows {
   Status EditDesired(const std::string& shadow, const Json& patch);
   void Delete(const std::string& shadow);
 
+  // The last batch did not become durable: everything is dirty again. The caller answers the step itself.
+  void OnSaveFailed();
+
   Effects Advance(Moment now);
   // When to call Advance next without another input.
   std::optional<BootTime> Due(Moment now);
