@@ -76,23 +76,20 @@ class Feed:
 
 
 def value_of(reading):
-    if reading is None:
-        return "-"
-    if "temperature" not in reading:
-        return "no value"
-    return f"{reading['temperature']:.1f} °C {reading.get('humidity', 0):.0f} %"
+    value = (reading or {}).get("temperature")
+    return "-" if value is None else f"{value:.1f}"
 
 
 def watch(screen, world, feed, seconds, cut):
     """One line a second: what came, what waits, and the newest value of each thing as the cloud knows it."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(1.0, left))
+    begin = time.monotonic()
+    for tick in range(1, max(1, round(seconds)) + 1):
+        time.sleep(max(0.0, begin + tick - time.monotonic()))
         new = feed.poll()
         status = world.status()
         state = screen.paint("31", "cloud away") if cut else screen.paint("32", "cloud up  ")
         values = "  ".join(f"{thing[0]} {value_of(feed.latest.get(thing[0]))}" for thing in THINGS)
-        screen.say(f"{time.strftime('%H:%M:%S')}  {state}  +{new:<3} backlog {world.backlog(status):<4}  {values}")
+        screen.say(f"{time.strftime('%H:%M:%S')}  {state}  arrived {new:>3}/s  backlog {world.backlog(status):>4}   {values} °C")
 
 
 def wait_connected(world):
@@ -136,6 +133,7 @@ def report(screen, account):
 def unattended(screen, world, feed, seconds):
     begin = time.monotonic()
     wait_connected(world)
+    feed.poll()
     watch(screen, world, feed, max(1.0, seconds / 3 - (time.monotonic() - begin)), False)
     peak = outage(screen, world, feed, seconds / 3)
     watch(screen, world, feed, max(1.0, seconds - (time.monotonic() - begin)), False)
@@ -146,6 +144,7 @@ def unattended(screen, world, feed, seconds):
 def guided(screen, world, feed):
     screen.chapter("Three units on Modbus TCP, one on a serial line, one simulated: each with its own connection to the cloud")
     wait_connected(world)
+    feed.poll()
     watch(screen, world, feed, 12, False)
     screen.command(world, "status")
     screen.command(world, "readings", "hall-north", "--limit", "5")
@@ -153,13 +152,17 @@ def guided(screen, world, feed):
     screen.chapter(f"{DEAD_THING[0]} does not answer. The others keep their rate, and one command says why it is silent")
     screen.command(world, "explain", f"{DEAD_THING[0]}.temperature")
     screen.command(world, "explain", "boiler-room.temperature")
+
+    screen.chapter("The driver of the simulated bus crashes. Only its own process dies, and it is started again")
+    world.crash_the_simulated_driver()
+    watch(screen, world, feed, 4, False)
     screen.command(world, "buses")
 
     screen.chapter("The cloud goes away for 20 seconds: readings wait on disk")
     peak = outage(screen, world, feed, 20)
     screen.command(world, "outbox")
 
-    screen.chapter("The cloud is back: the newest readings first, the backlog behind them, at most 20 messages a second each")
+    screen.chapter("The cloud is back: the newest readings first, the backlog behind them, at most 6 messages a second each")
     drain(screen, world, feed)
     watch(screen, world, feed, 5, False)
     screen.command(world, "outbox")

@@ -132,6 +132,7 @@ class World:
         self.keep = keep
         self.things = [thing[0] for thing in THINGS] + ([DEAD_THING[0]] if with_dead_unit else [])
         self.folder = Path(tempfile.mkdtemp(prefix="penumbra-demo-"))
+        self.fault_file = self.folder / "simulated-fault"  # names what the simulated driver does wrong
         self.children = []
         self.cloud = None
         self.daemon = None
@@ -241,7 +242,7 @@ root_ca = "{self.cloud.root_ca}"
 reconnect = {{ base = "500ms", max = "4s", stable = "20s" }}
 
 [upstream.limits]
-publish_rate = 20
+publish_rate = 6
 connect_rate = 5
 
 [store]
@@ -272,7 +273,7 @@ driver = "sim"
         for thing in TCP_THINGS + RTU_THINGS:
             parts.append(thing_table(*thing) + MODBUS_POINTS + (SET_POINT if thing[0] == "hall-north" else ""))
         for thing in SIM_THINGS:
-            parts.append(thing_table(*thing) + SIM_POINTS)
+            parts.append(thing_table(*thing, more=f'fault_file = "{self.fault_file}"\n') + SIM_POINTS)
         if self.with_dead_unit:
             parts.append(thing_table(*DEAD_THING, more='timeout = "150ms"\n') + MODBUS_POINTS)
         return "\n".join(parts)
@@ -280,6 +281,15 @@ driver = "sim"
     def _driver_host(self):
         return next(path for path in (self.build / "bin" / "driver-host",
                                       self.build / "daemon" / "driver_host" / "driver-host") if path.exists())
+
+    def crash_the_simulated_driver(self):
+        def restarts():
+            return sum(bus["restarts"] for bus in self.status()["buses"])
+
+        before = restarts()
+        self.fault_file.write_text("crash\n")
+        until(lambda: restarts() > before, START_LIMIT_S, "the restart of the crashed driver")
+        self.fault_file.unlink()
 
     # -- the gateway --
 

@@ -64,8 +64,8 @@ class IotCore:
         try:
             self.info = json.loads(self._first_line(START_LIMIT_S))
         except Exception as error:
-            self.stop(keep=True)
             text = (self.folder / "iotcore.log").read_text(errors="replace")
+            self.stop()
             raise IotCoreError(f"iotcore did not start: {error}; {text.strip()}") from error
         return self
 
@@ -82,8 +82,8 @@ class IotCore:
             line += byte
         return line
 
-    def stop(self, keep=False):
-        """Ends it and removes its temporary folder (unless `keep`). May be called twice."""
+    def stop(self):
+        """Ends it and removes its temporary folder. May be called twice."""
         if self.process is not None:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
@@ -95,7 +95,7 @@ class IotCore:
             self.process.stdin.close()
             self.process.stdout.close()
             self.process = None
-        if self.temporary and not keep and self.folder is not None:
+        if self.temporary and self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

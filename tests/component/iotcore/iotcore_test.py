@@ -307,8 +307,10 @@ def test_a_policy_that_mosquitto_cannot_express_is_refused(tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": "iot:Publish", "Resource": "arn:aws:iot:us-east-1:123456789012:topic/a*"}}))
+    refused = IotCore(PROGRAM, [THING], policy=policy)
     with pytest.raises(IotCoreError, match="no exact form"):
-        IotCore(PROGRAM, [THING], policy=policy).start()
+        refused.start()
+    assert not refused.folder.exists()
 
 
 def test_nothing_is_left_after_the_end():
