@@ -1,0 +1,325 @@
+// The real server on a real socket with its loop on a thread of its own, and clients that behave or do not.
+// Every wait has a limit: reads on the client side end after kPatience.
+#include "api/server.hpp"
+
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "base/unique_fd.hpp"
+#include "cli/client.hpp"
+#include "unit/api/fake_view.hpp"
+
+namespace penumbra::api {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr int kPatienceMs = 5000;
+constexpr ApiLimits kShort{.max_connections = 4,
+                           .max_header_bytes = 4096,
+                           .max_request_bytes = 8192,
+                           .request_timeout = 300ms,
+                           .handler_timeout = 300ms,
+                           .write_timeout = 300ms};
+
+// A client that says exactly what the test wants.
+class RawClient {
+ public:
+  explicit RawClient(const std::filesystem::path& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    connected_ = ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  bool connected() const { return connected_; }
+  void Send(std::string_view text) const {
+    const ssize_t sent = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    static_cast<void>(sent);  // a server that has closed is what some tests are about
+  }
+  // What comes until `until` is in it, or the end, or patience runs out ("(waited too long)" is appended).
+  std::string Read(std::string_view until = "\x01") const {
+    std::string text;
+    char part[65536];
+    while (text.find(until) == std::string::npos) {
+      pollfd p{fd_.get(), POLLIN, 0};
+      if (::poll(&p, 1, kPatienceMs) <= 0) return text + "(waited too long)";
+      const ssize_t n = ::recv(fd_.get(), part, sizeof part, 0);
+      if (n <= 0) return text;
+      text.append(part, static_cast<std::size_t>(n));
+    }
+    return text;
+  }
+  void SetSmallReceiveBuffer() const {
+    const int bytes = 1024;
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
+
+ private:
+  UniqueFd fd_;
+  bool connected_ = false;
+};
+
+std::size_t Count(const std::string& text, std::string_view word) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
+class Server : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/penumbra-api-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder_ = name;
+    socket_ = folder_ / "api.sock";
+  }
+  void TearDown() override {
+    Stop();
+    std::filesystem::remove_all(folder_);
+  }
+  void Start(ApiLimits limits = {}) {
+    auto server = ApiServer::Create(loop_, socket_, view_, limits);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    thread_ = std::thread([this] { loop_.Run(); });
+  }
+  void Stop() {
+    if (!thread_.joinable()) return;
+    OnLoop([this] { server_.reset(); });
+    loop_.Stop();
+    thread_.join();
+  }
+  void OnLoop(std::function<void()> work) {
+    std::promise<void> done;
+    loop_.Post([&done, &work] {
+      work();
+      done.set_value();
+    });
+    ASSERT_EQ(done.get_future().wait_for(std::chrono::milliseconds(kPatienceMs)), std::future_status::ready);
+  }
+  ApiCounters Counters() {
+    ApiCounters counters;
+    OnLoop([this, &counters] { counters = server_->Counters(); });
+    return counters;
+  }
+  bool EventuallyCounters(const std::function<bool(const ApiCounters&)>& good) {
+    for (int i = 0; i < kPatienceMs / 10; ++i) {
+      if (good(Counters())) return true;
+      ::poll(nullptr, 0, 10);
+    }
+    return false;
+  }
+
+  SystemClock clock_;
+  AsioLoop loop_{clock_};
+  test::FakeView view_;
+  std::filesystem::path folder_, socket_;
+  std::unique_ptr<ApiServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(Server, RefusesToStandBesideAnotherDaemon) {
+  Start();
+  const auto second = ApiServer::Create(loop_, socket_, view_);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("another penumbrad is running"));
+  EXPECT_EQ(second.error().action, Action::kFixConfig);
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200) << "the first one goes on";
+}
+
+TEST_F(Server, LeavesAFileThatIsNotASocketAlone) {
+  std::ofstream(socket_) << "precious";
+  EXPECT_FALSE(ApiServer::Create(loop_, socket_, view_));
+  EXPECT_TRUE(std::filesystem::is_regular_file(socket_));
+}
+
+TEST_F(Server, SaysWhatIsWrongWithThePath) {
+  EXPECT_THAT(ApiServer::Create(loop_, folder_ / std::string(120, 'x'), view_).error().message,
+              HasSubstr("at most 107"));
+  EXPECT_THAT(ApiServer::Create(loop_, folder_ / "none" / "api.sock", view_).error().message,
+              HasSubstr("No such file or directory"));
+}
+
+TEST_F(Server, ReplacesAStaleSocketAndGivesItItsMode) {
+  {
+    const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, socket_.c_str(), sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  Start();
+  struct stat info {};
+  ASSERT_EQ(::stat(socket_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0660u);
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/buses")->status, 200);
+}
+
+TEST_F(Server, RemovesItsSocketAtTheEndButNotSomebodyElses) {
+  Start();
+  Stop();
+  EXPECT_FALSE(std::filesystem::exists(socket_));
+}
+
+TEST_F(Server, LeavesASocketThatSomebodyPutInItsPlace) {
+  Start();
+  std::filesystem::remove(socket_);
+  std::ofstream(socket_) << "new owner";
+  Stop();
+  EXPECT_TRUE(std::filesystem::exists(socket_));
+}
+
+TEST_F(Server, AnswersWhatIsNotHttpWith400AndCloses) {
+  Start(kShort);
+  RawClient client(socket_);
+  client.Send("hello gateway\r\n\r\n");
+  EXPECT_THAT(client.Read(), StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(Counters().malformed, 1u);
+}
+
+TEST_F(Server, AnswersHeadersAndBodiesThatAreTooLarge) {
+  Start(kShort);
+  RawClient header(socket_);
+  header.Send("GET /v1/status HTTP/1.1\r\nX: " + std::string(6000, 'x') + "\r\n\r\n");
+  EXPECT_THAT(header.Read(), StartsWith("HTTP/1.1 431"));
+  RawClient body(socket_);
+  body.Send("POST /v1/things/sensor-001/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+  EXPECT_THAT(body.Read(), StartsWith("HTTP/1.1 413"));
+  EXPECT_EQ(Counters().malformed, 2u);
+}
+
+TEST_F(Server, DropsAClientThatSendsHalfARequest) {
+  Start(kShort);
+  RawClient client(socket_);
+  client.Send("GET /v1/status HT");
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.Read(), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+  EXPECT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.timed_out == 1 && c.open_connections == 0; }));
+}
+
+TEST_F(Server, DropsAClientThatDripsItsRequestHoweverPatiently) {
+  Start(kShort);
+  RawClient client(socket_);
+  const std::string request = "GET /v1/status HTTP/1.1\r\nHost: a-rather-long-name-of-a-host\r\n\r\n";
+  for (const char c : request) {
+    client.Send(std::string_view(&c, 1));
+    ::poll(nullptr, 0, 10);  // 60 characters take twice the deadline
+  }
+  EXPECT_EQ(client.Read(), "");
+}
+
+TEST_F(Server, DropsAClientThatDoesNotReadItsAnswers) {
+  Start(kShort);
+  for (int i = 0; i < 5000; ++i) view_.origins.push_back({"a.key", std::string(200, 'v'), "default"});
+  RawClient client(socket_);
+  client.SetSmallReceiveBuffer();
+  client.Send("GET /v1/config HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.timed_out == 1 && c.open_connections == 0; }));
+}
+
+TEST_F(Server, AnswersInTheGatewaysPlaceWhenItOwesAnAnswerTooLong) {
+  view_.hold_answers = true;
+  Start(kShort);
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/readings/sensor-001")->status, 504);
+  OnLoop([this] {
+    for (const auto& late : view_.held) late();
+  });
+  view_.hold_answers = false;
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+}
+
+TEST_F(Server, ServesOnlySoManyAtOnceAndAllAgainLater) {
+  Start(kShort);
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<RawClient>(socket_));
+  ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.refused_connections == 96; }));
+  const std::string refused = idle.back()->Read();
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(refused, HasSubstr("too many clients"));
+  EXPECT_LE(Counters().open_connections, 4u);
+  idle.clear();
+  ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.open_connections == 0; }));
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+}
+
+TEST_F(Server, KeepsAConnectionAndAnswersPipelinedRequestsInOrder) {
+  Start();
+  RawClient client(socket_);
+  std::string requests;
+  for (int i = 0; i < 50; ++i) requests += "GET /v1/buses HTTP/1.1\r\nHost: x\r\n\r\n";
+  client.Send(requests + "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answers = client.Read();
+  EXPECT_EQ(Count(answers, "HTTP/1.1 200 OK"), 50u);
+  EXPECT_GT(answers.find("HTTP/1.1 404"), answers.rfind("HTTP/1.1 200"));
+  EXPECT_EQ(Counters().connections, 1u);
+}
+
+TEST_F(Server, GivesAClientsDepartureNoThought) {
+  view_.hold_answers = true;
+  Start();
+  {
+    RawClient client(socket_);
+    client.Send("GET /v1/readings/sensor-001 HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.requests == 1; }));
+  }
+  OnLoop([this] {
+    for (const auto& late : view_.held) late();
+  });
+  EXPECT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.open_connections == 0; }));
+}
+
+TEST_F(Server, StopsWithAnswersStillOwed) {
+  view_.hold_answers = true;
+  Start();
+  RawClient waiting(socket_);
+  RawClient idle(socket_);
+  waiting.Send("GET /v1/readings/sensor-001 HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.requests == 1; }));
+  OnLoop([this] { server_.reset(); });
+  EXPECT_EQ(waiting.Read(), "");
+  EXPECT_EQ(idle.Read(), "");
+  OnLoop([this] {
+    for (const auto& late : view_.held) late();
+  });
+}
+
+TEST_F(Server, AnswersAreNotCutByTheirSize) {
+  for (int i = 0; i < 5000; ++i) view_.origins.push_back({"a.key", std::string(200, 'v'), "default"});
+  Start();
+  const auto answer = cli::Client(socket_).Get("/v1/config");
+  ASSERT_TRUE(answer);
+  EXPECT_GT(answer->body.size(), 1'000'000u);
+  EXPECT_TRUE(ParseJson(answer->body));
+}
+
+TEST_F(Server, AbsentDaemonsAreExplainedToTheUser) {
+  EXPECT_THAT(cli::Client(socket_).Get("/v1/status").error().message, HasSubstr("is penumbrad running?"));
+  Start();
+  Stop();
+  std::ofstream{socket_};
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status").error().action, Action::kBackOff);
+}
+
+TEST_F(Server, ASilentDaemonIsGivenUpInTime) {
+  const UniqueFd deaf(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, socket_.c_str(), sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(deaf.get(), 5), 0);
+  EXPECT_THAT(cli::Client(socket_, 200ms).Get("/v1/status").error().message, HasSubstr("does not answer"));
+}
+
+}  // namespace
+}  // namespace penumbra::api

@@ -1,0 +1,118 @@
+// A gateway made of plain structs: what a test puts in is what the API sees. Default: one modbus bus with one thing
+// "sensor-001" of two points, everything well, one reading stored and sent.
+#pragma once
+
+#include "api/gateway_view.hpp"
+
+namespace penumbra::test {
+
+inline constexpr std::int64_t kNowMs = 1'763'841'600'000;
+
+class FakeView : public api::GatewayView {
+ public:
+  FakeView() {
+    config.gateway.thing = "gateway-01";
+    config.upstream.endpoint = "example.test";
+    config.buses.push_back({.name = "hall-a", .driver = "modbus"});
+    ThingSettings thing{
+        .name = "sensor-001", .type = "TemperatureSensor", .bus = "hall-a", .topic = "sensors/sensor-001/t"};
+    thing.driver_options = {{"unit", 3}};
+    thing.points = {{.name = "temperature", .unit = "Cel"}, {.name = "humidity", .unit = "%"}};
+    config.things.push_back(thing);
+    info.version = "9.9.9";
+    info.started_ms = kNowMs - 3'600'000;
+    info.uptime = std::chrono::hours(1);
+    info.now_ms = kNowMs;
+    info.clock_trusted = true;
+    buses.push_back({.bus = "hall-a", .driver = "modbus", .state = "running", .load = 0.25, .polls = 100});
+    ThingStatus status{.thing = "sensor-001", .bus = "hall-a", .state = "ok", .breaker = "closed"};
+    status.sample_interval = std::chrono::seconds(30);
+    status.last_reading_ms = kNowMs - 4'000;
+    status.polls = 100;
+    status.points["temperature"] = Read("temperature", 22.5);
+    status.points["humidity"] = Read("humidity", 51.0);
+    things["sensor-001"] = status;
+    links = {{.thing = "gateway-01", .link = "online", .protocol = "5"},
+             {.thing = "sensor-001", .link = "online", .protocol = "5", .connected_since_ms = kNowMs - 60'000}};
+    outbox["sensor-001"] = {.newest_seq = 4711, .newest_ms = kNowMs - 4'000};
+    stats.file_bytes = 4096;
+    stats.readings = 1;
+    stats.written_bytes = 1000;
+    stats.last_commit_ms = kNowMs - 1'000;
+    rows = {Row(4711, 22.5, true)};
+    origins = {{"store.retention", "\"30d\"", "default"}};
+  }
+
+  static PointStatus Read(const std::string& point, Value value) {
+    return {
+        .value = {.point = point, .value = std::move(value)}, .value_ms = kNowMs - 4'000, .attempt_ms = kNowMs - 4'000};
+  }
+  static StoredReading Row(std::uint64_t seq, double temperature, bool sent) {
+    Reading reading{.thing = "sensor-001", .seq = seq, .unix_ms = kNowMs - 4'000};
+    reading.values = {{.point = "temperature", .value = temperature},
+                      {.point = "humidity", .quality = Quality::kBad, .reason = "timeout"}};
+    return {reading, sent};
+  }
+
+  api::GatewayInfo Info() const override { return info; }
+  const Settings& settings() const override { return config; }
+  std::vector<Origin> EffectiveConfig() const override { return origins; }
+  std::vector<BusStatus> Buses() const override { return buses; }
+  std::optional<ThingStatus> Thing(const std::string& thing) const override {
+    const auto it = things.find(thing);
+    return it == things.end() ? std::nullopt : std::optional(it->second);
+  }
+  std::vector<LinkStatus> Links() const override { return links; }
+  StoreStats Stats() const override { return stats; }
+  OutboxState Outbox(const std::string& thing) const override {
+    const auto it = outbox.find(thing);
+    return it == outbox.end() ? OutboxState{} : it->second;
+  }
+  std::vector<std::string> StoredThings() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, state] : outbox) names.push_back(name);
+    return names;
+  }
+  // As the store does it: ascending, the limit keeps the newest or the oldest end.
+  void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) override {
+    last_query = query;
+    if (hold_answers) return held.push_back([done] { done(std::vector<StoredReading>{}); });
+    if (!store_error.empty()) return done(Fail(Action::kBackOff, store_error));
+    std::vector<StoredReading> found;
+    for (const StoredReading& row : rows) {
+      if (row.reading.seq > query.after_seq && row.reading.unix_ms >= query.since_ms) found.push_back(row);
+    }
+    if (found.size() > query.limit) {
+      const auto surplus = static_cast<std::ptrdiff_t>(found.size() - query.limit);
+      query.newest_first ? found.erase(found.begin(), found.begin() + surplus)
+                         : found.erase(found.end() - surplus, found.end());
+    }
+    done(std::move(found));
+  }
+  std::string ExplainDelivery(const std::string&, std::uint64_t) const override { return delivery; }
+  void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override {
+    last_read = thing;
+    if (!read_error.empty()) return done(Fail(Action::kBackOff, read_error));
+    done(Row(0, 23.5, false).reading);
+  }
+
+  ThingStatus& thing() { return things["sensor-001"]; }
+  LinkStatus& link() { return links[1]; }
+
+  Settings config;
+  api::GatewayInfo info;
+  std::vector<Origin> origins;
+  std::vector<BusStatus> buses;
+  std::map<std::string, ThingStatus> things;
+  std::vector<LinkStatus> links;
+  StoreStats stats;
+  std::map<std::string, OutboxState> outbox;
+  std::vector<StoredReading> rows;
+  std::string store_error, read_error, delivery = "acknowledged";
+  bool hold_answers = false;
+  std::vector<std::function<void()>> held;
+  ReadingQuery last_query;
+  std::string last_read;
+};
+
+}  // namespace penumbra::test
