@@ -56,15 +56,16 @@ class IotCore:
         if self.record:
             command += ["--record", str(self.record)]
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "iotcore.log", "ab") as log:
-            # A session of its own: a Ctrl-C in the terminal is the test's to handle, not the cloud's.
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
+        log_file = self.folder / "iotcore.log"
         try:
+            with open(log_file, "ab") as log:
+                # A session of its own: a Ctrl-C in the terminal is the test's to handle, not the cloud's.
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                )
             self.info = json.loads(self._first_line(START_LIMIT_S))
         except Exception as error:
-            text = (self.folder / "iotcore.log").read_text(errors="replace")
+            text = log_file.read_text(errors="replace")
             self.stop()
             raise IotCoreError(f"iotcore did not start: {error}; {text.strip()}") from error
         return self
