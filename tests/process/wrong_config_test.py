@@ -47,7 +47,7 @@ def test_a_missing_certificate_is_said_and_does_not_stop_polling_and_storing(tmp
         assert checked.returncode == 0
         assert "sensor-001.pem.crt" in checked.stderr
         gateway.start()
-        wait_for(lambda: len(gateway.json("readings", "sensor-001")) >= 5, 20, "readings are stored")
+        wait_for(lambda: len(gateway.json("readings", "sensor-001")["readings"]) >= 5, 20, "readings are stored")
         thing = gateway.thing("sensor-001")
         assert thing["link"] == "unprovisioned"
         assert "sensor-001.pem.crt" in thing["last_error"]

@@ -1,0 +1,202 @@
+#include "api/routes.hpp"
+
+#include <gmock/gmock.h>
+
+#include "api/metrics.hpp"
+#include "api/render.hpp"
+#include "unit/api/fake_view.hpp"
+
+namespace penumbra::api {
+namespace {
+
+using test::FakeView;
+using test::kNowMs;
+using testing::HasSubstr;
+
+class Routes : public testing::Test {
+ protected:
+  Response Ask(std::string_view method, std::string_view target) {
+    Response answer{.status = 0};
+    Handle(view, counters, method, target, [&answer](Response response) { answer = std::move(response); });
+    return answer;
+  }
+  Json Get(std::string_view target, int status = 200) {
+    const Response answer = Ask("GET", target);
+    EXPECT_EQ(answer.status, status) << answer.body;
+    return ParseJson(answer.body).value_or(Json());
+  }
+
+  FakeView view;
+  ApiCounters counters;
+};
+
+TEST_F(Routes, AnswerUnknownPathsWithAHint) {
+  for (const char* target : {"/", "/v2/status", "/v1", "/v1/status/x", "/v1/explain/sensor-001"}) {
+    const Json error = Get(target, 404);
+    EXPECT_TRUE(error.contains("error") && error.contains("hint")) << target;
+  }
+}
+
+TEST_F(Routes, AnswerTheWrongMethodWithTheRightOne) {
+  EXPECT_EQ(Ask("POST", "/v1/status").status, 405);
+  EXPECT_EQ(Ask("POST", "/v1/status").allow, "GET");
+  EXPECT_EQ(Ask("GET", "/v1/things/sensor-001/read").allow, "POST");
+  EXPECT_EQ(Ask("BREW", "/v1/status").status, 405);
+}
+
+TEST_F(Routes, AnswerABadTargetWith400) {
+  EXPECT_EQ(Ask("GET", "/v1/things/%zz").status, 400);
+  EXPECT_EQ(Ask("GET", "nonsense").status, 400);
+}
+
+TEST_F(Routes, SuggestTheThingThatWasMeant) {
+  EXPECT_EQ(Get("/v1/things/sensor-01", 404)["hint"], "did you mean \"sensor-001\"?");
+  EXPECT_EQ(Get("/v1/explain/sensor-001/temprature", 404)["hint"], "did you mean \"temperature\"?");
+}
+
+TEST_F(Routes, RefuseBadReadingParameters) {
+  for (const char* query : {"limit=x", "limit=1001", "limit=-1", "since_ms=1.5", "newest=2", "colour=red",
+                            "since_ms=99999999999999999999"}) {
+    EXPECT_EQ(Ask("GET", std::string("/v1/readings/sensor-001?") + query).status, 400) << query;
+  }
+  EXPECT_EQ(Get("/v1/readings/sensor-001?limt=5", 400)["hint"], "did you mean \"limit\"?");
+}
+
+TEST_F(Routes, StatusHasExactlyThePromisedShape) {
+  const Json status = Get("/v1/status");
+  const auto has = [](const Json& object, std::initializer_list<const char*> keys) {
+    for (const char* key : keys) EXPECT_TRUE(object.contains(key)) << key << " in " << object.dump();
+  };
+  has(status, {"gateway", "upstream", "things", "buses", "store"});
+  has(status["gateway"], {"thing", "version", "started_ms", "clock"});
+  EXPECT_EQ(status["gateway"]["clock"]["trusted"], true);
+  EXPECT_EQ(status["upstream"]["endpoint"], "example.test");
+  has(status["things"][0],
+      {"thing", "link", "protocol", "backlog", "oldest_unsent_ms", "last_reading_ms", "last_error"});
+  has(status["buses"][0], {"bus", "driver", "state", "load", "polls", "errors", "restarts"});
+  has(status["store"], {"bytes", "readings", "write_bytes_per_day", "last_commit_ms"});
+  EXPECT_EQ(status["store"]["write_bytes_per_day"], 24'000);  // 1000 bytes in one hour
+}
+
+TEST_F(Routes, StatusCountsSessionsWithTheGatewaysOwn) {
+  view.link().link = "waiting";
+  view.links.push_back({.thing = "not-configured-any-more", .link = "online"});
+  const Json upstream = Get("/v1/status")["upstream"];
+  EXPECT_EQ(upstream["connected"], 1);
+  EXPECT_EQ(upstream["things"], 2);
+}
+
+TEST_F(Routes, StatusShowsAThingThatNobodyKnowsYet) {
+  view.things.clear();
+  view.links.clear();
+  const Json thing = Get("/v1/status")["things"][0];
+  EXPECT_EQ(thing["link"], "offline");
+  EXPECT_EQ(thing["last_reading_ms"], kNowMs - 4'000);  // the store's newest
+}
+
+TEST_F(Routes, ForeignTextCannotBreakTheJson) {
+  view.link().last_error = "bad \xff\xfe bytes \"quoted\"\n\x1b[2J";
+  view.buses[0].load = std::numeric_limits<double>::quiet_NaN();
+  const Json status = Get("/v1/status");
+  EXPECT_THAT(status["things"][0]["last_error"].get<std::string>(), HasSubstr("\"quoted\""));
+  EXPECT_EQ(status["buses"][0]["load"], 0);
+}
+
+TEST_F(Routes, AThingShowsItsPointsInConfiguredOrderAlsoUnread) {
+  view.thing().points.erase("temperature");
+  const Json thing = Get("/v1/things/sensor-001");
+  EXPECT_EQ(thing["points"][0]["point"], "temperature");
+  EXPECT_EQ(thing["points"][0]["value"], nullptr);
+  EXPECT_EQ(thing["points"][0]["quality"], "bad");
+  EXPECT_EQ(thing["points"][1]["value"], 51.0);
+  EXPECT_EQ(Get("/v1/things")["things"].size(), 1u);
+}
+
+TEST_F(Routes, ReadNowAnswersTheReadingOrWhyThereIsNone) {
+  const Response answer = Ask("POST", "/v1/things/sensor-001/read");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(view.last_read, "sensor-001");
+  EXPECT_THAT(answer.body, HasSubstr("\"values\":{\"temperature\":23.5},\"bad\":{\"humidity\":\"timeout\"}"));
+  view.read_error = "the unit does not answer";
+  EXPECT_EQ(Ask("POST", "/v1/things/sensor-001/read").status, 503);
+}
+
+TEST_F(Routes, ReadingsPageForward) {
+  view.rows.clear();
+  for (std::uint64_t seq = 1; seq <= 5; ++seq) view.rows.push_back(FakeView::Row(seq, 20.0, seq < 3));
+  const Json first = Get("/v1/readings/sensor-001?limit=2");
+  EXPECT_EQ(first["more"], true);
+  EXPECT_EQ(first["readings"][1]["seq"], 2);
+  const Json last = Get("/v1/readings/sensor-001?limit=3&after_seq=2");
+  EXPECT_EQ(last["more"], false);
+  EXPECT_EQ(last["readings"].size(), 3u);
+  EXPECT_EQ(last["readings"][0]["sent"], false);
+}
+
+TEST_F(Routes, ReadingsKeepTheNewestEndWhenAsked) {
+  view.rows.clear();
+  for (std::uint64_t seq = 1; seq <= 5; ++seq) view.rows.push_back(FakeView::Row(seq, 20.0, true));
+  const Json page = Get("/v1/readings/sensor-001?limit=2&newest=1");
+  EXPECT_EQ(page["readings"].size(), 2u);
+  EXPECT_EQ(page["readings"][0]["seq"], 4);
+  EXPECT_EQ(page["readings"][1]["seq"], 5);
+  EXPECT_EQ(page["more"], true);
+}
+
+TEST_F(Routes, ReadingsOfAThingThatIsOnlyStoredAreShown) {
+  view.outbox["old-thing"] = {};
+  EXPECT_EQ(Ask("GET", "/v1/readings/old-thing").status, 200);
+  EXPECT_EQ(Ask("GET", "/v1/readings/no-thing").status, 404);
+}
+
+TEST_F(Routes, StoreTroubleIsSaidToWhoeverAsks) {
+  view.store_error = "the store's queue is full";
+  EXPECT_EQ(Ask("GET", "/v1/readings/sensor-001").status, 503);
+  EXPECT_THAT(Ask("GET", "/v1/explain/sensor-001/temperature").body, HasSubstr("the store's queue is full"));
+}
+
+TEST_F(Routes, OutboxShowsWhatIsNotConfiguredAnyMore) {
+  view.outbox["old-thing"] = {.unsent = 9};
+  view.outbox["sensor-001"].unsent = 1;
+  const Json outbox = Get("/v1/outbox");
+  EXPECT_EQ(outbox["unsent"], 10);
+  EXPECT_EQ(outbox["things"][1]["thing"], "old-thing");
+  EXPECT_EQ(outbox["things"][1]["configured"], false);
+}
+
+TEST_F(Routes, ConfigNamesEachOrigin) {
+  EXPECT_EQ(Get("/v1/config")["values"][0],
+            (Json{{"key", "store.retention"}, {"value", "\"30d\""}, {"origin", "default"}}));
+}
+
+TEST(RenderReadings, CutsAtTheByteBoundOnTheEndThatCanBeAskedForAgain) {
+  std::vector<StoredReading> rows;
+  for (std::uint64_t seq = 1; seq <= 10; ++seq) rows.push_back(FakeView::Row(seq, 20.0, true));
+  const std::size_t one = Text(Render(rows[0])).size() + 1;
+  const auto ascending = ParseJson(RenderReadings("t", rows, false, false, one * 3));
+  EXPECT_EQ((*ascending)["readings"].size(), 3u);
+  EXPECT_EQ((*ascending)["readings"][0]["seq"], 1);
+  EXPECT_EQ((*ascending)["more"], true);
+  const auto newest = ParseJson(RenderReadings("t", rows, true, false, one * 3));
+  EXPECT_EQ((*newest)["readings"][2]["seq"], 10);
+  EXPECT_EQ((*ParseJson(RenderReadings("t", rows, false, false, 1)))["readings"].size(), 1u) << "one row always goes";
+}
+
+TEST_F(Routes, MetricsAreOneFamilyEachWithEscapedLabels) {
+  view.config.things.push_back({.name = "odd\"name\\\n"});
+  const Response answer = Ask("GET", "/metrics");
+  EXPECT_THAT(answer.content_type, HasSubstr("version=0.0.4"));
+  EXPECT_THAT(answer.body, HasSubstr("penumbra_bus_polls_total{bus=\"hall-a\"} 100\n"));
+  EXPECT_THAT(answer.body, HasSubstr("penumbra_thing_online{thing=\"odd\\\"name\\\\\\n\"} 0\n"));
+  std::set<std::string> families;
+  std::istringstream lines(answer.body);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) {
+      EXPECT_TRUE(families.insert(line).second) << line;
+    }
+  }
+  EXPECT_GT(families.size(), 15u);
+}
+
+}  // namespace
+}  // namespace penumbra::api

@@ -1,0 +1,110 @@
+#include "cli/views.hpp"
+
+#include <gmock/gmock.h>
+
+#include "cli/readings.hpp"
+#include "cli/table.hpp"
+
+namespace penumbra::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(TableText, MakesForeignTextHarmless) {
+  EXPECT_EQ(Printable("a\x1b[2Jb\nc\x7f"), "a?[2Jb?c?");
+  EXPECT_EQ(Printable("x\xc2\x9by"), "x?y");
+  EXPECT_EQ(Printable("ok °C"), "ok °C");
+  EXPECT_EQ(Printable("bad\xff"), "bad\xef\xbf\xbd");
+}
+
+TEST(TableText, ShortensByCharactersNotBytes) {
+  EXPECT_EQ(Shorten("grüße", 5), "grüße");
+  EXPECT_EQ(Shorten("grüßen", 5), "grüß…");
+  EXPECT_EQ(Shorten("°°°", 1), "…");
+  EXPECT_EQ(Shorten("abc", 0), "");
+}
+
+TEST(TableText, AlignsColumnsByCharacters) {
+  Table table({{"NAME"}, {"N", true}, {"UNIT"}});
+  table.Row({{"ü"}, {"5"}, {"°C"}});
+  table.Row({{"abcdef"}, {"123"}, {""}});
+  EXPECT_EQ(table.Text({}),
+            "NAME      N  UNIT\n"
+            "ü         5  °C\n"
+            "abcdef  123\n");
+}
+
+TEST(TableText, CutsTheLastColumnAtTheTerminalButNeverInAPipe) {
+  Table table({{"A"}, {"TEXT"}});
+  table.Row({{"x"}, {std::string(100, 'y')}});
+  EXPECT_THAT(table.Text({}), HasSubstr(std::string(100, 'y')));
+  const std::string cut = table.Text({.width = 40});
+  EXPECT_EQ(cut, "A  TEXT\nx  " + std::string(36, 'y') + "…\n");
+}
+
+TEST(TableText, PaintsOnlyWhenColorsAreWanted) {
+  Table table({{"STATE"}});
+  table.Row({{"bad", Tone::kBad}});
+  EXPECT_EQ(table.Text({}), "STATE\nbad\n");
+  EXPECT_EQ(table.Text({.color = true}), "STATE\n\033[31mbad\033[0m\n");
+}
+
+constexpr std::int64_t kNow = 1'700'000'000'000;
+
+TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
+  for (const char* text :
+       {"{}", "[]", "null", "3", R"({"things":3,"buses":{},"gateway":[],"store":"x"})",
+        R"({"things":[null,3,{"thing":5,"backlog":"x","suspended_topics":[1,null]}],"points":[[]]})",
+        R"({"buses":[{"load":"high","polls":-1}],"values":[1],"story":["x"],"upstream":{"things":null}})",
+        R"({"store":{"bytes":-5,"write_bytes_per_day":1e300},"sample_interval_ms":9223372036854775807})"}) {
+    const auto json = ParseJson(text);
+    ASSERT_TRUE(json) << text;
+    StatusView(*json, {}, kNow);
+    ThingsView(*json, {}, kNow);
+    ThingView(*json, {}, kNow);
+    BusesView(*json, {});
+    OutboxView(*json, {}, kNow);
+    ExplainView(*json, {});
+    ConfigView(*json, {}, true);
+    ReadingsTable(Rows(*json, "points")).Page(Rows(*json, "things"), {});
+  }
+}
+
+TEST(Views, StatusShowsWhatIsWrong) {
+  const auto status = ParseJson(R"({"gateway":{"thing":"gateway-01","version":"1","clock":{"trusted":false}},
+    "upstream":{"endpoint":"e.test","connected":1,"things":2},
+    "things":[{"thing":"s-1","link":"waiting","backlog":12,"oldest_unsent_ms":1699999988000,"last_error":"refused",
+               "state":"unreachable","reason":"timeout"}],
+    "buses":[{"bus":"hall-a","state":"quarantined","load":0.5,"reason":"crashed"}],
+    "store":{"bytes":2048,"trouble":"disk full"}})");
+  ASSERT_TRUE(status);
+  const std::string text = StatusView(*status, {}, kNow);
+  for (const char* part : {"clock not trusted", "1 of 2 sessions online", "12 s ago", "timeout; refused", "50 %",
+                           "quarantined", "commits fail: disk full"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST(Views, ReadingsShowBadAndUncertainValuesUnderTheirPoint) {
+  const auto points = ParseJson(R"([{"point":"temperature","unit":"Cel"},{"point":"humidity","unit":""}])");
+  const auto rows = ParseJson(R"([{"seq":1,"time_ms":1700000000000,"sent":true,"values":{"temperature":22.5},
+    "uncertain":{"temperature":"old"},"bad":{"humidity":"timeout"}}])");
+  ReadingsTable table(*points);
+  const std::string first = table.Page(*rows, {});
+  EXPECT_THAT(first, HasSubstr("temperature (Cel)"));
+  EXPECT_THAT(first, HasSubstr("22.5?"));
+  EXPECT_THAT(first, HasSubstr("!timeout"));
+  EXPECT_THAT(table.Page(*rows, {}), Not(HasSubstr("SEQ"))) << "the header comes once";
+}
+
+TEST(Views, ReadingsOfAnUnknownThingTakeTheirColumnsFromTheRows) {
+  const auto rows = ParseJson(R"([{"seq":1,"values":{"a":1}},{"seq":2,"bad":{"b":"timeout"}}])");
+  ReadingsTable table(Json::array());
+  const std::string text = table.Page(*rows, {});
+  EXPECT_THAT(text, HasSubstr(" a "));
+  EXPECT_THAT(text, HasSubstr(" b "));
+}
+
+}  // namespace
+}  // namespace penumbra::cli
