@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 constexpr Duration kDefaultTimeout = 1s;
 constexpr Duration kShortestRequest = 1s;
 constexpr Duration kLongestRequest = 10s;
+// A driver ends its own waiting a little before the deadline it was given.
+constexpr Duration kProbeMargin = 5ms;
 
 // In messages the reason stays the same while the trouble does; the detail is in the status.
 constexpr const char* kSilentUnit = "timeout";
@@ -47,6 +49,11 @@ Duration RequestTimeout(const BusSettings& bus, const ThingSettings& thing, std:
   const Duration transfer = timeout * (1 + std::clamp(thing.retries.value_or(bus.retries), 0, 100));
   const Duration all = transfer * static_cast<std::int64_t>(std::clamp<std::size_t>(points, 1, 1000));
   return std::max({std::min(all, kLongestRequest), transfer, kShortestRequest});
+}
+
+// A probe gets one try: retries for a unit that was silent would be taken from the others on its bus.
+Duration ProbeTimeout(const BusSettings& bus, const ThingSettings& thing) {
+  return thing.timeout.value_or(bus.timeout.value_or(kDefaultTimeout)) + kProbeMargin;
 }
 
 BusRunner::Thing::Thing(ThingSettings s, std::uint32_t u)
@@ -322,7 +329,7 @@ void BusRunner::SendProbe(std::uint32_t unit) {
   wire::ReadRequest request{.thing = index};
   request.points.assign(thing.points.begin(),
                         thing.points.begin() + std::min<std::ptrdiff_t>(1, std::ssize(thing.points)));
-  host_.Read(std::move(request), RequestTimeout(bus_, thing.settings, 1),
+  host_.Read(std::move(request), ProbeTimeout(bus_, thing.settings),
              [this, unit, begun](const Result<wire::ReadAnswer>& answer) { OnProbed(unit, begun, answer); });
 }
 

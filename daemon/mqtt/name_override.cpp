@@ -32,6 +32,20 @@ std::string LeasedAddress(const char* node) {
 
 thread_local bool host_mismatch = false;
 
+// MQTTProperties.h, without including a header of Paho's outside paho_transport.cpp.
+struct Properties {
+  int count;
+  int max_count;
+  int length;
+  void* array;
+};
+
+// What Paho itself builds: room for ten more at a time, and no array without room.
+bool WasSetUp(const Properties& p) {
+  if (p.max_count == 0) return p.count == 0 && p.array == nullptr;
+  return p.array != nullptr && p.count >= 0 && p.count <= p.max_count && p.max_count % 10 == 0;
+}
+
 }  // namespace
 
 NameLease::NameLease(std::string host, std::string address) : host_(std::move(host)), address_(std::move(address)) {
@@ -81,6 +95,13 @@ __attribute__((visibility("default"))) int X509_check_host(X509* certificate, co
   penumbra::mqtt::host_mismatch =
       result != 1 && X509_check_ip_asc(certificate, std::string(name, length).c_str(), 0) != 1;
   return result;
+}
+
+__attribute__((visibility("default"))) void MQTTProperties_free(void* properties) {
+  using Function = void (*)(void*);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "MQTTProperties_free"));
+  if (!properties || !real) return;
+  if (penumbra::mqtt::WasSetUp(*static_cast<penumbra::mqtt::Properties*>(properties))) real(properties);
 }
 
 }  // extern "C"

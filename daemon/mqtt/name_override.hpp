@@ -1,12 +1,14 @@
-// Two calls of Paho's that we stand in for, because its API offers no other way (Paho C 1.3.12, Socket.c and
-// SSLSocket.c). Both are defined in the executable and so come before those of libc and libcrypto; both do nothing but
-// ask the real function, except as said here.
+// Three calls of Paho's that we stand in for, because its API offers no other way (Paho C 1.3.12, Socket.c, SSLSocket.c
+// and MQTTPacketOut.c). They are defined in the executable and so come before those of the libraries; they do nothing
+// but ask the real function, except as said here.
 //
 //  getaddrinfo     for a leased host: the real function with the leased numeric address in the name's place, which
 //                  answers at once. Paho wants the *name* in its URI, for SNI and for checking the certificate, and
 //                  calls getaddrinfo under a mutex that all its clients share.
 //  X509_check_host notes on the calling thread which host a certificate did not fit. Paho reports that failure in the
 //                  same words as a refused TCP connection.
+//  MQTTProperties_free  leaves alone what was never set up. A server that speaks only 3.1.1 answers a CONNECT of MQTT 5
+//                  with a CONNACK without properties; Paho then frees whatever its malloc found there.
 //
 // Any thread.
 #pragma once

@@ -1,6 +1,7 @@
 // Lets the gateway's things connect one after another: at most `rate` CONNECTs a second over all of them, with jitter,
 // and at most one a second for each client id (AWS IoT Core's quota). Who waits longest for the cloud goes first.
-// Deliberately without knowledge of success or failure. Loop thread.
+// Starts alone say little about arrivals: Paho gets sockets on their way in bursts, once a second. So no more than half
+// a second's worth of attempts is under way at once. Loop thread.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,8 @@ class ConnectGate {
   static constexpr Duration kPerClient = std::chrono::seconds(1);
   // Each gap is stretched by up to this part, so that gateways started together drift apart.
   static constexpr double kJitter = 0.2;
+  // An attempt that has no outcome after this long holds nobody up any more.
+  static constexpr Duration kHold = std::chrono::seconds(3);
 
   // Smaller is sooner. Asked each time the gate opens.
   using Priority = std::function<std::int64_t()>;
@@ -28,6 +31,8 @@ class ConnectGate {
   // Calls `open` once, when it is this client's turn; never inside this call.
   void Request(const std::string& client_id, Priority priority, std::function<void()> open);
   void Cancel(const std::string& client_id);
+  // The attempt that was let through has come to its end, good or bad.
+  void Finished(const std::string& client_id);
   // The earliest moment at which this client could be let through.
   BootTime Earliest(const std::string& client_id) const;
 
@@ -39,12 +44,16 @@ class ConnectGate {
   };
   void Arm();
   void Open();
+  // When there is room for one more attempt under way: now, or when the eldest stops to count.
+  BootTime Room() const;
 
   EventLoop& loop_;
   Duration gap_;
+  std::size_t most_under_way_;
   Random& random_;
   std::map<std::string, Waiting> waiting_;
-  std::map<std::string, BootTime> last_;  // by client id; as many as there are things
+  std::map<std::string, BootTime> last_;       // by client id; as many as there are things
+  std::map<std::string, BootTime> under_way_;  // by client id: when it was let through
   BootTime next_{};
   std::uint64_t order_ = 0;
   SubscriptionPtr timer_;

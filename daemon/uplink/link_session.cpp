@@ -223,6 +223,7 @@ void LinkSession::Shutdown(std::function<void()> done) {
 // --- the connection ---
 
 void LinkSession::OnConnected(const mqtt::Session& session) {
+  context_.gate.Finished(thing_.name);
   session_ = session;
   ++status_.connects;
   connected_at_ = context_.loop.Now();
@@ -255,6 +256,7 @@ void LinkSession::Drop(const std::string& why) {
 void LinkSession::OnDown(const mqtt::Failure& failure) {
   using Kind = mqtt::Failure::Kind;
   const LinkState was = state_;
+  context_.gate.Finished(thing_.name);
   connection_.reset();
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
   if (failure.kind != Kind::kLocal) {
@@ -464,7 +466,7 @@ LinkStatus LinkSession::Snapshot() const {
 
 std::string LinkSession::Explain(std::uint64_t seq) const {
   for (const auto& [acked, unix_ms] : recent_acks_) {
-    if (acked == seq) return fmt::format("acknowledged by the cloud at {} ms", unix_ms);
+    if (acked == seq) return fmt::format("acknowledged by the cloud (Unix time {} ms)", unix_ms);
   }
   for (const auto& [token, flight] : in_flight_) {
     if (std::count(flight.message.seqs.begin(), flight.message.seqs.end(), seq) > 0) {

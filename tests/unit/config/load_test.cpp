@@ -233,7 +233,7 @@ TEST(LoadConfig, ReadsTheExampleOfTheInterfaceDocument) {
   ASSERT_TRUE(thing.points[1].writable.has_value());
   EXPECT_EQ(thing.points[1].writable->max, 30.0);
   EXPECT_EQ(s.things[1].driver_options, Json::parse(R"({"address":69})"));
-  EXPECT_EQ(s.things[1].topic, "sensors/sensor-002/telemetry");
+  EXPECT_EQ(s.things[1].topic, "sensors/sensor-002/temperature");
 }
 
 // The schema's defaults and those of the settings are the same thing said twice; this keeps them the same.
@@ -308,7 +308,7 @@ TEST(LoadConfig, TellsWhereEachValueComesFrom) {
   EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.scale"), "0.1 @ penumbra.toml:55");
   EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.temperature.address"), "1 @ penumbra.toml:52");
   EXPECT_EQ(OriginOf(config, "thing.sensor-001.point.setpoint.writable.max"), "30.0 @ penumbra.toml:67");
-  EXPECT_EQ(OriginOf(config, "thing.sensor-002.topic"), "\"sensors/{thing}/telemetry\" @ default");
+  EXPECT_EQ(OriginOf(config, "thing.sensor-002.topic"), "\"sensors/{thing}/temperature\" @ default");
   EXPECT_EQ(OriginOf(config, "bus.hall-a.host"), "\"192.0.2.10\" @ penumbra.toml:29");
   EXPECT_EQ(OriginOf(config, "bus.hall-a.retries"), "1 @ default");
   EXPECT_EQ(OriginOf(config, "upstream.limits.publish_rate"), "50 @ penumbra.toml:15");
