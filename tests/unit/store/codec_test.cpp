@@ -26,7 +26,8 @@ Reading Plain(std::uint64_t seq, double temperature) {
   reading.thing = "sensor-001";
   reading.seq = seq;
   reading.unix_ms = 1'763'841'600'000 + static_cast<std::int64_t>(seq) * 1000;
-  reading.boot_ns = static_cast<std::int64_t>(seq) * 1'000'000'000 + 777;
+  // A boot lasts at most some years: a seq that begins at Unix milliseconds is not its age in seconds.
+  reading.boot_ns = static_cast<std::int64_t>(seq % 100'000'000) * 1'000'000'000 + 777;
   reading.boot_id = "4be83dd2-3f8b-4f5c-a4a6-1d0a2d2b9a11";
   reading.values = {{"temperature", temperature, Quality::kGood, ""}, {"humidity", 51.2, Quality::kGood, ""}};
   return reading;
