@@ -66,8 +66,8 @@ class Database {
     std::uint32_t page_size = 0;          // of a new file; 0: kPageSize
     std::uint64_t wal_bytes = kWalBytes;  // what the WAL is worth: it is cut back to twice this
   };
-  // A commit writes whole pages, so small ones cost the card less: 64 against 87 bytes on the device per value with packed
-  // blobs at 200 values a second, measured on ext4 when the format was chosen.
+  // A commit writes whole pages, so small ones cost the card less: 64 against 87 bytes on the device per value with
+  // packed blobs at 200 values a second, measured on ext4 when the format was chosen.
   static constexpr std::uint32_t kPageSize = 1024;
 
   // Opens or creates, sets what the durability contract needs and reads it back. Errors: kFixConfig when the place is
