@@ -10,10 +10,6 @@ target_include_directories(penumbra_options INTERFACE ${PROJECT_SOURCE_DIR}/daem
 if(PENUMBRA_SANITIZE)
   add_compile_options(-fsanitize=${PENUMBRA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${PENUMBRA_SANITIZE})
-  if(PENUMBRA_SANITIZE MATCHES thread)
-    # g++ warns that Asio's atomic_thread_fence is not instrumented; that is so, and no fault of ours.
-    add_compile_options(-Wno-error=tsan)
-  endif()
 endif()
 if(PENUMBRA_FUZZ)
   add_custom_target(fuzzers)
