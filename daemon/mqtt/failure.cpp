@@ -129,7 +129,10 @@ Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& option
                         "name",
                         where, options.client_id)};
   }
-  return {Failure::Kind::kNetwork, 0, fmt::format("cannot connect to {}: refused, unreachable, or reset", where)};
+  return {Failure::Kind::kNetwork, 0,
+          fmt::format("cannot connect to {}: refused, unreachable, or reset; a server that answers may also reset "
+                      "because it does not accept our certificate",
+                      where)};
 }
 
 Failure ClosedFailure(int reason) {

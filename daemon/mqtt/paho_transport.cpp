@@ -484,7 +484,7 @@ class Transports : public PahoTransport {
       while (!core_.sessions.empty()) (*core_.sessions.begin())->Destroy();
       MQTTAsync_destroy(&core_.anchor);
     });
-    core_.thread.reset();
+    core_.thread->Finish();
   }
 
   std::unique_ptr<Connection> Connect(ConnectOptions options, Listener& listener) override;

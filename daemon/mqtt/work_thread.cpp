@@ -9,6 +9,11 @@ WorkThread::WorkThread(const char* name, std::size_t limit) : limit_(limit), thr
 }
 
 WorkThread::~WorkThread() {
+  Finish();
+}
+
+void WorkThread::Finish() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

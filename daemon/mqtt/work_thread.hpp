@@ -16,8 +16,13 @@ class WorkThread {
  public:
   // At most `limit` works of Post() wait.
   WorkThread(const char* name, std::size_t limit);
-  // Runs what is queued, not what is delayed, and joins.
+  // Finish(), if nobody has.
   ~WorkThread();
+
+  // Runs what is queued, not what is delayed, and joins. The object stays usable: work that runs now, and callbacks of
+  // others' threads, may still post to it; what comes too late never runs. Owners call this before they let go of the
+  // object, because a unique_ptr is null already while it destroys.
+  void Finish();
 
   // Any thread. False: the queue is full, and `work` was dropped.
   bool Post(std::function<void()> work);

@@ -128,7 +128,10 @@ TEST_F(PahoTransportTest, AClientCertificateOfAnotherAuthorityIsNotLetIn) {
   Broker broker(SharedPki());
   // With TLS 1.3 the server says so only after the handshake: it looks like a close before CONNACK.
   const Failure failure = Fails(Options(broker.port(), "stranger"));
-  EXPECT_TRUE(failure.kind == Failure::Kind::kTls || failure.kind == Failure::Kind::kRefused) << failure.message;
+  // When the server's reset overtakes its alert, Paho cannot tell it from a network fault; the message must still help.
+  EXPECT_TRUE(failure.kind == Failure::Kind::kTls || failure.kind == Failure::Kind::kRefused ||
+              failure.kind == Failure::Kind::kNetwork)
+      << failure.message;
   EXPECT_NE(failure.message.find("certificate"), std::string::npos) << failure.message;
 }
 
@@ -258,7 +261,8 @@ TEST_F(PahoTransportTest, AHangingNameServerHoldsUpNeitherTheLoopNorAHealthyConn
   }
   EXPECT_LT(real.TakeLongestHandler(), std::chrono::milliseconds(50));
   connections.clear();
-  EXPECT_TRUE(real.RunUntil([&] { return hanging == 0; }));  // they read `hanging`
+  // They read `hanging`. Ten look-ups of 4 s on four threads.
+  EXPECT_TRUE(real.RunUntil([&] { return hanging == 0; }, std::chrono::seconds(30)));
 }
 
 long ResidentKb() {
