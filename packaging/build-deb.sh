@@ -10,6 +10,8 @@ git ls-files -z | xargs -0 cp --parents -t "$out/penumbra"
 cp -r packaging/debian "$out/penumbra/debian"
 cp systemd/penumbrad.service "$out/penumbra/debian/penumbra.penumbrad.service"
 cp systemd/penumbra.sysusers "$out/penumbra/debian/penumbra.sysusers"
+cp systemd/penumbra.tmpfiles "$out/penumbra/debian/penumbra.tmpfiles"
+cp systemd/60-penumbra.rules "$out/penumbra/debian/penumbra.udev"
 cd "$out/penumbra"
 dpkg-buildpackage -b -us -uc "$@"
 ls -l "$out"/*.deb

@@ -1,9 +1,9 @@
 // Asks a unit that does not answer less and less, so that the others on its bus keep their rate. Pure; the caller
 // brings time and chance.
 //
-// Closed: polls pass. After `failures` polls in a row without any sign of life it opens; then one probe after `open`,
-// doubling to `max_open`, each with up to 20 % jitter so that many units do not probe at once. The first answer closes
-// it. An exception or a refusal is an answer.
+// Closed: polls pass, after a silent one probes in their place. After `failures` in a row without any sign of life it
+// opens; then one probe after `open`, doubling to `max_open`, each with up to 20 % jitter so that many units do not
+// probe at once. The first answer closes it. An exception or a refusal is an answer.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,8 @@ class Breaker {
   explicit Breaker(BreakerSettings settings) : settings_(settings) {}
 
   State state() const { return state_; }
+  // The last poll or probe got no answer: until it does, probes are sent in place of polls.
+  bool suspected() const { return silent_polls_ > 0; }
   // When the next probe may start; meaningful while open.
   BootTime retry_at() const { return retry_at_; }
 

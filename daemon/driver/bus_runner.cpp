@@ -21,6 +21,8 @@ constexpr Duration kShortestRequest = 1s;
 constexpr Duration kLongestRequest = 10s;
 // A driver ends its own waiting a little before the deadline it was given.
 constexpr Duration kProbeMargin = 5ms;
+// No device needs less to answer at all.
+constexpr Duration kShortestProbe = 50ms;
 
 // In messages the reason stays the same while the trouble does; the detail is in the status.
 constexpr const char* kSilentUnit = "timeout";
@@ -264,17 +266,38 @@ void BusRunner::PollDue(std::uint32_t index) {
   Thing& thing = things_[index];
   TakeSlot(thing, context_.loop.Now());
   SetDue(index);
-  const bool silent = units_[thing.unit].breaker.state() != Breaker::State::kClosed;
-  if (!down_ && !silent) return SendPoll(index, {});
+  const Unit& unit = units_[thing.unit];
+  if (!down_ && !unit.breaker.suspected()) return SendPoll(index, {});
+  if (!down_ && unit.breaker.state() == Breaker::State::kClosed && MayProbe(unit)) SendProbe(thing.unit);
   Tell(thing, BadReading(thing.settings, down_ ? kBusDown : kSilentUnit, TimesOf(context_.loop.Now())));
 }
 
 void BusRunner::ProbeDue(std::uint32_t unit) {
   const auto item = static_cast<std::uint32_t>(things_.size()) + unit;
-  const Duration wait = silence_budget_.Wait(context_.loop.Now());
-  if (wait > Duration::zero()) return due_.Set(item, context_.loop.Now() + wait);
   due_.Erase(item);
+  if (!MayProbe(units_[unit])) {
+    const BootTime now = context_.loop.Now();
+    return due_.Set(item, now + std::max(silence_budget_.Wait(now), kShortestProbe));
+  }
   if (units_[unit].breaker.state() == Breaker::State::kOpen) SendProbe(unit);
+}
+
+// Within the bus's budget for silent units, or while nobody else wants the bus.
+bool BusRunner::MayProbe(const Unit& unit) const {
+  const BootTime now = context_.loop.Now();
+  if (silence_budget_.Wait(now) == Duration::zero()) return true;
+  const auto next = due_.Next();
+  return !next || next->first >= now + ProbeTime(unit);
+}
+
+Duration BusRunner::ProbeTime(const Unit& unit) const {
+  const Duration full = ProbeTimeout(bus_, things_[unit.things.front()].settings);
+  if (unit.probes % kFullProbeEvery == kFullProbeEvery - 1) return full;
+  Duration gentle = full;
+  for (const Thing& thing : things_) {
+    if (&units_[thing.unit] != &unit) gentle = std::min(gentle, thing.grid.interval() / 2);
+  }
+  return std::min(full, std::max({gentle, 2 * unit.slowest_answer, kShortestProbe}));
 }
 
 PollTimes BusRunner::TimesOf(BootTime begun) const {
@@ -302,7 +325,7 @@ void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadA
   if (answer && IsSilence(*answer)) {
     OnUnitSilent(thing.unit, times.received - begun);
   } else if (answer) {
-    OnUnitAnswered(thing.unit);
+    OnUnitAnswered(thing.unit, times.received - begun);
   }
   Tell(thing, reading);
   for (const auto& callback : done) {
@@ -322,14 +345,16 @@ void BusRunner::Tell(Thing& thing, const Reading& reading) {
 
 // The cheapest question: one point of one thing.
 void BusRunner::SendProbe(std::uint32_t unit) {
-  units_[unit].breaker.BeginProbe();
+  if (units_[unit].breaker.state() == Breaker::State::kOpen) units_[unit].breaker.BeginProbe();
+  const Duration time = ProbeTime(units_[unit]);
+  ++units_[unit].probes;
   const std::uint32_t index = units_[unit].things.front();
   const Thing& thing = things_[index];
   const BootTime begun = context_.loop.Now();
   wire::ReadRequest request{.thing = index};
   request.points.assign(thing.points.begin(),
                         thing.points.begin() + std::min<std::ptrdiff_t>(1, std::ssize(thing.points)));
-  host_.Read(std::move(request), ProbeTimeout(bus_, thing.settings),
+  host_.Read(std::move(request), time,
              [this, unit, begun](const Result<wire::ReadAnswer>& answer) { OnProbed(unit, begun, answer); });
 }
 
@@ -340,7 +365,7 @@ void BusRunner::OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::
   if (answer && IsSilence(*answer)) {
     OnUnitSilent(unit, now - begun);
   } else if (answer) {
-    OnUnitAnswered(unit);
+    OnUnitAnswered(unit, now - begun);
   }
   Pump();
 }
@@ -358,10 +383,15 @@ void BusRunner::OnUnitSilent(std::uint32_t index, Duration spent) {
   }
 }
 
-void BusRunner::OnUnitAnswered(std::uint32_t index) {
+void BusRunner::OnUnitAnswered(std::uint32_t index, Duration took) {
   Unit& unit = units_[index];
-  if (!unit.breaker.OnAnswer()) return;
-  log::Notice("bus.unit_back", "unit answers again", {{"bus", bus_.name}, {"unit", unit.name}});
+  // One slow answer is forgotten after some dozens of quicker ones.
+  unit.slowest_answer = std::max(took, unit.slowest_answer - unit.slowest_answer / 32);
+  if (!unit.breaker.suspected()) return;
+  unit.probes = 0;
+  if (unit.breaker.OnAnswer()) {
+    log::Notice("bus.unit_back", "unit answers again", {{"bus", bus_.name}, {"unit", unit.name}});
+  }
   due_.Erase(static_cast<std::uint32_t>(things_.size()) + index);
   for (const std::uint32_t thing : unit.things) {
     things_[thing].soon = context_.loop.Now();
@@ -383,7 +413,7 @@ void BusRunner::OnWritten(std::uint32_t index, BootTime begun, const Result<wire
                           const std::function<void(Status)>& done) {
   load_.Busy(begun, context_.loop.Now());
   const bool alive = answer && (answer->code == wire::Code::kOk || answer->code == wire::Code::kRefused);
-  if (alive) OnUnitAnswered(things_[index].unit);
+  if (alive) OnUnitAnswered(things_[index].unit, context_.loop.Now() - begun);
   if (!answer) {
     done(Fail(answer.error()));
   } else if (answer->code != wire::Code::kOk) {

@@ -35,6 +35,11 @@ struct BusContext {
 // `timeout` and `retries` are those of the thing, else of the bus, else kDefaultTimeout.
 Duration RequestTimeout(const BusSettings& bus, const ThingSettings& thing, std::size_t points);
 
+// How long a unit that was silent may hold up its bus: one try, and no longer than half the shortest interval of the
+// others, so that none of them misses a slot; but never less than twice its slowest answer lately. Every
+// kFullProbeEvery-th probe lasts the whole time-out: the unit may have become slower than it was.
+inline constexpr std::uint64_t kFullProbeEvery = 4;
+
 class BusRunner {
  public:
   static constexpr std::size_t kMaxQueuedWrites = 64;
@@ -70,6 +75,8 @@ class BusRunner {
     std::string name;
     Breaker breaker;
     std::vector<std::uint32_t> things;
+    Duration slowest_answer{};  // fades, see OnUnitAnswered
+    std::uint64_t probes = 0;
   };
   using ReadCallbacks = std::vector<std::function<void(Result<Reading>)>>;
   struct QueuedRead {
@@ -105,12 +112,14 @@ class BusRunner {
   void ProbeDue(std::uint32_t unit);
   void SendPoll(std::uint32_t thing, ReadCallbacks done);
   void SendProbe(std::uint32_t unit);
+  Duration ProbeTime(const Unit& unit) const;
+  bool MayProbe(const Unit& unit) const;
   void SendWrite(QueuedWrite write);
   void OnPolled(std::uint32_t thing, BootTime begun, Result<wire::ReadAnswer> answer, const ReadCallbacks& done);
   void OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::ReadAnswer>& answer);
   void OnWritten(std::uint32_t thing, BootTime begun, const Result<wire::WriteAnswer>& answer,
                  const std::function<void(Status)>& done);
-  void OnUnitAnswered(std::uint32_t unit);
+  void OnUnitAnswered(std::uint32_t unit, Duration took);
   void OnUnitSilent(std::uint32_t unit, Duration spent);
 
   PollTimes TimesOf(BootTime begun) const;

@@ -256,6 +256,47 @@ TEST_F(BusManagerTest, AsksADeadUnitLessAndLessWhileTheOthersKeepTheirRate) {
   EXPECT_EQ(readings["dead"].back().values[0].reason, "timeout");
 }
 
+TEST_F(BusManagerTest, AUnitThatFallsSilentCostsItsQuickNeighboursNextToNothing) {
+  bool dead = false;
+  launcher_script.on_read = [&](FakeHost& host, const wire::ReadRequest& r) {
+    if (r.thing > 0 || !dead) return host.AnswerOk(r, 2ms);
+    // As a driver does: its time-out twice, but not past the deadline.
+    host.AnswerTimeout(r, std::min<Duration>(600ms, BootTime{r.deadline_ns} - loop.Now()));
+  };
+  BusSettings bus = Bus("b");
+  bus.timeout = 300ms;
+  std::vector<ThingSettings> things = {Thing("dead", "b", 200ms, 1)};
+  for (int i = 1; i < 10; ++i) things.push_back(Thing("t" + std::to_string(i), "b", 200ms, 10 + i));
+  Start({bus}, things);
+  loop.Advance(10s);
+  const std::size_t before = Good("t1");
+  dead = true;
+  loop.Advance(20s);
+  EXPECT_EQ(manager->Thing("dead")->breaker, "open");
+  EXPECT_GE(Good("t1") - before, 97U);
+}
+
+TEST_F(BusManagerTest, AUnitThatBecameSlowIsFoundByAProbeOfTheWholeTimeOut) {
+  Duration takes = 2ms;
+  launcher_script.on_read = [&](FakeHost& host, const wire::ReadRequest& r) {
+    if (r.thing > 0) return host.AnswerOk(r, 2ms);
+    const Duration left = BootTime{r.deadline_ns} - loop.Now();
+    if (left < takes) return host.AnswerTimeout(r, left);
+    host.AnswerOk(r, takes);
+  };
+  BusSettings bus = Bus("b");
+  bus.timeout = 300ms;
+  Start({bus}, {Thing("slow", "b", 1s, 1), Thing("quick", "b", 200ms, 2)});
+  loop.Advance(10s);
+  takes = 20s;
+  loop.Advance(10s);
+  EXPECT_EQ(manager->Thing("slow")->breaker, "open");
+  takes = 250ms;  // within the time-out, and longer than a gentle probe waits
+  loop.Advance(120s);
+  EXPECT_EQ(manager->Thing("slow")->breaker, "closed");
+  EXPECT_EQ(manager->Thing("slow")->state, "ok");
+}
+
 TEST_F(BusManagerTest, ManyDeadUnitsTogetherCostATenthOfTheBus) {
   launcher_script.on_read = [](FakeHost& host, const wire::ReadRequest& r) {
     if (r.thing > 0) return host.AnswerTimeout(r, 1s);
