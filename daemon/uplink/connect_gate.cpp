@@ -8,7 +8,7 @@ namespace penumbra {
 ConnectGate::ConnectGate(EventLoop& loop, double rate, Random& random)
     : loop_(loop),
       gap_(static_cast<std::int64_t>(1e9 / rate)),
-      most_under_way_(static_cast<std::size_t>(std::clamp(rate / 2, 1.0, 1e6))),
+      most_counted_(static_cast<std::size_t>(std::clamp(rate, 1.0, 1e6))),
       random_(random) {}
 
 void ConnectGate::Request(const std::string& client_id, Priority priority, std::function<void()> open) {
@@ -18,19 +18,29 @@ void ConnectGate::Request(const std::string& client_id, Priority priority, std::
 
 void ConnectGate::Cancel(const std::string& client_id) {
   waiting_.erase(client_id);
-  under_way_.erase(client_id);
+  End(client_id);
   Arm();
 }
 
 void ConnectGate::Finished(const std::string& client_id) {
-  if (under_way_.erase(client_id) != 0) Arm();
+  End(client_id);
+  Arm();
+}
+
+void ConnectGate::End(const std::string& client_id) {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.ended || attempt.client_id != client_id) continue;
+    attempt.ended = true;
+    attempt.counts_until = std::min(attempt.counts_until, loop_.Now() + kSecond);
+  }
 }
 
 BootTime ConnectGate::Room() const {
-  if (under_way_.size() < most_under_way_) return {};
-  BootTime eldest = under_way_.begin()->second;
-  for (const auto& [client_id, since] : under_way_) eldest = std::min(eldest, since);
-  return eldest + kHold;
+  if (attempts_.size() < most_counted_) return {};
+  const auto first = std::min_element(attempts_.begin(), attempts_.end(), [](const Attempt& a, const Attempt& b) {
+    return a.counts_until < b.counts_until;
+  });
+  return first->counts_until;
 }
 
 BootTime ConnectGate::Earliest(const std::string& client_id) const {
@@ -47,8 +57,8 @@ void ConnectGate::Arm() {
 
 void ConnectGate::Open() {
   const BootTime now = loop_.Now();
-  std::erase_if(under_way_, [now](const auto& attempt) { return attempt.second + kHold <= now; });
-  if (under_way_.size() >= most_under_way_) return Arm();
+  std::erase_if(attempts_, [now](const Attempt& attempt) { return attempt.counts_until <= now; });
+  if (attempts_.size() >= most_counted_) return Arm();
   auto best = waiting_.end();
   std::pair<std::int64_t, std::uint64_t> best_rank{};
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
@@ -61,7 +71,7 @@ void ConnectGate::Open() {
   if (best == waiting_.end()) return Arm();
   const auto open = std::move(best->second.open);
   last_[best->first] = now;
-  under_way_[best->first] = now;
+  attempts_.push_back({best->first, now + kHold + kSecond});
   waiting_.erase(best);
   std::uniform_real_distribution<double> stretch(1.0, 1.0 + kJitter);
   next_ = now + Duration(static_cast<std::int64_t>(static_cast<double>(gap_.count()) * stretch(random_)));

@@ -1,13 +1,15 @@
 // Lets the gateway's things connect one after another: at most `rate` CONNECTs a second over all of them, with jitter,
 // and at most one a second for each client id (AWS IoT Core's quota). Who waits longest for the cloud goes first.
-// Starts alone say little about arrivals: Paho gets sockets on their way in bursts, once a second. So no more than half
-// a second's worth of attempts is under way at once. Loop thread.
+// Starts alone say little about arrivals: Paho gets sockets on their way in bursts, once a second. An attempt's CONNECT
+// leaves at some moment between its start and its end, so one second's worth of attempts may be under way or have ended
+// within the last second: then no second, wherever it begins, sees more CONNECTs than `rate`. Loop thread.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "event/backoff.hpp"
 #include "event/loop.hpp"
@@ -21,6 +23,7 @@ class ConnectGate {
   static constexpr double kJitter = 0.2;
   // An attempt that has no outcome after this long holds nobody up any more.
   static constexpr Duration kHold = std::chrono::seconds(3);
+  static constexpr Duration kSecond = std::chrono::seconds(1);
 
   // Smaller is sooner. Asked each time the gate opens.
   using Priority = std::function<std::int64_t()>;
@@ -42,18 +45,24 @@ class ConnectGate {
     std::function<void()> open;
     std::uint64_t order = 0;
   };
+  struct Attempt {
+    std::string client_id;
+    BootTime counts_until{};  // for the rate; until it ends, as if it ended at kHold
+    bool ended = false;
+  };
   void Arm();
   void Open();
-  // When there is room for one more attempt under way: now, or when the eldest stops to count.
+  void End(const std::string& client_id);
+  // When there is room for one more attempt: now, or when one stops to count.
   BootTime Room() const;
 
   EventLoop& loop_;
   Duration gap_;
-  std::size_t most_under_way_;
+  std::size_t most_counted_;
   Random& random_;
   std::map<std::string, Waiting> waiting_;
-  std::map<std::string, BootTime> last_;       // by client id; as many as there are things
-  std::map<std::string, BootTime> under_way_;  // by client id: when it was let through
+  std::map<std::string, BootTime> last_;  // by client id; as many as there are things
+  std::vector<Attempt> attempts_;         // that count; at most most_counted_
   BootTime next_{};
   std::uint64_t order_ = 0;
   SubscriptionPtr timer_;

@@ -1,5 +1,4 @@
 """Promise 4 at size: a hundred sessions, a broker that restarts, a name server that does not answer."""
-import collections
 import time
 
 import pytest
@@ -31,9 +30,10 @@ def test_all_connect_and_come_back_within_the_connect_rate(world):
     cloud.ctl("restart")
     wait_for(lambda: connected(gateway) < 100, 20, "the restart is noticed")
     wait_for(lambda: connected(gateway) == 100, 90, "a hundred things are connected again")
-    per_second = collections.Counter(int(at) for at in cloud.connects())
-    # The second in which a connect is counted is the proxy's, the rate is the gate's: one more can fall over the edge.
-    assert max(per_second.values()) <= CONNECT_RATE + 2, per_second.most_common(3)
+    # In any second, not only in those of the calendar.
+    at = sorted(cloud.connects())
+    busiest = max(sum(1 for later in at[i:i + CONNECT_RATE + 5] if later < begin + 1) for i, begin in enumerate(at))
+    assert busiest <= CONNECT_RATE, f"{busiest} CONNECTs within one second"
     print(f"resident: {gateway.resident_kib() / 100:.0f} KiB a thing, {gateway.resident_kib()} KiB in all")
 
 
