@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "uplink/presence.hpp"
 
 namespace penumbra {
@@ -162,17 +163,81 @@ void LinkSession::EnterConnecting() {
   connection_ = context_.transport.Connect(Options(), *this);
 }
 
+std::vector<std::string> LinkSession::WantedFilters() const {
+  std::vector<std::string> filters;
+  for (LinkClient* client : context_.clients) {
+    for (std::string& filter : client->Subscriptions(thing_.name)) filters.push_back(std::move(filter));
+  }
+  return filters;
+}
+
 void LinkSession::EnterSubscribing() {
   subscribing_.clear();
-  for (LinkClient* client : context_.clients) {
-    for (std::string& filter : client->Subscriptions(thing_.name)) subscribing_[next_token_++] = std::move(filter);
+  to_subscribe_.clear();
+  for (std::string& filter : WantedFilters()) {
+    if (filters_.Allows(filter, context_.loop.Now())) to_subscribe_.push_back(std::move(filter));
   }
-  if (subscribing_.empty()) return Fire(LinkEvent::kSubscribed);
-  timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor,
-                               [this] { Drop("the server does not answer SUBSCRIBE"); });
-  // One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded.
-  const auto filters = subscribing_;
-  for (const auto& [token, filter] : filters) connection_->Subscribe(token, filter);
+  if (to_subscribe_.empty()) return Fire(LinkEvent::kSubscribed);
+  timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
+  SubscribeNext();
+}
+
+// One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded. One packet at a time while a
+// filter is suspected of closing the connection, which is all that a 3.1.1 server can do to refuse it.
+void LinkSession::SubscribeNext() {
+  while (!to_subscribe_.empty() && (subscribing_.empty() || !filters_.Suspects())) {
+    const std::string filter = std::move(to_subscribe_.front());
+    to_subscribe_.pop_front();
+    filters_.Sent(filter, context_.loop.Now());
+    subscribing_[next_token_] = filter;
+    connection_->Subscribe(next_token_++, filter);
+    if (!connection_) return;
+  }
+}
+
+void LinkSession::NoAnswerToSubscribe() {
+  std::string filters;
+  for (const auto& [token, filter] : subscribing_) {
+    filters += (filters.empty() ? "" : ", ") + filter;
+    filters_.Refused(filter, context_.loop.Now());
+  }
+  Drop("the server does not answer SUBSCRIBE of " + filters);
+}
+
+// The session ended before all subscriptions were answered.
+void LinkSession::LeaveSubscribing(const mqtt::Failure& failure) {
+  std::set<std::string> unanswered;
+  for (const auto& [token, filter] : subscribing_) unanswered.insert(filter);
+  subscribing_.clear();
+  to_subscribe_.clear();
+  const bool by_server = failure.kind == mqtt::Failure::Kind::kClosed;
+  for (const std::string& filter : filters_.SessionEnded(by_server, unanswered, context_.loop.Now())) {
+    log::Warning("uplink.subscribe_suspended",
+                 "the server closes the connection whenever we subscribe this; set aside, is the policy right?",
+                 {{"thing", thing_.name}, {"filter", filter}});
+  }
+}
+
+// While online: a refused subscription is tried again from time to time.
+void LinkSession::WatchFilters() {
+  filter_timer_.reset();
+  if (state_ != LinkState::kOnline || !subscribing_.empty()) return;
+  std::optional<Duration> soonest;
+  for (const std::string& filter : filters_.Topics()) {
+    const Duration wait = filters_.UntilProbe(filter, context_.loop.Now());
+    soonest = std::min(soonest.value_or(wait), wait);
+  }
+  if (!soonest) return;
+  filter_timer_ = context_.loop.After(*soonest, [this] {
+    for (std::string& filter : WantedFilters()) {
+      const bool due = filters_.Suspended(filter) && filters_.Allows(filter, context_.loop.Now());
+      if (due && to_subscribe_.empty()) to_subscribe_.push_back(std::move(filter));  // one at a time
+    }
+    SubscribeNext();
+    if (subscribing_.empty()) return;  // nobody wants it any more
+    filter_timer_ =
+        context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
+  });
 }
 
 void LinkSession::EnterOnline() {
@@ -183,6 +248,7 @@ void LinkSession::EnterOnline() {
     backoff_.Reset();
     quota_backoff_.Reset();
     suspension_.Stable();
+    filters_.Stable();
     kicks_ = 0;
     status_.last_error.clear();
   });
@@ -191,6 +257,7 @@ void LinkSession::EnterOnline() {
   for (LinkClient* client : context_.clients) {
     if (state_ == LinkState::kOnline) client->OnOnline(*this, session_.present);
   }
+  WatchFilters();
 }
 
 void LinkSession::EnterBackoff() {
@@ -235,12 +302,30 @@ void LinkSession::OnConnected(const mqtt::Session& session) {
 void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
   const auto found = subscribing_.find(token);
   if (found == subscribing_.end()) return;
-  if (!outcome.ok()) {
-    status_.last_error = fmt::format("subscribing {} was refused (0x{:02X})", found->second, outcome.code);
+  const std::string filter = std::move(found->second);
+  subscribing_.erase(found);
+  bool granted_at_last = false;
+  if (outcome.ok()) {
+    granted_at_last = filters_.Acked(filter);
+  } else if (filters_.Refused(filter, context_.loop.Now())) {
+    status_.last_error =
+        fmt::format("subscribing {} was refused (0x{:02X}); is the policy right?", filter, outcome.code);
     log::Warning("uplink.subscribe_refused", status_.last_error, {{"thing", thing_.name}});
   }
-  subscribing_.erase(found);
-  if (subscribing_.empty()) Fire(LinkEvent::kSubscribed);
+  if (state_ == LinkState::kSubscribing) {
+    SubscribeNext();
+    if (subscribing_.empty()) Fire(LinkEvent::kSubscribed);
+    return;
+  }
+  if (granted_at_last) {
+    log::Notice("uplink.subscribed", "the cloud grants the subscription now",
+                {{"thing", thing_.name}, {"filter", filter}});
+    // Whatever came while it was refused is missing: as after a connect without a session.
+    for (LinkClient* client : context_.clients) {
+      if (state_ == LinkState::kOnline) client->OnOnline(*this, false);
+    }
+  }
+  WatchFilters();
 }
 
 void LinkSession::OnMessage(std::string topic, std::string payload) {
@@ -258,6 +343,7 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   const LinkState was = state_;
   context_.gate.Finished(thing_.name);
   connection_.reset();
+  LeaveSubscribing(failure);
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
   if (failure.kind != Kind::kLocal) {
     // The same trouble again and again is one line; credentials have their own.
@@ -279,6 +365,7 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure) {
   stable_timer_.reset();
   ack_timer_.reset();
   rate_timer_.reset();
+  filter_timer_.reset();
   outbox_.End();
   std::set<std::string> unacked;
   std::vector<std::function<void(Status)>> undone;
@@ -420,10 +507,9 @@ void LinkSession::Accepted(Outgoing& message) {
     log::Notice("uplink.resumed", "the cloud accepts the topic again",
                 {{"thing", thing_.name}, {"topic", message.topic}});
   }
-  const std::int64_t now_ms = context_.loop.clock().UnixMs();
   for (const std::uint64_t seq : message.seqs) {
     context_.store.Acked(thing_.name, seq);
-    recent_acks_.emplace_back(seq, now_ms);
+    recent_acks_.emplace_back(seq, context_.loop.Now());
     if (recent_acks_.size() > kRememberedAcks) recent_acks_.pop_front();
   }
   if (message.done) message.done({});
@@ -456,6 +542,7 @@ LinkStatus LinkSession::Snapshot() const {
   status.protocol = spoken ? Name(version_) : "";
   status.in_flight = static_cast<int>(in_flight_.size());
   status.suspended_topics = suspension_.Topics();
+  for (std::string& filter : filters_.Topics()) status.suspended_topics.push_back(std::move(filter));
   const BootTime now = context_.loop.Now();
   const std::int64_t now_ms = context_.loop.clock().UnixMs();
   const auto in_ms = [&](BootTime due) { return now_ms + std::max<std::int64_t>(0, (due - now).count() / 1'000'000); };
@@ -465,8 +552,10 @@ LinkStatus LinkSession::Snapshot() const {
 }
 
 std::string LinkSession::Explain(std::uint64_t seq) const {
-  for (const auto& [acked, unix_ms] : recent_acks_) {
-    if (acked == seq) return fmt::format("acknowledged by the cloud (Unix time {} ms)", unix_ms);
+  for (const auto& [acked, at] : recent_acks_) {
+    if (acked != seq) continue;
+    const auto ago = std::chrono::floor<std::chrono::seconds>(context_.loop.Now() - at);
+    return fmt::format("acknowledged by the cloud {} ago", FormatDuration(ago));
   }
   for (const auto& [token, flight] : in_flight_) {
     if (std::count(flight.message.seqs.begin(), flight.message.seqs.end(), seq) > 0) {

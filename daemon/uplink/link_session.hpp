@@ -108,6 +108,12 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) override;
   void OnMessage(std::string topic, std::string payload) override;
 
+  std::vector<std::string> WantedFilters() const;
+  void SubscribeNext();
+  void NoAnswerToSubscribe();
+  void LeaveSubscribing(const mqtt::Failure& failure);
+  void WatchFilters();
+
   bool TakeTurn() override;
   std::optional<Outgoing> NextOutgoing();
   void Send(Outgoing message);
@@ -136,19 +142,22 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   Backoff backoff_;
   RateWindow rate_;
   TopicSuspension suspension_;
+  TopicSuspension filters_;  // subscriptions that the cloud refuses: telemetry goes on without them
   ReportGate report_;
   OutboxSender outbox_;
 
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age
   std::deque<Outgoing> queue_;                   // ahead of telemetry; bounded by kMaxQueuedPublishes and presence
-  std::map<std::uint64_t, std::string> subscribing_;
+  std::deque<std::string> to_subscribe_;
+  std::map<std::uint64_t, std::string> subscribing_;  // sent, not answered
   Backoff quota_backoff_;
 
   SubscriptionPtr timer_;       // of the state: backoff, credentials, subscribe deadline
   SubscriptionPtr ack_timer_;   // the oldest ack
   SubscriptionPtr rate_timer_;  // the publish rate
   SubscriptionPtr stable_timer_;
+  SubscriptionPtr filter_timer_;  // of refused subscriptions, while online
   BootTime timer_due_{};
   BootTime connected_at_{};
   std::string fingerprint_;
@@ -158,7 +167,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::function<void()> closed_;
 
   LinkStatus status_;
-  std::deque<std::pair<std::uint64_t, std::int64_t>> recent_acks_;  // seq, Unix ms
+  std::deque<std::pair<std::uint64_t, BootTime>> recent_acks_;  // seq, when
 };
 
 }  // namespace penumbra

@@ -43,7 +43,7 @@ class FakeTransport : public mqtt::Transport {
   std::function<std::optional<mqtt::Failure>(const mqtt::ConnectOptions&)> on_connect;  // the same, per connect
   // PUBACK code for a topic; -1: the server closes the connection instead (3.1.1).
   std::function<int(const std::string& client_id, const std::string& topic)> puback;
-  std::function<int(const std::string& filter)> suback;
+  std::function<int(const std::string& filter)> suback;  // the same for a filter
 
   // What happened.
   std::vector<Connected> connects;
@@ -144,7 +144,10 @@ inline void FakeTransport::FakeConnection::Subscribe(std::uint64_t token, std::s
   transport.subscribed.emplace_back(options.client_id, filter);
   if (!transport.answers_subscribe) return;
   Later([this, token, filter] {
-    if (listener) listener->OnSubscribed(token, {transport.suback ? transport.suback(filter) : 1});
+    if (!listener) return;
+    const int code = transport.suback ? transport.suback(filter) : 1;
+    if (code < 0) return Down({mqtt::Failure::Kind::kClosed, 0, "closed by the server"});
+    listener->OnSubscribed(token, {code});
   });
 }
 

@@ -178,15 +178,54 @@ TEST_F(Session, SubscribesEveryFilterBeforeItIsOnline) {
   EXPECT_EQ(client.offline, 1);
 }
 
-TEST_F(Session, AServerThatDoesNotAnswerSubscribeIsLeft) {
+TEST_F(Session, AServerThatDoesNotAnswerSubscribeIsLeftAndTelemetryGoesOnWithoutTheFilter) {
   RecordingClient client;
   clients.push_back(&client);
   transport.answers_subscribe = false;
   Create({Thing("a")});
-  loop.Advance(1min);
-  EXPECT_EQ(client.online, 0);
-  EXPECT_EQ(client.offline, 0);
-  EXPECT_GE(transport.connects.size(), 2u);
+  Read("a");
+  AdvanceUntil([&] { return !Sent("a").empty(); });
+  EXPECT_EQ(transport.connects.size(), 2u);
+  EXPECT_EQ(Link("a").suspended_topics, (std::vector<std::string>{"commands/a/0"}));
+}
+
+TEST_F(Session, A311ServerThatClosesOnOneFilterLosesThatFilterOnly) {
+  RecordingClient client;
+  client.filters = 5;
+  clients.push_back(&client);
+  upstream.protocol = MqttProtocol::k311;
+  transport.suback = [](const std::string& filter) { return filter == "commands/a/3" ? -1 : 1; };
+  Create({Thing("a")});
+  Read("a");
+  AdvanceUntil([&] { return client.online == 1; }, 5min);
+  AdvanceUntil([&] { return !Sent("a").empty(); });
+  EXPECT_EQ(Link("a").suspended_topics, (std::vector<std::string>{"commands/a/3"}));
+  // Probed again from time to time: a session lost a time, and not more.
+  const std::size_t before = transport.connects.size();
+  loop.Advance(1h);
+  EXPECT_LE(transport.connects.size() - before, 10u);
+  EXPECT_TRUE(Online("a"));
+}
+
+TEST_F(Session, ARefusedSubscriptionIsTriedAgainAndTheClientHearsWhenItIsGranted) {
+  RecordingClient client;
+  client.filters = 2;
+  clients.push_back(&client);
+  bool allowed = false;
+  transport.suback = [&](const std::string& filter) { return filter == "commands/a/1" && !allowed ? 0x87 : 1; };
+  Create({Thing("a")});
+  AdvanceUntil([&] { return client.online == 1; });
+  loop.Advance(10min);
+  EXPECT_EQ(client.online, 1);
+  const std::size_t tries = transport.subscribed.size();
+  EXPECT_GE(tries, 2u + 3u);
+  EXPECT_LE(tries, 2u + 5u);
+  allowed = true;
+  AdvanceUntil([&] { return client.online == 2; }, 20min);
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+  loop.Advance(1h);
+  EXPECT_EQ(transport.subscribed.size(), tries + 1);
+  EXPECT_EQ(transport.connects.size(), 1u);
 }
 
 TEST_F(Session, APublishOfAClientIsAnsweredExactlyOnce) {
