@@ -3,6 +3,7 @@
 #
 #   ./test.sh                  everything (unit, component, process, simulation, fuzz corpus)
 #   ./test.sh -R ShadowSync    arguments go to ctest
+#   ./test.sh --deb            builds the Debian packages into build/deb and checks them with lintian
 #   PRESET=asan ./test.sh      another preset of CMakePresets.json (dev, release, asan, tsan)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,6 +12,11 @@ preset=${PRESET:-dev}
 jobs=${JOBS:-$(nproc)}
 
 packaging/install-build-deps.sh
+if [ "${1:-}" = --deb ]; then
+  packaging/install-build-deps.sh packaging/deb-deps.txt
+  packaging/build-deb.sh
+  exec packaging/check-deb.sh
+fi
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" -j "$jobs"
 # Tests wait more than they compute, so twice as many as cores may run.

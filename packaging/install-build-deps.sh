@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of build-deps.txt that are not there yet; with sudo where not root. Says what it would need
-# where neither is possible.
+# Installs the Debian packages of build-deps.txt, or of the lists given, that are not there yet; with sudo where not root. Says what
+# it would need where neither is possible. Usage: packaging/install-build-deps.sh [LIST...]
 set -euo pipefail
-list=$(dirname "$0")/build-deps.txt
+[ $# -gt 0 ] || set -- "$(dirname "$0")/build-deps.txt"
 
 missing=()
 while read -r package; do
   dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done < <(sed 's/#.*//' "$list" | tr -s ' \t' '\n' | grep -v '^$')
+done < <(cat "$@" | sed 's/#.*//' | tr -s ' \t' '\n' | grep -v '^$')
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()

@@ -2,6 +2,7 @@
 
   demo.py --build FOLDER                     the guided tour
   demo.py --build FOLDER --for 60s [--json]  unattended: a third calm, a third without the cloud, a third to catch up
+  demo.py --installed ...                    the programs of the packages instead of a build tree's
 
 Exit code 0: nothing lost, nothing changed. 1: something was. 2: wrong usage. 3: the stage could not be set up.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from account import take_account  # noqa: E402
-from world import DEAD_THING, THINGS, DemoError, IotCoreError, World, until  # noqa: E402
+from world import DEAD_THING, THINGS, DemoError, IotCoreError, Places, World, until  # noqa: E402
 
 DRAIN_LIMIT_S = 120.0
 CONNECT_LIMIT_S = 60.0
@@ -181,7 +182,9 @@ def seconds_of(text):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="demo.sh", description="Penumbra, with a cloud in a box and simulated sensors.")
-    parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--build", type=Path, help=argparse.SUPPRESS)
+    where.add_argument("--installed", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--for", dest="seconds", type=seconds_of, metavar="60s",
                         help="run unattended for so long, the middle third without the cloud")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and the rest on stderr")
@@ -199,7 +202,7 @@ def main():
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, interrupted)
     try:
-        with World(options.build, with_dead_unit=options.seconds is None, keep=options.keep) as world:
+        with World(Places(options.build), with_dead_unit=options.seconds is None, keep=options.keep) as world:
             feed = Feed(world.messages)
             if options.seconds is None:
                 peak = guided(screen, world, feed)

@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "iotcore"))
+TESTS = Path(__file__).resolve().parents[1]  # in the source tree; /usr/share/penumbra-sim where installed
+sys.path.insert(0, str(TESTS / "iotcore"))
 from iotcore import IotCore, IotCoreError  # noqa: E402,F401
 
 GATEWAY = "gateway-01"
@@ -84,6 +84,28 @@ kind = "counter"
 """
 
 
+class Places:
+    """Where the programs are: in a build tree, or where the packages put them."""
+
+    def __init__(self, build=None):
+        self.build = Path(build).resolve() if build else None
+
+    def program(self, name):
+        if self.build is None:
+            return {"penumbrad": Path("/usr/sbin/penumbrad"), "penumbra": Path("/usr/bin/penumbra"),
+                    "iotcore": Path("/usr/libexec/penumbra-sim/iotcore")}[name]
+        return self.build / {"penumbrad": "daemon/app/penumbrad", "penumbra": "daemon/cli/penumbra",
+                             "iotcore": "tests/iotcore/iotcore"}[name]
+
+    def paths(self):
+        """Lines of [paths]; installed, the daemon's own defaults are right."""
+        if self.build is None:
+            return ""
+        return (f'drivers = "{self.build / "drivers"}"\n'
+                f'driver_host = "{self.build / "bin" / "driver-host"}"\n'
+                f'profiles = "{TESTS.parent / "config" / "profiles"}"')
+
+
 class DemoError(Exception):
     """Something of the stage did not work; the text is for the person in front of it."""
 
@@ -126,8 +148,8 @@ def thing_table(name, bus, unit, interval, more=""):
 class World:
     """Cloud, sensors and daemon. Use as a context manager."""
 
-    def __init__(self, build, with_dead_unit, keep=False):
-        self.build = Path(build).resolve()
+    def __init__(self, places, with_dead_unit, keep=False):
+        self.places = places
         self.with_dead_unit = with_dead_unit
         self.keep = keep
         self.things = [thing[0] for thing in THINGS] + ([DEAD_THING[0]] if with_dead_unit else [])
@@ -189,7 +211,7 @@ class World:
     def _start(self):
         self.messages = self.folder / "messages.jsonl"
         names = self.things + [GATEWAY]
-        self.cloud = IotCore(self.build / "tests" / "iotcore" / "iotcore", names, folder=self.folder / "cloud",
+        self.cloud = IotCore(self.places.program("iotcore"), names, folder=self.folder / "cloud",
                              record=self.messages).start()
         port = self._start_modbus_tcp()
         line = self._start_serial_line()
@@ -201,7 +223,7 @@ class World:
 
     def _start_modbus_tcp(self):
         units = [thing[2] for thing in TCP_THINGS]
-        command = ["/usr/bin/python3", "-B", ROOT / "tests" / "support" / "modbus_server.py", "--port", 0]
+        command = ["/usr/bin/python3", "-B", TESTS / "support" / "modbus_server.py", "--port", 0]
         if self.with_dead_unit:
             units = units + [DEAD_THING[2]]
             command += ["--silent", DEAD_THING[2]]
@@ -214,7 +236,7 @@ class World:
         self._spawn(["socat", f"pty,raw,echo=0,link={ours}", f"pty,raw,echo=0,link={theirs}"], "socat.log")
         until(lambda: ours.exists() and theirs.exists(), START_LIMIT_S, "the serial line")
         units = ",".join(str(thing[2]) for thing in RTU_THINGS)
-        command = ["/usr/bin/python3", "-B", ROOT / "tests" / "support" / "modbus_server.py", "--serial", theirs, "--baud",
+        command = ["/usr/bin/python3", "-B", TESTS / "support" / "modbus_server.py", "--serial", theirs, "--baud",
                    "19200", "--units", units]
         server = self._spawn(command, "modbus-rtu.log", stdout=subprocess.PIPE)
         first_line(server, START_LIMIT_S, "the Modbus RTU server")
@@ -228,9 +250,7 @@ thing = "{GATEWAY}"
 [paths]
 state = "{self.state}"
 run = "{self.folder / 'run'}"
-drivers = "{self.build / 'drivers'}"
-driver_host = "{self._driver_host()}"
-profiles = "{ROOT / 'config' / 'profiles'}"
+{self.places.paths()}
 
 [clock]
 trust = "always"
@@ -278,10 +298,6 @@ driver = "sim"
             parts.append(thing_table(*DEAD_THING, more='timeout = "150ms"\n') + MODBUS_POINTS)
         return "\n".join(parts)
 
-    def _driver_host(self):
-        return next(path for path in (self.build / "bin" / "driver-host",
-                                      self.build / "daemon" / "driver_host" / "driver-host") if path.exists())
-
     def crash_the_simulated_driver(self):
         def restarts():
             return sum(bus["restarts"] for bus in self.status()["buses"])
@@ -294,7 +310,7 @@ driver = "sim"
     # -- the gateway --
 
     def start_daemon(self):
-        self.daemon = self._spawn([self.build / "daemon" / "app" / "penumbrad", "--config", self.config], "penumbrad.log")
+        self.daemon = self._spawn([self.places.program("penumbrad"), "--config", self.config], "penumbrad.log")
 
         def answers():
             if self.daemon.poll() is not None:
@@ -311,7 +327,7 @@ driver = "sim"
 
     def cli(self, *words):
         """Runs the command line tool: (exit code, what it printed)."""
-        command = [self.build / "daemon" / "cli" / "penumbra", "--socket", self.folder / "run" / "api.sock", *words]
+        command = [self.places.program("penumbra"), "--socket", self.folder / "run" / "api.sock", *words]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=CLI_LIMIT_S)
         return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# The package's life in a clean Debian 12 root without systemd: install, upgrade with unmodified and modified conffiles, a downgrade below
+# the database refused, remove, reinstall, purge. As root, with network for apt. Usage: packaging/lifecycle.sh [penumbra.deb]
+# The clean root is made once and kept in build/lifecycle/root.tar.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+deb=${1:-$(ls build/deb/penumbra_*.deb)}
+[ -f "$deb" ] || { echo "lifecycle: no package; run packaging/build-deb.sh first" >&2; exit 2; }
+[ "$(id -u)" = 0 ] || { echo "lifecycle: needs root (chroot)" >&2; exit 2; }
+command -v mmdebstrap >/dev/null || packaging/install-build-deps.sh packaging/lifecycle-deps.txt
+
+work=$PWD/build/lifecycle
+root=$work/root
+mkdir -p "$work"
+cleanup() {
+  umount "$root/proc" "$root/dev" 2>/dev/null || true
+  rm -rf --one-file-system "$root"
+}
+trap cleanup EXIT
+cleanup
+
+if [ ! -s "$work/root.tar" ]; then
+  sources=()
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ -s "$file" ] && sources+=("$file"); done
+  mmdebstrap --variant=minbase --include=ca-certificates bookworm "$work/root.new.tar" "${sources[@]}" 2>"$work/mmdebstrap.log" ||
+    { tail -n 20 "$work/mmdebstrap.log" >&2; exit 1; }
+  mv "$work/root.new.tar" "$work/root.tar"
+fi
+mkdir "$root"
+tar -xf "$work/root.tar" -C "$root"
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+# Nothing is started in a chroot.
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+chmod +x "$root/usr/sbin/policy-rc.d"
+
+version=$(dpkg-deb -f "$deb" Version)
+cp "$deb" "$root/new.deb"
+packaging/repack-deb.sh "$deb" "$version~previous" "$root/previous.deb"
+
+failed=0
+inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
+check() { # NAME COMMAND...
+  local name=$1
+  shift
+  if "$@" >"$work/last.log" 2>&1; then
+    echo "ok    $name"
+  else
+    echo "FAIL  $name"
+    sed 's/^/      /' "$work/last.log" | tail -n 15
+    failed=1
+  fi
+}
+refused() { ! "$@"; }
+install_deb() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$1"; }
+installed() { [ "$(inside dpkg-query -W -f='${db:Status-Status} ${Version}' penumbra)" = "installed $1" ]; }
+listing() { (cd "$root" && find etc usr var run -xdev \( -path var/cache -o -path var/log -o -path var/lib/apt -o -path var/lib/dpkg \) -prune -o -print | sort); }
+conffile=/etc/penumbra/penumbra.toml
+database=$root/var/lib/penumbra/penumbra.db
+# A few readings of the simulated driver, as the service's user, so that there is something to keep.
+make_readings() {
+  printf '[[bus]]\nname = "simulated"\ndriver = "sim"\n[[thing]]\nname = "office"\nbus = "simulated"\nsample_interval = "100ms"\n[[thing.point]]\nname = "temperature"\nkind = "temperature"\n' \
+    >"$root/tmp/sim.toml"
+  printf '[paths]\nrun = "/tmp/run"\n[store]\nmin_free = "1MiB"\n' >>"$root/tmp/sim.toml"
+  inside timeout --signal=TERM 4 setpriv --reuid penumbra --regid penumbra --init-groups penumbrad --config /tmp/sim.toml || [ $? = 124 ]
+  [ -s "$database" ]
+}
+
+inside apt-get -q update >"$work/apt.log" 2>&1
+# The dependencies alone first, so that the listing of the end is the package's own doing.
+inside apt-get -q -y install --no-install-recommends $(inside apt-get -s install /new.deb | sed -n 's/^Inst \([^ ]*\) .*/\1/p' | grep -v '^penumbra$') >>"$work/apt.log" 2>&1 || true
+listing >"$work/before"
+
+check "installs the previous version with its dependencies" install_deb /previous.deb
+check "is installed" installed "$version~previous"
+check "made the user, in the groups of serial lines and I2C" sh -c "chroot '$root' id -nG penumbra | grep -w dialout | grep -w i2c"
+check "state is for the service alone" sh -c "[ \"\$(stat -c %a '$root/var/lib/penumbra' '$root/var/lib/penumbra/credentials' | tr '\n' ' ')\" = '750 700 ' ]"
+check "every library is there" sh -c "! chroot '$root' sh -c 'ldd /usr/sbin/penumbrad /usr/bin/penumbra /usr/libexec/penumbra/driver-host /usr/lib/*/penumbra/drivers/*.so' | grep 'not found'"
+check "the example configuration is without fault" inside penumbrad --check
+check "stores readings as the service's user" make_readings
+size=$(stat -c %s "$database")
+
+check "upgrades" install_deb /new.deb
+check "is the new version" installed "$version"
+check "an unmodified conffile is replaced" refused grep -q 'as of version' "$root$conffile"
+check "the database is kept" [ "$(stat -c %s "$database")" -ge "$size" ]
+
+check "goes back while the schema allows it" install_deb /previous.deb
+echo '# by the administrator' >>"$root$conffile"
+check "upgrades over a modified conffile" install_deb /new.deb
+check "a modified conffile is kept" grep -q 'by the administrator' "$root$conffile"
+check "the packaged one lies beside it" [ -s "$root$conffile.dpkg-dist" ]
+
+cp "$database" "$work/database"
+printf '\0\0\047\017' | dd of="$database" bs=1 seek=60 conv=notrunc status=none # user_version 9999
+check "refuses a downgrade below the database" refused inside dpkg -i /previous.deb
+cp "$work/last.log" "$work/refusal.log"
+check "and says why" grep -q 'made by a newer version (schema 9999' "$work/refusal.log"
+check "and the newer version is still there" sh -c "chroot '$root' dpkg --configure -a; [ \"\$(chroot '$root' dpkg-query -W -f='\${Version}' penumbra)\" = '$version' ]"
+check "and works" inside penumbra --version
+check "the daemon refuses such a database with exit code 78" sh -c "chroot '$root' setpriv --reuid penumbra --regid penumbra --init-groups timeout 20 penumbrad --config /tmp/sim.toml; [ \$? = 78 ]"
+cp "$work/database" "$database"
+
+check "removes" inside apt-get -q -y remove penumbra
+check "a removal takes the programs" refused test -e "$root/usr/sbin/penumbrad"
+check "a removal keeps configuration and readings" [ -s "$root$conffile" -a -s "$database" ]
+check "reinstalls" install_deb /new.deb
+check "goes on with configuration and readings" sh -c "grep -q 'by the administrator' '$root$conffile' && [ -s '$database' ]"
+check "purges" inside apt-get -q -y purge penumbra
+# The user stays, as Debian's policy wants: its number must not be given to somebody else. So do caches that apt and systemd keep.
+check "a purge leaves nothing" sh -c "$(declare -f listing); root='$root'; listing | diff '$work/before' - | grep '^>' | grep -v -e '^> etc/\(group\|passwd\|shadow\|gshadow\|subuid\|subgid\)-\?\$' -e '^> etc/.pwd.lock' >'$work/left' || true; cat '$work/left'; [ ! -s '$work/left' ]"
+exit $failed

@@ -1,0 +1,72 @@
+"""What the package promises and can be seen without building it."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "packaging" / "man"))
+import make_man  # noqa: E402
+
+SERVICE = ROOT / "systemd" / "penumbrad.service"
+
+
+def run(*command, **more):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=30, **more)
+
+
+def pages(folder):
+    done = run("/usr/bin/python3", "-B", ROOT / "packaging/man/make_man.py", "--out", folder, "--source", ROOT, "--version", "1", "--date", "2026-01-01")
+    assert done.returncode == 0, done.stderr
+    return {page.name: page.read_text() for page in folder.iterdir()}
+
+
+def test_a_refused_configuration_is_not_started_again_and_again():
+    assert "RestartPreventExitStatus=78" in SERVICE.read_text().splitlines()
+
+
+def test_the_service_is_exposed_no_more_than_2():
+    done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", SERVICE)
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+
+
+def test_the_exposure_test_sees_an_open_unit(tmp_path):
+    unit = tmp_path / "open.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    assert run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit).returncode != 0
+
+
+def test_every_explained_event_exists():
+    stale = set(make_man.explained(ROOT)) - set(make_man.events_of_sources(ROOT))
+    # Written before the code that logs it would be a lie in the manual.
+    assert not stale
+
+
+def test_every_event_of_the_sources_is_in_the_manual(tmp_path):
+    page = pages(tmp_path)["penumbra-errors.7"]
+    events = make_man.events_of_sources(ROOT)
+    assert len(events) > 20
+    assert [name for name in events if make_man.roff(name) not in page] == []
+
+
+def test_every_key_of_the_schema_is_in_the_manual(tmp_path):
+    page = pages(tmp_path)["penumbra.toml.5"]
+    schema = json.loads((ROOT / "schema" / "penumbra-config.schema.json").read_text())
+    keys = {key for table in schema["$defs"].values() for key in table.get("properties", {})} - {"point", "profile"}
+    assert len(keys) > 50
+    assert [key for key in sorted(keys) if f"\\fB{make_man.roff(key)}\\fR" not in page] == []
+
+
+def test_no_page_has_a_mark_left(tmp_path):
+    assert [name for name, text in pages(tmp_path).items() if re.search(r"@[A-Z_]+@", text)] == []
+
+
+def test_text_cannot_become_a_request_of_roff():
+    assert make_man.roff(".TH x") == "\\&.TH x"
+    assert make_man.roff("a-b\\c") == "a\\-b\\ec"
+
+
+def test_the_simulator_names_its_verbs_to_who_asks_wrongly():
+    done = run("/usr/bin/python3", "-B", ROOT / "packaging/sim/penumbra-sim", "clowd")
+    assert done.returncode == 2 and "demo, cloud, ctl, modbus" in done.stderr
