@@ -1,8 +1,13 @@
+// Where standard error is the journal, lines go there with their fields (journal.hpp); else as text with the <N>
+// prefix.
 #include "base/log.hpp"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include <atomic>
+
+#include "base/journal.hpp"
 
 namespace penumbra::log {
 namespace {
@@ -29,6 +34,16 @@ void AppendValue(std::string& line, std::string_view value) {
   line += '"';
 }
 
+bool WriteToJournal(Level level, std::string_view event, const std::string& line, std::initializer_list<Field> fields) {
+  std::string entry;
+  AppendJournalField(entry, "PRIORITY", std::to_string(static_cast<int>(level)));
+  AppendJournalField(entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+  AppendJournalField(entry, "MESSAGE", line);
+  AppendJournalField(entry, JournalName("event"), event);
+  for (const Field& field : fields) AppendJournalField(entry, JournalName(field.key), field.value);
+  return SendToJournal(entry);
+}
+
 }  // namespace
 
 void SetLevel(Level level) {
@@ -52,7 +67,9 @@ std::string Format(std::string_view event, std::string_view message, std::initia
 
 void Write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields) {
   if (!Enabled(level)) return;
-  const std::string line = fmt::format("<{}>{}\n", static_cast<int>(level), Format(event, message, fields));
+  const std::string text = Format(event, message, fields);
+  if (JournalIsStandardError() && WriteToJournal(level, event, text, fields)) return;
+  const std::string line = fmt::format("<{}>{}\n", static_cast<int>(level), text);
   // A full or closed stderr must never stop the daemon, so the result is not looked at.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
