@@ -5,16 +5,21 @@
 #include <fmt/format.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "api/server.hpp"
+#include "app/config_reader.hpp"
+#include "app/driver_knowledge.hpp"
 #include "app/instance_lock.hpp"
 #include "app/options.hpp"
 #include "app/service_manager.hpp"
 #include "app/view.hpp"
+#include "app/watchdog.hpp"
 #include "base/log.hpp"
 #include "base/version.hpp"
 #include "event/asio_loop.hpp"
+#include "model/settings_diff.hpp"
 #include "mqtt/paho_transport.hpp"
 
 namespace penumbra {
@@ -44,9 +49,10 @@ class Daemon {
   Daemon(const LoadedConfig& loaded, std::filesystem::path config_file)
       : loaded_(loaded),
         config_file_(std::move(config_file)),
-        settings_(loaded.settings),
+        settings_(loaded_.settings),
         signals_(SignalDescriptor()),
-        loop_(clock_) {}
+        loop_(clock_),
+        config_reader_(loop_, [this] { return LoadConfig(config_file_, AskDrivers()); }) {}
 
   Status SetUp();
   void Run();
@@ -54,27 +60,31 @@ class Daemon {
  private:
   void OnReading(Reading reading) { store_->Append(std::move(reading)); }
   void OnSignal();
+  void Reload();
+  void Apply(LoadedConfig wanted);
   void BeginStop(std::string_view why);
   void FinishStop();
   void CheckHealth();
-  void PingWatchdog();
+  void StartWatchdog();
   std::string StatusLine() const;
 
-  const LoadedConfig& loaded_;
+  LoadedConfig loaded_;  // in force; a reload replaces it
   std::filesystem::path config_file_;
   const Settings& settings_;
   UniqueFd signals_;
   SystemClock clock_;
   AsioLoop loop_;
+  ConfigReader config_reader_;
   UniqueFd lock_;
   std::unique_ptr<Store> store_;
   std::optional<TimeTrust> time_trust_;
-  std::unique_ptr<mqtt::Transport> transport_;
+  std::unique_ptr<mqtt::PahoTransport> transport_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
   std::unique_ptr<View> view_;
   std::unique_ptr<api::ApiServer> api_;
-  SubscriptionPtr signal_watch_, health_timer_, watchdog_timer_, stop_timer_;
+  SubscriptionPtr signal_watch_, health_timer_, stop_timer_;
+  std::unique_ptr<Watchdog> watchdog_;
   bool stopping_ = false;
 };
 
@@ -108,7 +118,7 @@ void Daemon::Run() {
   buses_->Start(settings_.buses, settings_.things);
   uplink_->Start(settings_.gateway, settings_.things);
   CheckHealth();
-  PingWatchdog();
+  StartWatchdog();
   service_manager::Ready();
   log::Notice("daemon.started", "running",
               {{"version", kVersion}, {"buses", settings_.buses.size()}, {"things", settings_.things.size()}});
@@ -119,11 +129,41 @@ void Daemon::OnSignal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      log::Warning("daemon.no_reload", "reload is not available in this version; restart to apply a new configuration");
+      Reload();
       continue;
     }
     BeginStop(info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
   }
+}
+
+void Daemon::Reload() {
+  if (stopping_) return;
+  service_manager::Reloading();
+  config_reader_.Read([this](LoadedConfig wanted) {
+    if (stopping_) return;
+    Apply(std::move(wanted));
+    service_manager::Ready();
+  });
+}
+
+// All or nothing: what is wrong, or what only a restart can apply, leaves everything as it was.
+void Daemon::Apply(LoadedConfig wanted) {
+  const auto error = std::find_if(wanted.diagnostics.begin(), wanted.diagnostics.end(),
+                                  [](const Diagnostic& diagnostic) { return !diagnostic.warning; });
+  if (error != wanted.diagnostics.end()) {
+    log::Error("daemon.reload_refused", "the new configuration is wrong; the old one stays in force",
+               {{"first", ToString(*error)}, {"all", "penumbra config check"}});
+    return;
+  }
+  const SettingsDiff diff = Compare(settings_, wanted.settings);
+  if (!diff.restart.empty()) {
+    log::Warning("daemon.reload_refused", "only a restart can apply this; the old configuration stays in force",
+                 {{"changes", diff.restart.size()}, {"first", diff.restart.front()}});
+    return;
+  }
+  for (const SettingsDiff::Interval& change : diff.intervals) buses_->SetSampleInterval(change.thing, change.to);
+  loaded_ = std::move(wanted);
+  log::Notice("daemon.reloaded", "the new configuration is in force", {{"intervals", diff.intervals.size()}});
 }
 
 void Daemon::BeginStop(std::string_view why) {
@@ -156,13 +196,19 @@ void Daemon::CheckHealth() {
   health_timer_ = loop_.After(kHealthInterval, [this] { CheckHealth(); });
 }
 
-// Sent from the loop, so that a loop that hangs is restarted. The store and MQTT threads join it with the service's own
-// issue.
-void Daemon::PingWatchdog() {
+void Daemon::StartWatchdog() {
   const auto interval = service_manager::WatchdogInterval();
   if (!interval) return;
-  service_manager::WatchdogPing();
-  watchdog_timer_ = loop_.After(*interval, [this] { PingWatchdog(); });
+  // A read that the store thread answers between commits, in trouble too. Refused for a full queue it proves nothing.
+  const auto ask_store = [this](const std::function<void()>& answer) {
+    store_->Query({.limit = 1}, [this, answer](const Result<std::vector<StoredReading>>& rows) {
+      if (rows || !store_->Stats().trouble.empty()) answer();
+    });
+  };
+  const auto ask_mqtt = [this](std::function<void()> answer) { transport_->Probe(std::move(answer)); };
+  watchdog_ = std::make_unique<Watchdog>(loop_, *interval,
+                                         std::vector<Watchdog::Member>{{"store", ask_store}, {"mqtt", ask_mqtt}},
+                                         service_manager::WatchdogPing);
 }
 
 std::string Daemon::StatusLine() const {

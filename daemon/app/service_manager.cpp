@@ -7,6 +7,9 @@ namespace penumbra::service_manager {
 void Ready() {
   ::sd_notify(0, "READY=1");
 }
+void Reloading() {
+  ::sd_notify(0, "RELOADING=1");
+}
 void Status(const std::string& line) {
   ::sd_notify(0, ("STATUS=" + line).c_str());
 }

@@ -9,7 +9,8 @@
 
 namespace penumbra::service_manager {
 
-void Ready();
+void Ready();  // also after Reloading
+void Reloading();
 void Status(const std::string& line);
 void Stopping();
 void WatchdogPing();

@@ -491,6 +491,13 @@ class Transports : public PahoTransport {
   Stats stats() const override {
     return {core_.connects, core_.queue_full, core_.inbound_overflow, core_.session_count};
   }
+  void Probe(std::function<void()> answer) override {
+    core_.thread->Post([&loop = loop_, weak = std::weak_ptr(alive_), answer = std::move(answer)] {
+      loop.Post([weak, answer] {
+        if (!weak.expired()) answer();
+      });
+    });
+  }
 
  private:
   void CheckThenResolve(const std::shared_ptr<PahoSession>& session);
@@ -500,6 +507,7 @@ class Transports : public PahoTransport {
   Resolver resolver_;
   std::size_t next_address_ = 0;  // a name with several addresses: each attempt takes the next
   Core core_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
 std::unique_ptr<Connection> Transports::Connect(ConnectOptions options, Listener& listener) {

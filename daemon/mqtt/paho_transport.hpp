@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "mqtt/resolver.hpp"
@@ -29,6 +30,10 @@ class PahoTransport : public Transport {
   };
   // Any thread.
   virtual Stats stats() const = 0;
+
+  // `answer` is called on the loop once the MQTT thread got to it, behind what waits there: proof that it makes
+  // progress. Not called when the queue is full, nor after the transport's end.
+  virtual void Probe(std::function<void()> answer) = 0;
 
   // `lookup` stands in for the name service; it is called on look-up threads and may block. Destroying the transport
   // blocks until Paho's threads have ended (about a second): after the loop.
