@@ -4,6 +4,7 @@
 
 #include "base/version.hpp"
 #include "cli/daemon_verbs.hpp"
+#include "cli/diag.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
@@ -64,6 +65,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "version") return Version(*invocation);
   if (invocation->verb == "config") return Config(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
+  if (invocation->verb == "diag") return Diag(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {
     if (verb.name == invocation->verb) return AskDaemon(verb, *invocation);
   }

@@ -200,6 +200,15 @@ const std::vector<Verb>& Verbs() {
        "the drivers there are, or the options of one",
        "Drivers are looked for in [paths] drivers of the configuration, else where the package puts them.",
        {}},
+      {"diag",
+       "[FILE]",
+       0,
+       1,
+       "a support bundle without secrets",
+       "One JSON document: the daemon's state, the configuration in force and its faults, metrics, the machine, and "
+       "the\n"
+       "journal. To FILE, which must not be there yet, or to standard output. Works without the daemon too.",
+       {}},
       {"version", "", 0, 0, "print the version", "", {}},
       {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
   };
