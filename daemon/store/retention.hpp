@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "model/settings.hpp"
-#include "store/files.hpp"
 #include "store/journal.hpp"
 
 namespace penumbra {
@@ -37,9 +36,9 @@ class Retention {
     std::vector<std::pair<std::string, IntervalSet>> gone;  // which
   };
 
-  Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
+  explicit Retention(StoreSettings settings) : settings_(settings) {}
 
-  static Result<Space> Measure(Database& database, Files& files);
+  static Result<Space> Measure(Database& database);
   // One step: at most one block or a few pages.
   Result<Outcome> Step(Database& database, Journal& journal);
 
@@ -53,7 +52,6 @@ class Retention {
   Result<Outcome> GiveBack(Database& database, const Space& space);
 
   StoreSettings settings_;
-  Files& files_;
   bool making_room_ = false;      // since a limit was reached, until there is some slack
   std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
   bool dropping_unsent_ = false;  // no sent block is left

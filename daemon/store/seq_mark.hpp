@@ -11,7 +11,6 @@
 #include <filesystem>
 
 #include "base/error.hpp"
-#include "store/files.hpp"
 
 namespace penumbra {
 
@@ -21,7 +20,7 @@ class SeqMark {
   static constexpr std::uint64_t kMaxSeq = (1ULL << 53) - 1;  // JSON numbers stay exact up to here
 
   // A missing file is generation 0, mark 0; an unreadable one likewise, and is logged.
-  explicit SeqMark(std::filesystem::path file, Files& files = Files::Platform());
+  explicit SeqMark(std::filesystem::path file);
 
   std::uint64_t mark() const { return mark_; }
   std::uint64_t generation() const { return generation_; }
@@ -36,7 +35,6 @@ class SeqMark {
   Status Write(std::uint64_t mark, std::uint64_t generation);
 
   std::filesystem::path file_;
-  Files& files_;
   std::uint64_t mark_ = 0;
   std::uint64_t generation_ = 0;
 };
