@@ -57,6 +57,9 @@ class GatewayView {
 
   // Polls `thing` as soon as its bus is free; the reading also goes the normal way.
   virtual void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) = 0;
+  // Asks the driver of a bus (BusManager::Ask). The answer is an array of objects.
+  virtual void AskBus(const std::string& bus, const Json& question, Duration timeout,
+                      std::function<void(Result<OrderedJson>)> done) = 0;
 };
 
 }  // namespace penumbra::api

@@ -18,6 +18,7 @@ struct Request {
   GatewayView& view;
   const ApiCounters& counters;
   Target target;
+  std::string_view body;  // good until the handler returns
   Respond respond;
 
   const std::string& Part(std::size_t index) const { return target.path[index]; }
@@ -198,6 +199,34 @@ void GetBuses(const Request& request) {
   request.Answer(OrderedJson{{"buses", std::move(rows)}});
 }
 
+constexpr std::uint64_t kDefaultAskMs = 5000;
+constexpr std::uint64_t kMaxAskMs = BusManager::kMaxAskTime / std::chrono::milliseconds(1);
+// For a driver that ends just after its deadline, and for one that is killed because it does not.
+constexpr Duration kAskGrace = std::chrono::seconds(4);
+
+void AskBus(const Request& request) {
+  const std::string& bus = request.Part(2);
+  const auto& buses = request.view.settings().buses;
+  if (std::none_of(buses.begin(), buses.end(), [&bus](const BusSettings& b) { return b.name == bus; })) {
+    std::vector<std::string> names;
+    for (const BusSettings& known : buses) names.push_back(known.name);
+    return request.Fail(404, fmt::format("no bus is called \"{}\"", bus),
+                        NameHint(bus, names, "`penumbra buses` lists them"));
+  }
+  const auto question = ParseJson(request.body);
+  if (!question || !question->is_object()) {
+    return request.Fail(400, question ? "the question is no JSON object" : question.error().message,
+                        R"(the body is a question such as {"ask":"plan"})");
+  }
+  std::uint64_t timeout_ms = kDefaultAskMs;
+  if (!TakeNumber(request, "timeout_ms", kMaxAskMs, timeout_ms)) return;
+  request.view.AskBus(bus, *question, std::chrono::milliseconds(timeout_ms),
+                      [request, bus](Result<OrderedJson> answer) {
+                        if (!answer) return request.Answer(answer.error());
+                        request.Answer(OrderedJson{{"bus", bus}, {"answer", std::move(*answer)}});
+                      });
+}
+
 void GetOutbox(const Request& request) {
   request.Answer(RenderOutbox(request.view));
 }
@@ -228,6 +257,7 @@ const std::vector<Route>& Routes() {
       {"GET", {"v1", "readings", "*"}, GetReadings},
       {"GET", {"v1", "explain", "*", "*"}, GetExplain},
       {"GET", {"v1", "buses"}, GetBuses},
+      {"POST", {"v1", "buses", "*", "ask"}, AskBus},
       {"GET", {"v1", "outbox"}, GetOutbox},
       {"GET", {"v1", "config"}, GetConfig},
       {"GET", {"metrics"}, GetMetrics},
@@ -247,20 +277,32 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
   return {.status = status, .body = Text(RenderError(error, hint)) + "\n"};
 }
 
+Duration AnswerTime(std::string_view target, Duration usual) {
+  const auto parsed = ParseTarget(target);
+  const bool ask = parsed && parsed->path.size() == 4 && parsed->path[1] == "buses" && parsed->path[3] == "ask";
+  if (!ask) return usual;
+  for (const auto& [name, value] : parsed->query) {
+    const auto ms = name == "timeout_ms" ? ParseNumber(value, kMaxAskMs) : std::nullopt;
+    // Its turn on the bus may come late.
+    if (ms) return std::max(usual, Duration(std::chrono::milliseconds(*ms)) + usual + kAskGrace);
+  }
+  return usual;
+}
+
 void Handle(GatewayView& view, const ApiCounters& counters, std::string_view method, std::string_view target,
-            Respond respond) {
+            std::string_view body, Respond respond) {
   auto parsed = ParseTarget(target);
   if (!parsed) return respond(ErrorResponse(400, parsed.error().message));
   std::string allow;
   for (const Route& route : Routes()) {
     if (!Matches(route, parsed->path)) continue;
-    if (route.method == method) return route.handler({view, counters, std::move(*parsed), std::move(respond)});
+    if (route.method == method) return route.handler({view, counters, std::move(*parsed), body, std::move(respond)});
     allow = route.method;
   }
   if (allow.empty()) {
     return respond(ErrorResponse(404, "no such path",
                                  "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
-                                 "/v1/buses, /v1/outbox, /v1/config, /metrics"));
+                                 "/v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/config, /metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));
   response.allow = allow;

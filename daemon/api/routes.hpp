@@ -8,6 +8,8 @@
 //   GET  /v1/readings/<t>            ?since_ms= &until_ms= &after_seq= &limit= (1..1000, default 100) &newest=1
 //   GET  /v1/explain/<t>/<point>     explain.hpp
 //   GET  /v1/buses  /v1/outbox  /v1/config
+//   POST /v1/buses/<bus>/ask         ?timeout_ms= (1..600000, default 5000); body: the question, one JSON object;
+//                                    {"bus","answer":[object]}
 //   GET  /metrics                    Prometheus text
 //
 // Errors: JSON {"error","hint"}; 400 bad target or parameter, 404 unknown, 405 with Allow, 500/503 what the gateway
@@ -40,6 +42,9 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
 
 // Answers through `respond`, exactly once if the view keeps its promise, now or later. `method` is "GET", "POST", ...
 void Handle(GatewayView& view, const ApiCounters& counters, std::string_view method, std::string_view target,
-            Respond respond);
+            std::string_view body, Respond respond);
+
+// How long the answer to this may take: `usual`, or more where the request says so itself (a question to a driver).
+Duration AnswerTime(std::string_view target, Duration usual);
 
 }  // namespace penumbra::api

@@ -96,16 +96,17 @@ void HttpSession::HandleRequest() {
   const std::uint64_t request = ++request_;
   answered_ = false;
   const std::weak_ptr<HttpSession> weak = weak_from_this();
-  handler_deadline_ = state_->loop.After(state_->limits.handler_timeout, [weak, request] {
+  const auto& message = parser_->get();
+  const std::string_view target(message.target().data(), message.target().size());
+  const Duration wait = AnswerTime(target, state_->limits.handler_timeout);
+  handler_deadline_ = state_->loop.After(wait, [weak, request] {
     if (const auto self = weak.lock()) {
       ++self->state_->counters.timed_out;
       self->Answer(request, ErrorResponse(504, "the gateway did not answer in time", "try again in a moment"));
     }
   });
-  const auto& message = parser_->get();
   Handle(*state_->view, state_->counters,
-         std::string_view(message.method_string().data(), message.method_string().size()),
-         std::string_view(message.target().data(), message.target().size()),
+         std::string_view(message.method_string().data(), message.method_string().size()), target, message.body(),
          [self = shared_from_this(), request](Response response) { self->Answer(request, std::move(response)); });
 }
 

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "api/server.hpp"
+#include "app/bus_fact_store.hpp"
 #include "app/config_reader.hpp"
 #include "app/driver_knowledge.hpp"
 #include "app/instance_lock.hpp"
@@ -104,7 +105,7 @@ Status Daemon::SetUp() {
   uplink_ = Uplink::Create({settings_.upstream, settings_.clock, settings_.paths.state}, loop_, *transport_, *store_,
                            *time_trust_);
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
-  buses_ = BusManager::Create({settings_.paths}, loop_, *time_trust_,
+  buses_ = BusManager::Create({settings_.paths, FactsIn(*store_)}, loop_, *time_trust_,
                               [this](Reading reading) { OnReading(std::move(reading)); });
   view_ = std::make_unique<View>(loaded_, config_file_, loop_, *time_trust_, *store_, *buses_, *uplink_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);

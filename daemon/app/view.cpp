@@ -58,4 +58,10 @@ void View::ReadNow(const std::string& thing, std::function<void(Result<Reading>)
   buses_->ReadNow(thing, std::move(done));
 }
 
+void View::AskBus(const std::string& bus, const Json& question, Duration timeout,
+                  std::function<void(Result<OrderedJson>)> done) {
+  if (buses_ == nullptr) return done(Fail(Action::kRetry, "the daemon is stopping"));
+  buses_->Ask(bus, question, timeout, std::move(done));
+}
+
 }  // namespace penumbra

@@ -32,6 +32,8 @@ class View : public api::GatewayView {
     return uplink_.Explain(thing, seq);
   }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
+  void AskBus(const std::string& bus, const Json& question, Duration timeout,
+              std::function<void(Result<OrderedJson>)> done) override;
 
  private:
   const LoadedConfig& loaded_;

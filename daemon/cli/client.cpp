@@ -32,24 +32,27 @@ tl::unexpected<Error> Unreachable(const std::filesystem::path& socket, const err
                 fmt::format("nobody listens on {}: penumbrad has stopped (systemctl status penumbrad)", where));
   }
   if (error == boost::system::errc::permission_denied) {
-    return Fail(Action::kBackOff, fmt::format("no permission for {}: use sudo, or join the group of the daemon (sudo "
-                                              "adduser $USER penumbra, then log in again)",
-                                              where));
+    return Fail(Action::kGiveUp, fmt::format("no permission for {}: use sudo, or join the group of the daemon (sudo "
+                                             "adduser $USER penumbra, then log in again)",
+                                             where));
   }
   if (error == beast::error::timeout) {
-    return Fail(Action::kBackOff, fmt::format("penumbrad does not answer on {}", where));
+    return Fail(Action::kGiveUp, fmt::format("penumbrad does not answer on {}", where));
   }
-  return Fail(Action::kBackOff, fmt::format("cannot talk to penumbrad on {}: {}", where, error.message()));
+  return Fail(Action::kGiveUp, fmt::format("cannot talk to penumbrad on {}: {}", where, error.message()));
 }
+
+}  // namespace
 
 // One exchange. Each step starts the next; the first error ends it.
 class Exchange {
  public:
-  Exchange(std::chrono::milliseconds timeout, const std::string& target)
-      : stream_(context_), request_(http::verb::get, target, 11) {
+  Exchange(std::chrono::milliseconds timeout, http::verb method, const std::string& target, std::string body = {})
+      : stream_(context_), request_(method, target, 11, std::move(body)) {
     request_.set(http::field::host, "localhost");
     request_.set(http::field::user_agent, std::string("penumbra/") + kVersion);
     request_.keep_alive(false);
+    request_.prepare_payload();
     parser_.body_limit(Client::kMaxBodyBytes);
     stream_.expires_after(timeout);
   }
@@ -79,17 +82,14 @@ class Exchange {
 
   asio::io_context context_{1};
   beast::basic_stream<asio::local::stream_protocol, asio::io_context::executor_type> stream_;
-  http::request<http::empty_body> request_;
+  http::request<http::string_body> request_;
   beast::flat_buffer buffer_;
   http::response_parser<http::string_body> parser_;
   error_code error_;
 };
 
-}  // namespace
-
-Result<Answer> Client::Get(const std::string& target) const {
+Result<Answer> Client::Run(Exchange& exchange) const {
   try {
-    Exchange exchange(timeout_, target);
     if (const error_code error = exchange.Run(asio::local::stream_protocol::endpoint(socket_.native()))) {
       return Unreachable(socket_, error);
     }
@@ -97,6 +97,16 @@ Result<Answer> Client::Get(const std::string& target) const {
   } catch (const boost::system::system_error& e) {  // a path that is too long, no descriptors left
     return Unreachable(socket_, e.code());
   }
+}
+
+Result<Answer> Client::Get(const std::string& target) const {
+  Exchange exchange(timeout_, http::verb::get, target);
+  return Run(exchange);
+}
+
+Result<Answer> Client::Post(const std::string& target, std::string body, std::chrono::milliseconds extra) const {
+  Exchange exchange(timeout_ + extra, http::verb::post, target, std::move(body));
+  return Run(exchange);
 }
 
 }  // namespace penumbra::cli

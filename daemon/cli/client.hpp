@@ -23,13 +23,17 @@ class Client {
   explicit Client(std::filesystem::path socket, std::chrono::milliseconds timeout = kTimeout)
       : socket_(std::move(socket)), timeout_(timeout) {}
 
-  // Error kBackOff: the daemon is not reachable (exit code 69); the message says why and what to do about it. Anything
-  // the daemon answers, also an error status, is an Answer.
+  // Errors (exit code 69), with why and what to do about it: kBackOff nobody is there, kGiveUp somebody may be there
+  // but does not talk to us. Anything the daemon answers, also an error status, is an Answer.
   Result<Answer> Get(const std::string& target) const;
+  // `extra`: time that the daemon takes longer for this than for most requests.
+  Result<Answer> Post(const std::string& target, std::string body, std::chrono::milliseconds extra = {}) const;
 
   const std::filesystem::path& socket() const { return socket_; }
 
  private:
+  Result<Answer> Run(class Exchange& exchange) const;
+
   std::filesystem::path socket_;
   std::chrono::milliseconds timeout_;
 };

@@ -12,17 +12,6 @@ namespace {
 
 constexpr int kServiceUnavailable = 503;
 
-// What the daemon said instead of an answer: its error and, on a line of its own, its hint.
-int ComplainOf(const Answer& answer) {
-  const auto json = ParseJson(answer.body);
-  const std::string error = json ? GetString(*json, "error").value_or("") : "";
-  Complain(error.empty() ? fmt::format("penumbrad answered {}", answer.status) : error);
-  if (json) {
-    if (const auto hint = GetString(*json, "hint")) Complain(*hint);
-  }
-  return answer.status == kServiceUnavailable ? kExitUnavailable : kExitFailed;
-}
-
 // Fetches and prints: the daemon's own JSON, or what `view` makes of it.
 template <typename View>
 int Show(const Client& client, const Invocation& invocation, const std::string& target, View view) {
@@ -33,6 +22,16 @@ int Show(const Client& client, const Invocation& invocation, const std::string& 
 }
 
 }  // namespace
+
+int ComplainOf(const Answer& answer) {
+  const auto json = ParseJson(answer.body);
+  const std::string error = json ? GetString(*json, "error").value_or("") : "";
+  Complain(error.empty() ? fmt::format("penumbrad answered {}", answer.status) : error);
+  if (json) {
+    if (const auto hint = GetString(*json, "hint")) Complain(*hint);
+  }
+  return answer.status == kServiceUnavailable ? kExitUnavailable : kExitFailed;
+}
 
 Fetched Fetch(const Client& client, const std::string& target) {
   auto answer = client.Get(target);

@@ -15,6 +15,9 @@ int Outbox(const Client& client, const Invocation& invocation);
 // In readings.cpp: pages through the store, and follows.
 int Readings(const Client& client, const Invocation& invocation);
 
+// Says what the daemon said instead of an answer, its hint on a line of its own; the exit code.
+int ComplainOf(const Answer& answer);
+
 // A 200's body as JSON and as text; else the exit code, after it has complained.
 struct Fetched {
   int exit_code = 0;  // kExitOk: `json` and `body` are there

@@ -20,10 +20,6 @@ namespace {
 constexpr const char* kDefaultConfig = "/etc/penumbra/penumbra.toml";
 constexpr const char* kSocketName = "api.sock";
 
-std::string ConfigFile(const Invocation& invocation) {
-  return invocation.config.value_or(kDefaultConfig);
-}
-
 // Config without its drivers: enough for [paths], and quick. What it says of buses and things is not to be used.
 LoadedConfig LoadPaths(const std::string& file) {
   DriverKnowledge nothing;
@@ -40,12 +36,6 @@ LoadedConfig LoadPaths(const std::string& file) {
 // Reading stopped before [paths]: no such file, or not TOML.
 bool PathsAreUnknown(const LoadedConfig& loaded) {
   return loaded.origins.empty();
-}
-
-void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics) {
-  for (const Diagnostic& diagnostic : diagnostics) {
-    fmt::print(stderr, "{}\n", Printable(penumbra::ToString(diagnostic)));
-  }
 }
 
 std::size_t Errors(const std::vector<Diagnostic>& diagnostics) {
@@ -140,6 +130,16 @@ int ShowDrivers(const Invocation& invocation, const PathSettings& paths) {
 }
 
 }  // namespace
+
+std::string ConfigFile(const Invocation& invocation) {
+  return invocation.config.value_or(kDefaultConfig);
+}
+
+void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics) {
+    fmt::print(stderr, "{}\n", Printable(penumbra::ToString(diagnostic)));
+  }
+}
 
 OrderedJson RenderDiagnostics(const std::string& file, const std::vector<Diagnostic>& diagnostics) {
   OrderedJson rows = OrderedJson::array();

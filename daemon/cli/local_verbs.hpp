@@ -15,6 +15,11 @@ int ConfigCheck(const Invocation& invocation);
 int ConfigShow(const Invocation& invocation);
 int ListDrivers(const Invocation& invocation);
 
+// --config or the place of installation.
+std::string ConfigFile(const Invocation& invocation);
+// On standard error, a line each.
+void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics);
+
 // --socket, PENUMBRA_SOCKET, [paths] run of --config, /run/penumbra/api.sock. nullopt: --config names a file that
 // cannot be read; complained about, exit code 78.
 std::optional<std::filesystem::path> FindSocket(const Invocation& invocation);

@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "base/version.hpp"
+#include "cli/bus_verbs.hpp"
 #include "cli/daemon_verbs.hpp"
 #include "cli/diag.hpp"
 #include "cli/exit_code.hpp"
@@ -64,6 +65,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->help || invocation->verb == "help") return Help(*invocation);
   if (invocation->verb == "version") return Version(*invocation);
   if (invocation->verb == "config") return Config(*invocation);
+  if (invocation->verb == "bus") return Bus(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {

@@ -34,6 +34,8 @@ po::options_description VerbOptions() {
   add("since", po::value<std::string>()->value_name("DURATION"),
       "readings: only those of the last \"1h\", \"30m\", ...");
   add("limit", po::value<std::string>()->value_name("N"), "readings: the newest N (default 20; with --since: all)");
+  add("timeout", po::value<std::string>()->value_name("DURATION"),
+      "bus: how long the driver may take (default: plan 5s, scan 2m, self-test 1m, ask 10s; at most 10m)");
   add("follow,f", "readings: go on printing new ones until Ctrl-C");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
   return description;
@@ -113,6 +115,14 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
       return Usage(fmt::format("--limit: \"{}\" is not a whole number above 0", text));
     }
   }
+  if (given.count("timeout") != 0) {
+    const auto timeout = ParseDuration(given["timeout"].as<std::string>());
+    if (!timeout) return Usage("--timeout: " + timeout.error().message);
+    if (*timeout < std::chrono::milliseconds(1) || *timeout > std::chrono::minutes(10)) {
+      return Usage("--timeout: from 1ms to 10m");
+    }
+    invocation.timeout = *timeout;
+  }
   invocation.json = given.count("json") != 0;
   invocation.no_color = given.count("no-color") != 0;
   invocation.follow = given.count("follow") != 0;
@@ -176,6 +186,17 @@ const std::vector<Verb>& Verbs() {
        "buses with load, errors and restarts",
        "Load is the share of the last minute in requests.",
        {}},
+      {"bus",
+       "plan|scan|self-test|ask BUS [KEY=VALUE ...]",
+       2,
+       34,
+       "ask the driver of a bus",
+       "plan: the transfers that it makes to read all points. scan: the devices it finds; changes nothing on them.\n"
+       "self-test: what each thing's device says of itself. ask BUS NAME or ask BUS '{\"ask\":...}': any question that "
+       "the driver knows.\n"
+       "KEY=VALUE goes into the question (scan hall-a from=1 to=32). While the driver answers, its bus polls nothing.\n"
+       "Without a running daemon the driver is started for the question, with the configuration of --config.",
+       {"timeout"}},
       {"outbox",
        "",
        0,

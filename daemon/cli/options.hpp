@@ -35,6 +35,7 @@ struct Invocation {
   std::optional<std::string> socket;
   std::optional<Duration> since;
   std::optional<std::uint64_t> limit;  // 1 or more
+  std::optional<Duration> timeout;
   bool follow = false;
   bool effective = false;
 };

@@ -1,5 +1,6 @@
 #include "driver/bus_manager.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include "driver/bus_manager_impl.hpp"
@@ -9,14 +10,13 @@ namespace penumbra {
 std::unique_ptr<BusManager> BusManager::Create(Options options, EventLoop& loop, TimeTrust& time_trust,
                                                ReadingHandler handler) {
   return std::make_unique<BusManagerImpl>(MakeProcessLauncher(std::move(options.paths), loop), loop, time_trust,
-                                          std::move(handler), std::random_device{}());
+                                          std::move(handler), std::random_device{}(), std::move(options.facts));
 }
 
 BusManagerImpl::BusManagerImpl(std::unique_ptr<HostLauncher> launcher, EventLoop& loop, TimeTrust& time_trust,
-                               ReadingHandler handler, std::uint64_t seed)
-    : launcher_(std::move(launcher)),
-      random_(seed),
-      context_{loop, time_trust, *launcher_, random_, std::move(handler)} {}
+                               ReadingHandler handler, std::uint64_t seed, FactKeeper facts)
+    : launcher_(std::move(launcher)), random_(seed), context_{loop,    time_trust,         *launcher_,
+                                                              random_, std::move(handler), std::move(facts)} {}
 
 void BusManagerImpl::Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
   std::unordered_map<std::string, std::vector<ThingSettings>> by_bus;
@@ -53,6 +53,13 @@ void BusManagerImpl::Write(const std::string& thing, const std::string& point, c
   const Place* place = Find(thing);
   if (place == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
   place->bus->Write(place->thing, point, value, std::move(done));
+}
+
+void BusManagerImpl::Ask(const std::string& bus, const Json& question, Duration timeout, AskDone done) {
+  for (const auto& runner : buses_) {
+    if (runner->name() == bus) return runner->Ask(question, std::clamp(timeout, Duration::zero(), kMaxAskTime), done);
+  }
+  done(Fail(Action::kGiveUp, "no bus " + bus));
 }
 
 std::vector<BusStatus> BusManagerImpl::Buses() const {

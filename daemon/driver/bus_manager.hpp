@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
+#include "driver/bus_facts.hpp"
 #include "event/loop.hpp"
 #include "event/time_trust.hpp"
 #include "model/reading.hpp"
@@ -63,6 +65,7 @@ class BusManager {
  public:
   struct Options {
     PathSettings paths;
+    FactKeeper facts;  // where drivers' facts are kept; empty: nowhere
   };
   // Called for each finished poll, with the values converted by the model and without seq.
   using ReadingHandler = std::function<void(Reading)>;
@@ -84,6 +87,14 @@ class BusManager {
   // not.
   virtual void Write(const std::string& thing, const std::string& point, const Value& value,
                      std::function<void(Status)> done) = 0;
+
+  // Asks the driver of `bus` (driver.h, PENUMBRA_CAN_ASK: {"ask":"plan"} ...) as soon as the bus is free; the bus polls
+  // nothing while its driver answers. `timeout` counts from then, at most kMaxAskTime. `done` gets an array of objects,
+  // keys in the driver's order. Errors: kGiveUp no such bus, a question that its driver does not answer, the driver's
+  // own refusal; kRetry or kBackOff the device or bus is in trouble.
+  static constexpr Duration kMaxAskTime = std::chrono::minutes(10);
+  using AskDone = std::function<void(Result<OrderedJson>)>;
+  virtual void Ask(const std::string& bus, const Json& question, Duration timeout, AskDone done) = 0;
 
   virtual std::vector<BusStatus> Buses() const = 0;
   virtual std::optional<ThingStatus> Thing(const std::string& thing) const = 0;

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "base/log.hpp"
+#include "base/ordered_json.hpp"
 #include "base/text.hpp"
 #include "driver/catalog.hpp"
 #include "model/convert.hpp"
@@ -44,6 +46,50 @@ Error ErrorOf(const wire::WriteAnswer& answer) {
   }
 }
 
+// A question that every driver means the same by has a capability of its own.
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kQuestions{
+    {{"plan", wire::kCanPlan}, {"scan", wire::kCanScan}, {"self_test", wire::kCanSelfTest}}};
+
+std::uint64_t NeededFor(const std::string& question) {
+  for (const auto& [name, capability] : kQuestions) {
+    if (name == question) return wire::kCanAsk | capability;
+  }
+  return wire::kCanAsk;
+}
+
+std::string CanAnswer(std::uint64_t capabilities) {
+  if ((capabilities & wire::kCanAsk) == 0) return "it answers no questions";
+  std::string can;
+  for (const auto& [name, capability] : kQuestions) {
+    if ((capabilities & capability) != 0) can += (can.empty() ? "" : ", ") + std::string(name);
+  }
+  return "it answers " + (can.empty() ? "only questions of its own" : can);
+}
+
+Error ErrorOf(const wire::AskAnswer& answer, const std::string& question) {
+  const wire::WriteAnswer same{.code = answer.code, .error = answer.error};
+  return ErrorOf(same).WithContext("asking the driver for " + question);
+}
+
+// The objects as one array. They come from foreign code: JSON is not taken for granted.
+Result<OrderedJson> AnswerOf(const std::string& question, Result<HostSupervisor::AskReply> reply) {
+  if (!reply) return Fail(reply.error());
+  if (reply->end.code != wire::Code::kOk) return Fail(ErrorOf(reply->end, question));
+  if (reply->too_many) {
+    return Fail(Action::kGiveUp, fmt::format("the driver answers \"{}\" with more than {} objects or {} bytes",
+                                             question, HostSupervisor::kMaxAskObjects, HostSupervisor::kMaxAskBytes));
+  }
+  OrderedJson answer = OrderedJson::array();
+  for (const std::string& text : reply->objects) {
+    Result<OrderedJson> object = ParseOrderedJson(text);
+    if (!object || !object->is_object()) {
+      return Fail(Action::kGiveUp, fmt::format("the driver answers \"{}\" with what is no JSON object", question));
+    }
+    answer.push_back(std::move(*object));
+  }
+  return answer;
+}
+
 }  // namespace
 
 Duration RequestTimeout(const BusSettings& bus, const ThingSettings& thing, std::size_t points) {
@@ -70,8 +116,12 @@ BusRunner::Thing::Thing(ThingSettings s, std::uint32_t u)
 BusRunner::BusRunner(BusSettings bus, std::vector<ThingSettings> things, const BusContext& context)
     : bus_(std::move(bus)),
       context_(context),
-      host_({bus_.name, bus_.driver, Dump(DriverConfiguration(bus_, things))}, context_.launcher, context_.loop,
-            context_.random, {[this] { OnUp(); }, [this] { OnDown(); }}) {
+      configuration_(DriverConfiguration(bus_, things)),
+      facts_(context_.facts.load ? context_.facts.load(bus_.name) : std::map<std::string, std::string>()),
+      host_({bus_.name, bus_.driver, {}}, context_.launcher, context_.loop, context_.random,
+            {[this] { OnUp(); }, [this] { OnDown(); },
+             [this](const std::string& key, const std::string& json) { OnFact(key, json); },
+             [this] { return Configuration(); }}) {
   things_.reserve(things.size());
   for (ThingSettings& thing : things) {
     const std::uint32_t unit = UnitOf(thing);
@@ -197,6 +247,7 @@ void BusRunner::FailQueues(const std::string& cause) {
   for (const QueuedRead& read : std::exchange(reads_, {})) {
     for (const auto& done : read.done) done(Fail(Action::kBackOff, cause));
   }
+  for (const QueuedAsk& ask : std::exchange(asks_, {})) ask.done(Fail(Action::kBackOff, cause));
 }
 
 bool BusRunner::StepQueues() {
@@ -212,7 +263,17 @@ bool BusRunner::StepQueues() {
     }
     return true;
   }
-  if (reads_.empty()) return false;
+  if (reads_.empty() && asks_.empty()) return false;
+  if (reads_.empty()) {
+    QueuedAsk ask = std::move(asks_.front());
+    asks_.pop_front();
+    if (ask.asked < oldest) {
+      ask.done(Fail(Action::kRetry, late));
+    } else {
+      SendAsk(std::move(ask));
+    }
+    return true;
+  }
   QueuedRead read = std::move(reads_.front());
   reads_.pop_front();
   if (read.asked >= oldest) {
@@ -422,6 +483,54 @@ void BusRunner::OnWritten(std::uint32_t index, BootTime begun, const Result<wire
     done({});
   }
   Pump();
+}
+
+void BusRunner::Ask(const Json& question, Duration timeout, BusManager::AskDone done) {
+  QueuedAsk ask{.question = Dump(question), .timeout = timeout, .asked = context_.loop.Now(), .done = std::move(done)};
+  ask.name = GetString(question, "ask").value_or("");
+  ask.needed = NeededFor(ask.name);
+  if (ask.name.empty()) return ask.done(Fail(Action::kGiveUp, R"(a question looks like {"ask":"plan"})"));
+  if (ask.question.size() > wire::kMaxQuestion) {
+    return ask.done(Fail(Action::kGiveUp, fmt::format("the question is longer than {} bytes", wire::kMaxQuestion)));
+  }
+  if (down_) return ask.done(Fail(Action::kBackOff, DownCause()));
+  if (asks_.size() >= kMaxQueuedAsks) {
+    return ask.done(Fail(Action::kBackOff, fmt::format("bus {} has {} questions waiting", bus_.name, asks_.size())));
+  }
+  asks_.push_back(std::move(ask));
+  Pump();
+}
+
+void BusRunner::SendAsk(QueuedAsk ask) {
+  if ((host_.capabilities() & ask.needed) != ask.needed) {
+    return ask.done(
+        Fail(Action::kGiveUp, fmt::format("the driver {} of bus {} does not answer \"{}\" ({})", bus_.driver, bus_.name,
+                                          ask.name, CanAnswer(host_.capabilities()))));
+  }
+  const BootTime begun = context_.loop.Now();
+  host_.Ask({.question = std::move(ask.question)}, ask.timeout,
+            [this, begun, name = ask.name, done = std::move(ask.done)](Result<HostSupervisor::AskReply> reply) {
+              load_.Busy(begun, context_.loop.Now());
+              done(AnswerOf(name, std::move(reply)));
+              Pump();
+            });
+}
+
+void BusRunner::OnFact(const std::string& key, const std::string& json) {
+  const Result<bool> changed = facts_.Set(key, json);
+  if (!changed && !fact_refused_) {
+    fact_refused_ = true;
+    log::Warning("driver.fact_refused", changed.error().message, {{"bus", bus_.name}, {"driver", bus_.driver}});
+  }
+  if (!changed || !*changed || !context_.facts.save) return;
+  context_.facts.save(bus_.name, key, json.empty() ? std::nullopt : std::optional(json));
+}
+
+std::string BusRunner::Configuration() const {
+  if (facts_.json().empty()) return Dump(configuration_);
+  Json with_facts = configuration_;
+  with_facts["facts"] = facts_.json();
+  return Dump(with_facts);
 }
 
 BusStatus BusRunner::Snapshot() const {

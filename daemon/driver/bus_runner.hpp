@@ -1,7 +1,8 @@
 // One bus at work: which thing is asked next, what comes of the answer, and what its things say while it is down.
 // Loop thread. The host's life is host_supervisor.hpp's business; time tables, breaker and filter are pure parts.
 //
-// Order of a free bus: writes, then reads somebody asked for, then the earliest due. One request in flight.
+// Order of a free bus: writes, then reads somebody asked for, then questions, then the earliest due. One request in
+// flight.
 #pragma once
 
 #include <deque>
@@ -29,6 +30,7 @@ struct BusContext {
   HostLauncher& launcher;
   Random& random;
   BusManager::ReadingHandler reading;
+  FactKeeper facts;
 };
 
 // How long one request may take: every transfer of it with its retries, at most one per point.
@@ -44,6 +46,7 @@ class BusRunner {
  public:
   static constexpr std::size_t kMaxQueuedWrites = 64;
   static constexpr std::size_t kMaxQueuedReads = 64;
+  static constexpr std::size_t kMaxQueuedAsks = 8;
   // What waited longer for the bus is answered with an error: the caller has given up by then.
   static constexpr Duration kMaxQueueTime = std::chrono::seconds(30);
   // After the bus came up each thing is read within this time, however long its interval.
@@ -56,6 +59,10 @@ class BusRunner {
   void ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done);
   void Write(std::uint32_t thing, const std::string& point, const Value& value, std::function<void(Status)> done);
 
+  // `timeout`: from the moment the driver gets the question.
+  void Ask(const Json& question, Duration timeout, BusManager::AskDone done);
+
+  const std::string& name() const { return bus_.name; }
   BusStatus Snapshot() const;
   ThingStatus SnapshotOf(std::uint32_t thing) const;
 
@@ -92,6 +99,15 @@ class BusRunner {
     std::function<void(Status)> done;
   };
 
+  struct QueuedAsk {
+    std::string question;      // JSON text
+    std::string name;          // of the question
+    std::uint64_t needed = 0;  // wire::kCan...
+    Duration timeout{};
+    BootTime asked;
+    BusManager::AskDone done;
+  };
+
   std::uint32_t UnitOf(const ThingSettings& thing);
 
   void OnUp();
@@ -115,6 +131,9 @@ class BusRunner {
   Duration ProbeTime(const Unit& unit) const;
   bool MayProbe(const Unit& unit) const;
   void SendWrite(QueuedWrite write);
+  void SendAsk(QueuedAsk ask);
+  void OnFact(const std::string& key, const std::string& json);
+  std::string Configuration() const;
   void OnPolled(std::uint32_t thing, BootTime begun, Result<wire::ReadAnswer> answer, const ReadCallbacks& done);
   void OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::ReadAnswer>& answer);
   void OnWritten(std::uint32_t thing, BootTime begun, const Result<wire::WriteAnswer>& answer,
@@ -133,7 +152,11 @@ class BusRunner {
   DueTable due_;  // items: things, then units (their probes)
   std::deque<QueuedWrite> writes_;
   std::deque<QueuedRead> reads_;
-  bool down_ = false;  // it was up or was tried, and is not
+  std::deque<QueuedAsk> asks_;
+  Json configuration_;  // without the facts
+  BusFacts facts_;
+  bool fact_refused_ = false;  // logged already
+  bool down_ = false;          // it was up or was tried, and is not
   bool pumping_ = false;
   SilenceBudget silence_budget_;
   LoadMeter load_;

@@ -32,12 +32,15 @@ struct HostHandlers {
   std::function<void(std::string line, std::uint64_t dropped)> output;
 };
 
-// One host. Its destructor kills it (and waits at most 100 ms for its end: shutdown only).
+// One host. Its destructor ends it: cancels what it is doing and closes the connection, so that the driver can close
+// its device, and kills it 100 ms later (shutdown only; a process that was given up is killed at once).
 class HostProcess {
  public:
   virtual ~HostProcess() = default;
   // False: the frame cannot be sent (the host is dead or does not read).
   virtual bool Send(std::string_view frame) = 0;
+  // Makes the driver's cancel descriptor readable until the next Send().
+  virtual void Cancel() = 0;
   // SIGKILL; `ended` follows, unless the kernel cannot end the process.
   virtual void Kill() = 0;
   virtual int pid() const = 0;

@@ -1,6 +1,7 @@
 // Real driver hosts: process, socket, standard error. See host_launcher.hpp for the contract. Loop thread.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,12 +29,13 @@ constexpr int kLastWaitMs = 100;
 
 class Process : public HostProcess {
  public:
-  Process(EventLoop& loop, Child child, UniqueFd socket, UniqueFd output, HostHandlers handlers,
+  Process(EventLoop& loop, Child child, UniqueFd socket, UniqueFd output, UniqueFd cancel, HostHandlers handlers,
           std::shared_ptr<std::string> buffer)
       : loop_(loop),
         child_(std::move(child)),
         socket_(std::move(socket)),
         output_(std::move(output)),
+        cancel_(std::move(cancel)),
         handlers_(std::move(handlers)),
         buffer_(std::move(buffer)) {
     end_watch_ = loop_.WhenReadable(child_.pidfd.get(), [this] { OnEnd(); });
@@ -44,20 +46,31 @@ class Process : public HostProcess {
   ~Process() override {
     *alive_ = false;
     if (reaped_) return;
-    KillChild(child_);
-    // The one wait on the loop, at shutdown only: a killed process ends within a millisecond, one stuck in the kernel
-    // never.
+    // The one wait on the loop, at shutdown only: an idle host ends within a millisecond, a killed one too, one that is
+    // stuck in the kernel never.
     pollfd end{child_.pidfd.get(), POLLIN, 0};
+    if (!killed_) {
+      Cancel();
+      socket_.Reset();
+      if (::poll(&end, 1, kLastWaitMs) == 1 && Reap(child_, wait_status_)) return;
+    }
+    KillChild(child_);
     ::poll(&end, 1, kLastWaitMs);
     Reap(child_, wait_status_);
   }
 
   bool Send(std::string_view frame) override {
+    // A cancel that came too late for the request before must not hit this one.
+    eventfd_t ignored = 0;
+    ::eventfd_read(cancel_.get(), &ignored);
     return ::send(socket_.get(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
            static_cast<ssize_t>(frame.size());
   }
 
+  void Cancel() override { ::eventfd_write(cancel_.get(), 1); }
+
   void Kill() override {
+    killed_ = true;
     if (!reaped_) KillChild(child_);
   }
 
@@ -134,10 +147,12 @@ class Process : public HostProcess {
   Child child_;
   UniqueFd socket_;
   UniqueFd output_;
+  UniqueFd cancel_;
   HostHandlers handlers_;
   std::shared_ptr<std::string> buffer_;  // one for all hosts: frames are handled one at a time
   LineGate lines_;
   bool reaped_ = false;
+  bool killed_ = false;
   int wait_status_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   SubscriptionPtr end_watch_, socket_watch_, output_watch_, output_pause_;
@@ -178,14 +193,17 @@ class ProcessLauncher : public HostLauncher {
     if (!output) return Fail(output.error());
     const Result<UniqueFd> configuration = MemoryFile("penumbra-bus", spec.configuration);
     if (!configuration) return Fail(configuration.error());
+    UniqueFd cancel(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (cancel.get() < 0) return Fail(Action::kBackOff, ErrnoMessage("eventfd", errno));
     Result<Child> child =
         Spawn({DriverHostPath(paths_).string(), "--serve", file.string(), std::to_string(::getpid()), spec.bus},
               {{output->theirs.get(), STDERR_FILENO},
                {socket->theirs.get(), wire::kSocketFd},
-               {configuration->get(), wire::kConfigurationFd}});
+               {configuration->get(), wire::kConfigurationFd},
+               {cancel.get(), wire::kCancelFd}});
     if (!child) return Fail(child.error());
     return std::make_unique<Process>(loop_, std::move(*child), std::move(socket->ours), std::move(output->ours),
-                                     std::move(handlers), buffer_);
+                                     std::move(cancel), std::move(handlers), buffer_);
   }
 
  private:

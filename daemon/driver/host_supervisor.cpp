@@ -72,6 +72,7 @@ void HostSupervisor::Launch() {
   handlers.closed = [this] { OnClosed(); };
   handlers.ended = [this](const std::string& how) { OnEnded(how); };
   handlers.output = [this](const std::string& line, std::uint64_t dropped) { LogForDriver(5, line, dropped); };
+  if (handlers_.configuration) spec_.configuration = handlers_.configuration();
   Result<std::unique_ptr<HostProcess>> process = launcher_.Launch(spec_, std::move(handlers));
   if (!process) {
     const bool config = process.error().action == Action::kFixConfig;
@@ -87,6 +88,7 @@ std::string HostSupervisor::Doing() const {
   if (state_ == State::kStarting) return " while it loaded the driver";
   if (state_ == State::kOpening) return " in open";
   if (!in_flight_) return " while idle";
+  if (in_flight_->ask_done) return " while it answered a question";
   return in_flight_->read_done ? " in read" : " in write";
 }
 
@@ -100,6 +102,7 @@ void HostSupervisor::OnFrame(std::string_view frame) {
 void HostSupervisor::Handle(const wire::Loaded& message) {
   if (state_ != State::kStarting) return Down(Fault::kCrashed, "sent garbage");
   version_ = message.version;
+  capabilities_ = message.capabilities;
   state_ = State::kOpening;
 }
 
@@ -130,7 +133,7 @@ void HostSupervisor::Handle(wire::ReadAnswer& answer) {
   const bool expected = in_flight_ && in_flight_->read_done && in_flight_->id == answer.id &&
                         (answer.code != wire::Code::kOk || answer.values.size() == in_flight_->points);
   if (!expected) return Down(Fault::kCrashed, "sent garbage");
-  deadline_.reset();
+  EndDeadline();
   const ReadDone done = std::move(in_flight_->read_done);
   in_flight_.reset();
   done(std::move(answer));
@@ -139,14 +142,37 @@ void HostSupervisor::Handle(wire::ReadAnswer& answer) {
 void HostSupervisor::Handle(wire::WriteAnswer& answer) {
   const bool expected = in_flight_ && in_flight_->write_done && in_flight_->id == answer.id;
   if (!expected) return Down(Fault::kCrashed, "sent garbage");
-  deadline_.reset();
+  EndDeadline();
   const WriteDone done = std::move(in_flight_->write_done);
   in_flight_.reset();
   done(std::move(answer));
 }
 
+void HostSupervisor::Handle(wire::AskObject& object) {
+  if (!in_flight_ || !in_flight_->ask_done || in_flight_->id != object.id) return Down(Fault::kCrashed, "sent garbage");
+  AskReply& reply = in_flight_->ask_reply;
+  in_flight_->ask_bytes += object.json.size();
+  reply.too_many |= reply.objects.size() >= kMaxAskObjects || in_flight_->ask_bytes > kMaxAskBytes;
+  if (!reply.too_many) reply.objects.push_back(std::move(object.json));
+}
+
+void HostSupervisor::Handle(wire::AskAnswer& answer) {
+  if (!in_flight_ || !in_flight_->ask_done || in_flight_->id != answer.id) return Down(Fault::kCrashed, "sent garbage");
+  EndDeadline();
+  InFlight asked = std::move(*in_flight_);
+  in_flight_.reset();
+  asked.ask_reply.end = std::move(answer);
+  asked.ask_done(std::move(asked.ask_reply));
+}
+
+void HostSupervisor::Handle(const wire::Fact& fact) {
+  if (state_ == State::kStarting) return Down(Fault::kCrashed, "sent garbage");
+  if (!idle_frames_.TryTake(loop_.Now())) return Down(Fault::kCrashed, "flooded the daemon with facts");
+  if (handlers_.fact) handlers_.fact(fact.key, fact.json);
+}
+
 void HostSupervisor::Handle(const wire::LogLine& line) {
-  if (!log_frames_.TryTake(loop_.Now())) return Down(Fault::kCrashed, "flooded the daemon");
+  if (!idle_frames_.TryTake(loop_.Now())) return Down(Fault::kCrashed, "flooded the daemon");
   LogForDriver(line.level, line.text, line.dropped);
 }
 
@@ -182,6 +208,19 @@ void HostSupervisor::Write(wire::WriteRequest request, Duration timeout, WriteDo
   Send(request, timeout, std::move(in_flight));
 }
 
+void HostSupervisor::Ask(wire::AskRequest request, Duration timeout, AskDone done) {
+  InFlight in_flight;
+  in_flight.id = request.id = next_id_++;
+  in_flight.ask_done = std::move(done);
+  request.deadline_ns = (loop_.Now() + timeout).ns;
+  Send(request, timeout, std::move(in_flight));
+}
+
+void HostSupervisor::EndDeadline() {
+  deadline_.reset();
+  cancel_.reset();
+}
+
 void HostSupervisor::Send(const wire::Request& request, Duration timeout, InFlight in_flight) {
   in_flight_ = std::move(in_flight);
   if (!process_->Send(wire::Encode(request))) {
@@ -189,6 +228,7 @@ void HostSupervisor::Send(const wire::Request& request, Duration timeout, InFlig
     deadline_ = loop_.After(kClosedGrace, [this] { Down(Fault::kCrashed, "does not take requests"); });
     return;
   }
+  cancel_ = loop_.After(timeout + kCancelAfter, [this] { process_->Cancel(); });
   deadline_ = loop_.After(timeout + kGrace, [this] {
     Down(Fault::kCrashed, "hung" + Doing() + ": no answer " + FormatDuration(kGrace) + " past its deadline");
   });
@@ -211,11 +251,12 @@ void HostSupervisor::FailInFlight(const std::string& cause) {
   in_flight_.reset();
   if (failed.read_done) failed.read_done(Fail(Action::kBackOff, cause));
   if (failed.write_done) failed.write_done(Fail(Action::kBackOff, cause));
+  if (failed.ask_done) failed.ask_done(Fail(Action::kBackOff, cause));
 }
 
 void HostSupervisor::Down(Fault fault, std::string cause) {
   given_up_ = true;
-  deadline_.reset();
+  EndDeadline();
   good_.reset();
   closed_.reset();
   if (process_) process_->Kill();

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "driver/host_launcher.hpp"
 #include "driver/wire.hpp"
@@ -28,6 +29,8 @@ class HostSupervisor {
   static constexpr Duration kOpenTimeout = std::chrono::seconds(10);
   // What a driver may be late for its deadline before it counts as hung.
   static constexpr Duration kGrace = std::chrono::seconds(2);
+  // How long after the deadline the call is cancelled: most drivers end it themselves and only just late.
+  static constexpr Duration kCancelAfter = std::chrono::milliseconds(50);
   static constexpr Duration kBackoffBase = std::chrono::milliseconds(500);
   static constexpr Duration kBackoffMax = std::chrono::seconds(30);
   static constexpr Duration kBackoffFloor = std::chrono::milliseconds(100);
@@ -42,11 +45,24 @@ class HostSupervisor {
   struct Handlers {
     std::function<void()> up;    // running: requests may come
     std::function<void()> down;  // not any more; after the request in flight has failed
+    // The driver has learned something; empty `json`: it forgets. May be missing.
+    std::function<void(const std::string& key, const std::string& json)> fact;
+    // JSON text for the next open(); missing: HostSpec's.
+    std::function<std::string()> configuration;
   };
   // An error (kBackOff) when the host went down meanwhile: its message is the cause. Answers with a status other than
   // kOk are answers.
   using ReadDone = std::function<void(Result<wire::ReadAnswer>)>;
   using WriteDone = std::function<void(Result<wire::WriteAnswer>)>;
+  // What a question brought: the objects as JSON text, in the driver's order, and how it ended.
+  struct AskReply {
+    wire::AskAnswer end;
+    std::vector<std::string> objects;
+    bool too_many = false;  // objects beyond the bounds were dropped
+  };
+  using AskDone = std::function<void(Result<AskReply>)>;
+  static constexpr std::size_t kMaxAskObjects = 20'000;
+  static constexpr std::size_t kMaxAskBytes = 8 * 1024 * 1024;
 
   HostSupervisor(HostSpec spec, HostLauncher& launcher, EventLoop& loop, Random& random, Handlers handlers);
 
@@ -58,7 +74,10 @@ class HostSupervisor {
   // before.
   void Read(wire::ReadRequest request, Duration timeout, ReadDone done);
   void Write(wire::WriteRequest request, Duration timeout, WriteDone done);
+  void Ask(wire::AskRequest request, Duration timeout, AskDone done);
 
+  // wire::kCan... of the running driver.
+  std::uint64_t capabilities() const { return capabilities_; }
   State state() const { return state_; }
   std::string_view state_name() const;
   const std::string& reason() const { return reason_; }  // empty while it runs well
@@ -74,8 +93,11 @@ class HostSupervisor {
   struct InFlight {
     std::uint32_t id = 0;
     std::size_t points = 0;  // of a read
-    ReadDone read_done;      // one of the two
+    ReadDone read_done;      // one of the three
     WriteDone write_done;
+    AskDone ask_done;
+    AskReply ask_reply;
+    std::size_t ask_bytes = 0;
   };
 
   void Launch();
@@ -88,9 +110,13 @@ class HostSupervisor {
   void Handle(wire::ReadAnswer& answer);
   void Handle(wire::WriteAnswer& answer);
   void Handle(const wire::LogLine& line);
+  void Handle(wire::AskObject& object);
+  void Handle(wire::AskAnswer& answer);
+  void Handle(const wire::Fact& fact);
   void LogForDriver(std::uint8_t level, const std::string& text, std::uint64_t dropped);
 
   void Send(const wire::Request& request, Duration timeout, InFlight in_flight);
+  void EndDeadline();
   void FailInFlight(const std::string& cause);
   // The end of this run of the host, whatever the process does: kills it if it still runs, plans what comes next.
   void Down(Fault fault, std::string cause);
@@ -109,6 +135,7 @@ class HostSupervisor {
   std::string reason_;
   std::string logged_;  // the state and reason last logged; empty after a run
   std::string version_;
+  std::uint64_t capabilities_ = 0;
   std::unique_ptr<HostProcess> process_;  // stays until it has ended, also when it is given up
   bool given_up_ = false;                 // the process is killed and its frames do not count any more
   bool retry_due_ = false;
@@ -118,8 +145,9 @@ class HostSupervisor {
   int crashes_ = 0;
   std::uint64_t launches_ = 0;
   std::uint64_t log_lines_dropped_ = 0;
-  TokenBucket log_frames_{50, 200};  // well above the host's own limit: only a forger gets here
-  SubscriptionPtr deadline_, retry_, good_, closed_;
+  // Log lines and facts. Well above the host's own limit for lines: only a forger, or a flood of facts, gets here.
+  TokenBucket idle_frames_{50, 200};
+  SubscriptionPtr deadline_, cancel_, retry_, good_, closed_;
 };
 
 }  // namespace penumbra

@@ -12,12 +12,16 @@ namespace {
 enum class Kind : std::uint8_t {
   kRead = 1,
   kWrite = 2,
+  kAsk = 3,
   kLoaded = 16,
   kLoadFailed = 17,
   kOpened = 18,
   kReadAnswer = 19,
   kWriteAnswer = 20,
   kLogLine = 21,
+  kAskObject = 22,
+  kAskAnswer = 23,
+  kFact = 24,
 };
 
 enum class Type : std::uint8_t { kNone = 0, kFalse = 1, kTrue = 2, kInt = 3, kUint = 4, kReal = 5, kText = 6 };
@@ -173,13 +177,29 @@ bool Take(ByteReader& in, WriteRequest& request) {
   return true;
 }
 
+void Put(ByteWriter& out, const AskRequest& request) {
+  PutKind(out, Kind::kAsk);
+  out.Varint(request.id);
+  out.String(Cut(request.question, kMaxQuestion));
+  out.Zigzag(request.deadline_ns);
+}
+
+bool Take(ByteReader& in, AskRequest& request) {
+  if (!TakeU32(in, request.id) || !TakeText(in, request.question, kMaxQuestion)) return false;
+  request.deadline_ns = in.Zigzag();
+  return true;
+}
+
 void Put(ByteWriter& out, const Loaded& message) {
   PutKind(out, Kind::kLoaded);
   out.String(Cut(message.version, kMaxReason));
+  out.Varint(message.capabilities);
 }
 
 bool Take(ByteReader& in, Loaded& message) {
-  return TakeText(in, message.version, kMaxReason);
+  if (!TakeText(in, message.version, kMaxReason)) return false;
+  message.capabilities = in.Varint();
+  return true;
 }
 
 void Put(ByteWriter& out, const LoadFailed& message) {
@@ -231,6 +251,37 @@ void Put(ByteWriter& out, const WriteAnswer& answer) {
 
 bool Take(ByteReader& in, WriteAnswer& answer) {
   return TakeU32(in, answer.id) && TakeCode(in, answer.code) && TakeText(in, answer.error, kMaxReason);
+}
+
+void Put(ByteWriter& out, const AskObject& object) {
+  PutKind(out, Kind::kAskObject);
+  out.Varint(object.id);
+  out.String(Cut(object.json, kMaxAnswerObject));
+}
+
+bool Take(ByteReader& in, AskObject& object) {
+  return TakeU32(in, object.id) && TakeText(in, object.json, kMaxAnswerObject);
+}
+
+void Put(ByteWriter& out, const AskAnswer& answer) {
+  PutKind(out, Kind::kAskAnswer);
+  out.Varint(answer.id);
+  out.U8(static_cast<std::uint8_t>(answer.code));
+  out.String(Cut(answer.error, kMaxLogLine));
+}
+
+bool Take(ByteReader& in, AskAnswer& answer) {
+  return TakeU32(in, answer.id) && TakeCode(in, answer.code) && TakeText(in, answer.error, kMaxLogLine);
+}
+
+void Put(ByteWriter& out, const Fact& fact) {
+  PutKind(out, Kind::kFact);
+  out.String(Cut(fact.key, kMaxFactKey));
+  out.String(Cut(fact.json, kMaxFactValue));
+}
+
+bool Take(ByteReader& in, Fact& fact) {
+  return TakeText(in, fact.key, kMaxFactKey) && IsFactKey(fact.key) && TakeText(in, fact.json, kMaxFactValue);
 }
 
 void Put(ByteWriter& out, const LogLine& line) {
@@ -285,6 +336,14 @@ std::string_view ToString(Code code) {
   return "unknown";
 }
 
+bool IsFactKey(std::string_view key) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == ':' || c == '-';
+  };
+  return !key.empty() && key.size() <= kMaxFactKey && std::all_of(key.begin(), key.end(), allowed);
+}
+
 std::string Encode(const Request& request) {
   return EncodeVariant(request);
 }
@@ -300,6 +359,8 @@ std::optional<Request> DecodeRequest(std::string_view frame) {
       return TakeAll<ReadRequest, Request>(in);
     case Kind::kWrite:
       return TakeAll<WriteRequest, Request>(in);
+    case Kind::kAsk:
+      return TakeAll<AskRequest, Request>(in);
     default:
       return std::nullopt;
   }
@@ -320,6 +381,12 @@ std::optional<FromHost> DecodeFromHost(std::string_view frame) {
       return TakeAll<WriteAnswer, FromHost>(in);
     case Kind::kLogLine:
       return TakeAll<LogLine, FromHost>(in);
+    case Kind::kAskObject:
+      return TakeAll<AskObject, FromHost>(in);
+    case Kind::kAskAnswer:
+      return TakeAll<AskAnswer, FromHost>(in);
+    case Kind::kFact:
+      return TakeAll<Fact, FromHost>(in);
     default:
       return std::nullopt;
   }

@@ -21,6 +21,9 @@ namespace penumbra::wire {
 // Descriptors of a host at its start.
 inline constexpr int kSocketFd = 3;
 inline constexpr int kConfigurationFd = 4;
+// An eventfd of both sides: the daemon makes it readable to cancel the request in flight, and takes that back before
+// the next one.
+inline constexpr int kCancelFd = 5;
 
 // Longest frame. Below the default socket buffer (net.core.wmem_default, 208 KiB), so that one always fits.
 inline constexpr std::size_t kMaxFrame = 128 * 1024;
@@ -32,6 +35,11 @@ inline constexpr std::size_t kMaxTextBytes = kMaxFrame - kMaxPoints * kMaxValueB
 inline constexpr std::size_t kMaxText = 4096;
 inline constexpr std::size_t kMaxReason = 160;
 inline constexpr std::size_t kMaxLogLine = 512;
+// One question, and one object of its answer.
+inline constexpr std::size_t kMaxQuestion = 16 * 1024;
+inline constexpr std::size_t kMaxAnswerObject = 64 * 1024;
+inline constexpr std::size_t kMaxFactKey = 64;
+inline constexpr std::size_t kMaxFactValue = 4096;
 
 // penumbra_status of driver.h, which daemon code does not include. Same numbers.
 enum class Code : std::uint8_t {
@@ -44,6 +52,13 @@ enum class Code : std::uint8_t {
   kUnsupported = 6,
   kRefused = 7,
 };
+
+// PENUMBRA_CAN_... of driver.h. Same bits.
+inline constexpr std::uint64_t kCanWrite = 1U << 0U;
+inline constexpr std::uint64_t kCanAsk = 1U << 1U;
+inline constexpr std::uint64_t kCanScan = 1U << 2U;
+inline constexpr std::uint64_t kCanSelfTest = 1U << 3U;
+inline constexpr std::uint64_t kCanPlan = 1U << 4U;
 
 // "timeout", "i/o error", ...: the reason to show when the driver gave none.
 std::string_view ToString(Code code);
@@ -73,11 +88,18 @@ struct WriteRequest {
   std::int64_t deadline_ns = 0;
   friend bool operator==(const WriteRequest&, const WriteRequest&) = default;
 };
-using Request = std::variant<ReadRequest, WriteRequest>;
+struct AskRequest {
+  std::uint32_t id = 0;
+  std::string question;  // JSON text
+  std::int64_t deadline_ns = 0;
+  friend bool operator==(const AskRequest&, const AskRequest&) = default;
+};
+using Request = std::variant<ReadRequest, WriteRequest, AskRequest>;
 
 // Host to daemon.
 struct Loaded {  // the .so is loaded and speaks our ABI; open() begins
   std::string version;
+  std::uint64_t capabilities = 0;
   friend bool operator==(const Loaded&, const Loaded&) = default;
 };
 struct LoadFailed {
@@ -101,16 +123,37 @@ struct WriteAnswer {
   std::string error;
   friend bool operator==(const WriteAnswer&, const WriteAnswer&) = default;
 };
+// Any number of objects, then the answer that ends the question.
+struct AskObject {
+  std::uint32_t id = 0;
+  std::string json;
+  friend bool operator==(const AskObject&, const AskObject&) = default;
+};
+struct AskAnswer {
+  std::uint32_t id = 0;
+  Code code = Code::kOk;
+  std::string error;
+  friend bool operator==(const AskAnswer&, const AskAnswer&) = default;
+};
+// At any time after Loaded.
+struct Fact {
+  std::string key;
+  std::string json;  // empty: forget it
+  friend bool operator==(const Fact&, const Fact&) = default;
+};
 struct LogLine {
   std::uint8_t level = 6;     // syslog priority, 3..7
   std::string text;           // empty: only the count is new
   std::uint64_t dropped = 0;  // lines dropped since the last LogLine
   friend bool operator==(const LogLine&, const LogLine&) = default;
 };
-using FromHost = std::variant<Loaded, LoadFailed, Opened, ReadAnswer, WriteAnswer, LogLine>;
+using FromHost = std::variant<Loaded, LoadFailed, Opened, ReadAnswer, WriteAnswer, LogLine, AskObject, AskAnswer, Fact>;
+
+// Letters, digits and "_.:-", at least one and at most kMaxFactKey.
+bool IsFactKey(std::string_view key);
 
 // Never longer than kMaxFrame: texts are cut, and a read answer has at most kMaxPoints values. A value whose text was
-// cut becomes Uncertain, "text cut".
+// cut becomes Uncertain, "text cut". JSON is not cut: who sends it keeps to its bound.
 std::string Encode(const Request& request);
 std::string Encode(const FromHost& message);
 

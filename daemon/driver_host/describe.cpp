@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "driver_host/driver_library.hpp"
 #include "driver_host/serve.hpp"
@@ -79,6 +80,20 @@ void Complain(void* context, const char* pointer, const char* message) {
       "{\"pointer\":" + Quote(pointer, kMaxComplaintText) + ",\"message\":" + Quote(message, kMaxComplaintText) + "}";
 }
 
+// ["write","scan"]: the capabilities by name.
+std::string Capabilities(std::uint64_t bits) {
+  constexpr std::array<std::pair<std::uint64_t, const char*>, 5> kNames{{{PENUMBRA_CAN_WRITE, "write"},
+                                                                         {PENUMBRA_CAN_ASK, "ask"},
+                                                                         {PENUMBRA_CAN_SCAN, "scan"},
+                                                                         {PENUMBRA_CAN_SELF_TEST, "self_test"},
+                                                                         {PENUMBRA_CAN_PLAN, "plan"}}};
+  std::string json;
+  for (const auto& [bit, name] : kNames) {
+    if ((bits & bit) != 0) json += (json.empty() ? "" : ",") + Quote(name);
+  }
+  return "[" + json + "]";
+}
+
 }  // namespace
 
 int Describe(const std::string& file) {
@@ -88,9 +103,9 @@ int Describe(const std::string& file) {
   if (driver == nullptr) return Failure(out, error);
   const bool can_write = (driver->capabilities & PENUMBRA_CAN_WRITE) != 0;
   WriteLine(out, "{\"name\":" + Quote(driver->name) + ",\"version\":" + Quote(driver->version) + ",\"can_write\":" +
-                     (can_write ? "true" : "false") + ",\"bus_schema\":" + Quote(driver->bus_schema) +
-                     ",\"thing_schema\":" + Quote(driver->thing_schema) +
-                     ",\"point_schema\":" + Quote(driver->point_schema) + "}");
+                     (can_write ? "true" : "false") + ",\"capabilities\":" + Capabilities(driver->capabilities) +
+                     ",\"bus_schema\":" + Quote(driver->bus_schema) + ",\"thing_schema\":" +
+                     Quote(driver->thing_schema) + ",\"point_schema\":" + Quote(driver->point_schema) + "}");
   return kExitOk;
 }
 

@@ -5,8 +5,8 @@
 
 namespace penumbra::host {
 
-// {"name","version","can_write","bus_schema","thing_schema","point_schema"} with the schemas as the driver's own text,
-// or {"error"} and exit code 1.
+// {"name","version","can_write","capabilities","bus_schema","thing_schema","point_schema"} with the schemas as the
+// driver's own text, or {"error"} and exit code 1.
 int Describe(const std::string& file);
 
 // The bus configuration comes on standard input. {"ok":bool,"complaints":[{"pointer","message"}]}, or {"error"} and

@@ -1,6 +1,5 @@
 #include "driver_host/process_limits.hpp"
 
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,13 +46,15 @@ bool LimitProcess(pid_t parent) {
   return parent == 0 || ::getppid() == parent;
 }
 
-int CancelFd() {
-  if (g_cancel_fd >= 0) return g_cancel_fd;
-  g_cancel_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+void UseCancelFd(int event_fd) {
+  g_cancel_fd = event_fd;
   struct sigaction action {};
   action.sa_handler = OnTerminate;
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGTERM, &action, nullptr);
+}
+
+int CancelFd() {
   return g_cancel_fd;
 }
 

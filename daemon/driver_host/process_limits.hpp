@@ -9,7 +9,8 @@ namespace penumbra::host {
 // and memory. False: the parent is gone already.
 bool LimitProcess(pid_t parent);
 
-// An eventfd that SIGTERM makes readable: what drivers get as cancel_fd. -1 if the kernel has none left.
+// What drivers get as cancel_fd: `event_fd`, which the daemon writes to and SIGTERM makes readable too. Once.
+void UseCancelFd(int event_fd);
 int CancelFd();
 
 }  // namespace penumbra::host

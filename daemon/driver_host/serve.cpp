@@ -19,6 +19,12 @@ namespace {
 
 constexpr std::size_t kErrorSize = 512;
 
+// wire.hpp repeats these so that the daemon need not include the ABI.
+static_assert(PENUMBRA_CAN_WRITE == wire::kCanWrite && PENUMBRA_CAN_ASK == wire::kCanAsk &&
+              PENUMBRA_CAN_SCAN == wire::kCanScan && PENUMBRA_CAN_SELF_TEST == wire::kCanSelfTest &&
+              PENUMBRA_CAN_PLAN == wire::kCanPlan);
+static_assert(PENUMBRA_REFUSED == static_cast<int>(wire::Code::kRefused));
+
 bool Send(const wire::FromHost& message) {
   const std::string frame = wire::Encode(message);
   return ::send(wire::kSocketFd, frame.data(), frame.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(frame.size());
@@ -106,6 +112,30 @@ penumbra_value FromValue(const Value& value) {
   return out;
 }
 
+// penumbra_host.remember. Any thread of the driver.
+penumbra_status Remember(void*, const char* key, const char* json) {
+  wire::Fact fact{.key = Copy(key, wire::kMaxFactKey + 1), .json = Copy(json, wire::kMaxFactValue + 1)};
+  if (!wire::IsFactKey(fact.key) || fact.json.size() > wire::kMaxFactValue) return PENUMBRA_BAD_OPTIONS;
+  if (json != nullptr && fact.json.empty()) return PENUMBRA_BAD_OPTIONS;
+  return Send(fact) ? PENUMBRA_OK : PENUMBRA_IO;
+}
+
+// Where a driver's answer goes while it answers one question.
+struct AnswerSink {
+  std::uint32_t id = 0;
+  bool too_long = false;
+
+  static void Take(void* context, const char* json) {
+    auto& sink = *static_cast<AnswerSink*>(context);
+    std::string text = Copy(json, wire::kMaxAnswerObject + 1);
+    if (text.size() > wire::kMaxAnswerObject) {
+      sink.too_long = true;
+    } else {
+      Send(wire::AskObject{sink.id, std::move(text)});
+    }
+  }
+};
+
 class Session {
  public:
   Session(const penumbra_driver& driver, LogGate& log) : driver_(driver), log_(log) {
@@ -116,6 +146,7 @@ class Session {
       static_cast<LogGate*>(context)->Line(level, message);
     };
     host_.now_ns = [](void*) { return NowNs(); };
+    host_.remember = Remember;
   }
 
   bool Open(const std::string& configuration) {
@@ -168,6 +199,28 @@ class Session {
     Send(answer);
   }
 
+  void Handle(const wire::AskRequest& request) {
+    wire::AskAnswer answer{.id = request.id, .code = wire::Code::kUnsupported};
+    if (PENUMBRA_HAS_FIELD(&driver_, ask)) {
+      AnswerSink sink{.id = request.id};
+      const penumbra_ask_request ask{.size = sizeof ask,
+                                     .reserved = 0,
+                                     .question = request.question.c_str(),
+                                     .answer = AnswerSink::Take,
+                                     .context = &sink,
+                                     .deadline_ns = request.deadline_ns,
+                                     .cancel_fd = CancelFd()};
+      std::array<char, kErrorSize> error{};
+      answer.code = ToCode(driver_.ask(bus_, &ask, error.data(), error.size()));
+      answer.error = Copy(error.data(), error.size());
+      if (sink.too_long && answer.code == wire::Code::kOk) {
+        answer.code = wire::Code::kIo;
+        answer.error = "the driver answers with an object longer than 64 KiB";
+      }
+    }
+    Send(answer);
+  }
+
   // What a value is that the driver does not touch: bad, never a silent zero.
   static penumbra_value Unfilled() {
     penumbra_value value{};
@@ -203,9 +256,10 @@ int Serve(const std::string& file) {
   }
   LogGate log(wire::kSocketFd);
   Session session(*driver, log);
-  if (!Send(wire::Loaded{driver->version}) || !session.Open(configuration)) return kExitFailed;
-  // Requests are small: ids of points at most.
-  std::string buffer(wire::kMaxPoints * 5 + wire::kMaxText + 64, '\0');
+  UseCancelFd(wire::kCancelFd);
+  if (!Send(wire::Loaded{driver->version, driver->capabilities}) || !session.Open(configuration)) return kExitFailed;
+  // Requests are small: ids of points or a question at most.
+  std::string buffer(std::max(wire::kMaxPoints * 5 + wire::kMaxText, wire::kMaxQuestion) + 64, '\0');
   for (;;) {
     const ssize_t n = Receive(buffer);
     if (n <= 0) break;

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view target(reinterpret_cast<const char*>(data + 1), size - 1);
   test::FakeView view;
   int answers = 0;
-  api::Handle(view, {}, data[0] % 2 == 0 ? "GET" : "POST", target, [&answers](const api::Response& response) {
+  api::Handle(view, {}, data[0] % 2 == 0 ? "GET" : "POST", target, "{}", [&answers](const api::Response& response) {
     ++answers;
     if (response.status >= 500) std::abort();
     if (response.content_type == "application/json" && !ParseJson(response.body)) std::abort();

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/ordered_json.hpp"
+#include "driver/bus_facts.hpp"
 #include "driver/poll_result.hpp"
 #include "driver/wire.hpp"
 
@@ -39,12 +41,27 @@ void CheckReading(const penumbra::wire::ReadAnswer& answer) {
   Require(reading.AllBad() || !penumbra::IsSilence(answer));
 }
 
+// What a host says it has learned, and what its driver answers: JSON from foreign code, taken or refused.
+void CheckJson(const penumbra::wire::FromHost& message) {
+  if (const auto* fact = std::get_if<penumbra::wire::Fact>(&message)) {
+    Require(penumbra::wire::IsFactKey(fact->key));
+    penumbra::BusFacts facts;
+    const auto set = facts.Set(fact->key, fact->json);
+    Require(facts.json().size() == (set && !fact->json.empty() ? 1U : 0U));
+    static_cast<void>(penumbra::Dump(facts.json()));
+  }
+  if (const auto* object = std::get_if<penumbra::wire::AskObject>(&message)) {
+    Require(penumbra::ParseOrderedJson(object->json).has_value() == penumbra::ParseJson(object->json).has_value());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   if (const auto message = penumbra::wire::DecodeFromHost(bytes)) {
     CheckJourney(*message);
+    CheckJson(*message);
     if (const auto* answer = std::get_if<penumbra::wire::ReadAnswer>(&*message)) CheckReading(*answer);
   }
   if (const auto request = penumbra::wire::DecodeRequest(bytes)) {

@@ -59,11 +59,11 @@ typedef enum penumbra_log_level {
 
 /* One point's raw value: as the device encodes it, before scale and offset, which the gateway applies. */
 typedef struct penumbra_value {
-  uint32_t size;     /* set by whoever allocates */
-  uint32_t type;     /* penumbra_type */
-  uint32_t quality;  /* penumbra_quality; PENUMBRA_BAD needs a reason and no value */
-  uint32_t status;   /* PENUMBRA_BAD: which penumbra_status it is. PENUMBRA_TIMEOUT and PENUMBRA_IO say that the unit did
-                      * not answer, so that it is asked less; 0 (not said) counts as such when the reason is "timeout" */
+  uint32_t size;    /* set by whoever allocates */
+  uint32_t type;    /* penumbra_type */
+  uint32_t quality; /* penumbra_quality; PENUMBRA_BAD needs a reason and no value */
+  uint32_t status;  /* PENUMBRA_BAD: which penumbra_status it is. PENUMBRA_TIMEOUT and PENUMBRA_IO say that the unit did
+                     * not answer, so that it is asked less; 0 (not said) counts as such when the reason is "timeout" */
   union {
     int64_t i;
     uint64_t u;
@@ -82,7 +82,8 @@ typedef struct penumbra_read_request {
   uint32_t reserved;
   const uint32_t* points;
   int64_t deadline_ns;
-  int cancel_fd; /* readable when the call should end early; -1: none */
+  int cancel_fd; /* readable when the call should end early: the caller has given up, the gateway stops, or the deadline
+                  * has passed. Stays readable until the call returns; never read it. -1: none */
 } penumbra_read_request;
 
 typedef struct penumbra_write_request {
@@ -95,7 +96,23 @@ typedef struct penumbra_write_request {
   int cancel_fd;
 } penumbra_write_request;
 
-/* What the host offers. Valid from open until close has returned. */
+/* Takes one JSON object (text, UTF-8, at most 64 KiB) of the answer to a question. */
+typedef void (*penumbra_answer)(void* context, const char* json);
+
+/* A question beside read and write: one JSON object in, any number of JSON objects out, each handed to `answer` as soon
+ * as it is known, from the bus thread and within the call. */
+typedef struct penumbra_ask_request {
+  uint32_t size;
+  uint32_t reserved;
+  const char* question; /* {"ask":"plan"} ..., see PENUMBRA_CAN_ASK */
+  penumbra_answer answer;
+  void* context; /* for `answer` */
+  int64_t deadline_ns;
+  int cancel_fd;
+} penumbra_ask_request;
+
+/* What the host offers. Valid from open until close has returned. Fields from `remember` on are newer than the first
+ * release of ABI 1: use PENUMBRA_HOST_HAS before. */
 typedef struct penumbra_host {
   uint32_t size;
   uint32_t abi_version;
@@ -103,13 +120,37 @@ typedef struct penumbra_host {
   /* One line, any thread of the driver. Bounded: a flood is cut and counted. */
   void (*log)(void* context, uint32_t level, const char* message);
   int64_t (*now_ns)(void* context);
+  /* Keeps something the driver has learned of its bus (a unit that answers only slowly, calibration words of a chip),
+   * also over restarts of the daemon: the next open finds it in the configuration under "facts". `key`: 1 to 64 of
+   * [A-Za-z0-9_.:-]; `json`: one JSON value of at most 4096 bytes; NULL forgets. At most 64 keys a bus. Any thread of
+   * the driver. PENUMBRA_BAD_OPTIONS: key or value is too long or not allowed; PENUMBRA_IO: not taken just now. It is
+   * meant for what changes rarely: a host that sends more than some 50 a second for long is ended as a flood. */
+  penumbra_status (*remember)(void* context, const char* key, const char* json);
 } penumbra_host;
+
+/* Nonzero: the host has that field. `host` is a const penumbra_host*. */
+#define PENUMBRA_HOST_HAS(host, field) \
+  ((host)->size >= offsetof(penumbra_host, field) + sizeof((host)->field) && (host)->field != NULL)
 
 /* Where a complaint about the configuration goes: `pointer` is a JSON pointer into it ("/things/0/points/1/address").
  */
 typedef void (*penumbra_complain)(void* context, const char* pointer, const char* message);
 
+/* penumbra_driver.capabilities */
 #define PENUMBRA_CAN_WRITE (1u << 0)
+/* ask() is there. Every question is an object whose "ask" names it; a question that the driver does not know is
+ * answered with PENUMBRA_UNSUPPORTED. The names below mean the same in every driver, others are the driver's own:
+ *   {"ask":"counters"}  one object of numbers: what has happened on the bus since open
+ *   {"ask":"frames"}    one object for each of the last exchanges with the bus, oldest first
+ *   {"ask":"read",...}  reads raw, past the configuration; the other keys are the driver's own
+ * The next three have a capability of their own, so that tools can say what is possible without asking. */
+#define PENUMBRA_CAN_ASK (1u << 1)
+/* {"ask":"scan",...}: one object for each device found. Must not change the state of any device. */
+#define PENUMBRA_CAN_SCAN (1u << 2)
+/* {"ask":"self_test",...}: one object for each thing, with "thing", "ok" (true or false) and "detail". */
+#define PENUMBRA_CAN_SELF_TEST (1u << 3)
+/* {"ask":"plan"}: one object for each transfer that reading all points once would make. Touches no device. */
+#define PENUMBRA_CAN_PLAN (1u << 4)
 
 /* The driver. One static constant structure; see penumbra_driver_entry.
  *
@@ -118,6 +159,11 @@ typedef void (*penumbra_complain)(void* context, const char* pointer, const char
  *    "things":[{"name":"sensor-001",...,"timeout_ms":...,"retries":...,"points":[{"name":"temperature",...}]}]}
  * with, at each level, the keys that the driver's own schema declares, as the user wrote them; and timeout_ms and
  * retries, which every driver has: present where they are configured. The gateway has checked it against the schemas.
+ * open() may find one more member, "facts":{key:value}: what remember() kept. A driver ignores members that it does not
+ * know.
+ *
+ * Fields from `ask` on are newer than the first release of ABI 1. A driver built against an older header states a
+ * smaller size, and the host then takes them as absent.
  */
 typedef struct penumbra_driver {
   uint32_t size;
@@ -145,6 +191,9 @@ typedef struct penumbra_driver {
   penumbra_status (*write)(penumbra_bus* bus, const penumbra_write_request* request, char* error, size_t error_size);
   /* Releases everything. Also called after failed reads and writes, never after a failed open. */
   void (*close)(penumbra_bus* bus);
+  /* Answers a question. Statuses other than PENUMBRA_OK: `error` gets one line for the operator; objects handed out
+   * before still count. May be NULL without PENUMBRA_CAN_ASK. */
+  penumbra_status (*ask)(penumbra_bus* bus, const penumbra_ask_request* request, char* error, size_t error_size);
 } penumbra_driver;
 
 /* The one symbol a driver exports. `host_abis` lists the versions the host speaks, best first. Answers the driver for a

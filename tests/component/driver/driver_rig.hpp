@@ -53,7 +53,7 @@ class DriverRig : public ::testing::Test {
   static constexpr Duration kLimit = 20s;
 
   void Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
-    manager_ = BusManager::Create({TestPaths()}, loop_, trust_,
+    manager_ = BusManager::Create({TestPaths(), facts_}, loop_, trust_,
                                   [this](Reading reading) { readings_[reading.thing].push_back(std::move(reading)); });
     manager_->Start(std::move(buses), std::move(things));
   }
@@ -99,6 +99,7 @@ class DriverRig : public ::testing::Test {
   AsioLoop loop_{clock_};
   TimeTrust trust_{clock_, true, 0};
   std::map<std::string, std::vector<Reading>> readings_;
+  FactKeeper facts_;
   SubscriptionPtr timer_;
   std::unique_ptr<BusManager> manager_;
 };

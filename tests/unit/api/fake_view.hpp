@@ -96,6 +96,13 @@ class FakeView : public api::GatewayView {
     done(Row(0, 23.5, false).reading);
   }
 
+  void AskBus(const std::string& bus, const Json& question, Duration timeout,
+              std::function<void(Result<OrderedJson>)> done) override {
+    last_ask = bus + " " + question.dump() + " " + std::to_string(timeout / std::chrono::milliseconds(1));
+    if (!ask_error.message.empty()) return done(Fail(ask_error));
+    done(ask_answer);
+  }
+
   ThingStatus& thing() { return things["sensor-001"]; }
   LinkStatus& link() { return links[1]; }
 
@@ -112,6 +119,9 @@ class FakeView : public api::GatewayView {
   bool hold_answers = false;
   std::vector<std::function<void()>> held;
   ReadingQuery last_query;
+  std::string last_ask;
+  Error ask_error;
+  OrderedJson ask_answer = OrderedJson::array();
   std::string last_read;
 };
 

@@ -17,7 +17,7 @@ class Routes : public testing::Test {
  protected:
   Response Ask(std::string_view method, std::string_view target) {
     Response answer{.status = 0};
-    Handle(view, counters, method, target, [&answer](Response response) { answer = std::move(response); });
+    Handle(view, counters, method, target, body, [&answer](Response response) { answer = std::move(response); });
     return answer;
   }
   Json Get(std::string_view target, int status = 200) {
@@ -27,6 +27,7 @@ class Routes : public testing::Test {
   }
 
   FakeView view;
+  std::string body;
   ApiCounters counters;
 };
 
@@ -35,6 +36,39 @@ TEST_F(Routes, AnswerUnknownPathsWithAHint) {
     const Json error = Get(target, 404);
     EXPECT_TRUE(error.contains("error") && error.contains("hint")) << target;
   }
+}
+
+TEST_F(Routes, AskRefusesWhatIsNoQuestion) {
+  body = "{\"ask\":\"plan\"}";
+  EXPECT_EQ(Ask("POST", "/v1/buses/hall-b/ask").status, 404);
+  EXPECT_THAT(Ask("POST", "/v1/buses/hall-b/ask").body, HasSubstr("did you mean \\\"hall-a\\\"?"));
+  EXPECT_EQ(Ask("POST", "/v1/buses/hall-a/ask?timeout_ms=x").status, 400);
+  EXPECT_EQ(Ask("GET", "/v1/buses/hall-a/ask").status, 405);
+  for (const char* wrong : {"", "[]", "{"}) {
+    body = wrong;
+    EXPECT_EQ(Ask("POST", "/v1/buses/hall-a/ask").status, 400) << wrong;
+  }
+  EXPECT_EQ(view.last_ask, "");
+}
+
+TEST_F(Routes, AskPassesTheQuestionOnAndTheAnswerBack) {
+  body = "{\"ask\":\"plan\"}";
+  view.ask_answer.push_back({{"unit", 3}, {"from", 0}});
+  EXPECT_EQ(Ask("POST", "/v1/buses/hall-a/ask?timeout_ms=70000").body,
+            "{\"bus\":\"hall-a\",\"answer\":[{\"unit\":3,\"from\":0}]}\n");
+  EXPECT_EQ(view.last_ask, "hall-a {\"ask\":\"plan\"} 70000");
+  view.ask_error = {Action::kBackOff, "bus hall-a is quarantined"};
+  EXPECT_EQ(Ask("POST", "/v1/buses/hall-a/ask").status, 503);
+  view.ask_error = {Action::kGiveUp, "the driver does not answer that"};
+  EXPECT_EQ(Ask("POST", "/v1/buses/hall-a/ask").status, 409);
+}
+
+TEST_F(Routes, OnlyAQuestionMayTakeLongerThanUsual) {
+  using std::chrono::seconds;
+  EXPECT_EQ(AnswerTime("/v1/status?timeout_ms=60000", seconds(10)), seconds(10));
+  EXPECT_EQ(AnswerTime("/v1/buses/b/ask", seconds(10)), seconds(10));
+  EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=60000", seconds(10)), seconds(74));
+  EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=99999999", seconds(10)), seconds(10));
 }
 
 TEST_F(Routes, AnswerTheWrongMethodWithTheRightOne) {

@@ -35,12 +35,21 @@ class BusManagerTest : public ::testing::Test {
     launcher_owner->on_start = launcher_script.on_start;
     launcher_owner->on_read = launcher_script.on_read;
     launcher_owner->on_write = launcher_script.on_write;
+    launcher_owner->on_ask = launcher_script.on_ask;
     launcher = launcher_owner.get();
     manager = std::make_unique<BusManagerImpl>(
         std::move(launcher_owner), loop, trust,
-        [this](const Reading& reading) { readings[reading.thing].push_back(reading); }, 1);
+        [this](const Reading& reading) { readings[reading.thing].push_back(reading); }, 1, keeper);
     manager->Start(std::move(buses), std::move(things));
     loop.RunReady();
+  }
+  std::string Ask(const Json& question, const std::string& bus = "b") {
+    std::string text = "nothing";
+    manager->Ask(bus, question, 1s, [&text](const Result<OrderedJson>& answer) {
+      text = answer ? answer->dump() : std::string(ToString(answer.error().action)) + ": " + answer.error().message;
+    });
+    loop.Advance(100ms);
+    return text;
   }
   std::size_t Count(const std::string& thing) { return readings[thing].size(); }
   std::size_t Good(const std::string& thing) {
@@ -53,6 +62,7 @@ class BusManagerTest : public ::testing::Test {
   TimeTrust trust{loop.virtual_clock, true, 0};
   FakeLauncher launcher_script{loop};  // the behaviour; set before Start
   FakeLauncher* launcher = nullptr;
+  FactKeeper keeper;
   std::map<std::string, std::vector<Reading>> readings;
   std::unique_ptr<BusManagerImpl> manager;
 };
@@ -353,6 +363,68 @@ TEST_F(BusManagerTest, AHandlerMayCallBackIn) {
   manager->ReadNow("t", again);
   loop.Advance(1s);
   EXPECT_EQ(reads, 100);
+}
+
+TEST_F(BusManagerTest, AQuestionThatCannotBeAskedIsRefusedWithWhatCan) {
+  Start({Bus("b")}, {Thing("t", "b", 1h)});
+  EXPECT_THAT(Ask({{"ask", "scan"}}), HasSubstr("does not answer \"scan\" (it answers plan)"));
+  EXPECT_THAT(Ask({{"ask", 5}}), HasSubstr("a question looks like"));
+  EXPECT_THAT(Ask({{"ask", "x"}, {"pad", std::string(20'000, 'x')}}), HasSubstr("longer than 16384 bytes"));
+  EXPECT_THAT(Ask({{"ask", "plan"}}, "nowhere"), HasSubstr("no bus nowhere"));
+}
+
+TEST_F(BusManagerTest, AnAnswerKeepsItsOrderAndADriversRefusalIsAnError) {
+  Start({Bus("b")}, {Thing("t", "b", 1h)});
+  EXPECT_EQ(Ask({{"ask", "plan"}}), R"([{"b":1,"a":2}])");
+  launcher->on_ask = [](FakeHost& host, const wire::AskRequest& r) {
+    host.Say(wire::AskAnswer{r.id, wire::Code::kTimeout, "nobody answers"});
+  };
+  EXPECT_EQ(Ask({{"ask", "other"}}), "retry: asking the driver for other: nobody answers");
+}
+
+TEST_F(BusManagerTest, QuestionsWaitBehindReadsAndFailWhenTheBusGoesDown) {
+  launcher_script.on_read = [](FakeHost& host, const wire::ReadRequest&) { host.End("killed by SIGSEGV", 50ms); };
+  Start({Bus("b")}, {Thing("t", "b", 1h)});
+  manager->ReadNow("t", [](const Result<Reading>&) {});
+  EXPECT_THAT(Ask({{"ask", "plan"}}), HasSubstr("bus b is backoff: killed by SIGSEGV in read"));
+}
+
+TEST_F(BusManagerTest, MoreQuestionsThanTheQueueHoldsAreRefused) {
+  launcher_script.on_ask = [](FakeHost&, const wire::AskRequest&) {};
+  Start({Bus("b")}, {});
+  int refused = 0;
+  for (std::size_t i = 0; i < BusRunner::kMaxQueuedAsks + 2; ++i) {
+    manager->Ask("b", {{"ask", "plan"}}, 1s,
+                 [&refused](const Result<OrderedJson>& answer) { refused += answer ? 0 : 1; });
+  }
+  EXPECT_EQ(refused, 1);  // one is with the driver
+}
+
+TEST_F(BusManagerTest, FactsReachTheKeeperOnceAndTheNextOpen) {
+  std::vector<std::string> saved;
+  keeper.load = [](const std::string&) { return std::map<std::string, std::string>{{"old", "1"}, {"bad key", "2"}}; };
+  keeper.save = [&saved](const std::string& bus, const std::string& key, const std::optional<std::string>& json) {
+    saved.push_back(bus + "/" + key + "=" + json.value_or("forgotten"));
+  };
+  Start({Bus("b")}, {});
+  EXPECT_EQ(ParseJson(launcher->newest->spec.configuration)->at("facts"), Json({{"old", 1}}));
+  for (const auto& [key, json] : std::vector<std::pair<std::string, std::string>>{
+           {"a", "{\"ms\":80}"}, {"a", "{\"ms\": 80}"}, {"old", ""}, {"old", ""}, {"broken", "{"}}) {
+    launcher->newest->Say(wire::Fact{key, json});
+  }
+  launcher->newest->End("exited 0", 1ms);
+  loop.Advance(1s);
+  EXPECT_THAT(saved, ElementsAre("b/a={\"ms\":80}", "b/old=forgotten"));
+  EXPECT_EQ(ParseJson(launcher->newest->spec.configuration)->at("facts"), Json({{"a", {{"ms", 80}}}}));
+}
+
+TEST(BusFactsTest, AreBounded) {
+  BusFacts facts;
+  for (std::size_t i = 0; i < BusFacts::kMaxFacts; ++i) EXPECT_TRUE(facts.Set("k" + std::to_string(i), "1"));
+  EXPECT_FALSE(facts.Set("one_more", "1"));
+  EXPECT_TRUE(facts.Set("k0", "2"));
+  EXPECT_TRUE(facts.Set("k0", ""));
+  EXPECT_TRUE(facts.Set("one_more", "1"));
 }
 
 TEST(RequestTimeout, CoversEveryTransferWithItsRetriesWithinBounds) {

@@ -33,7 +33,7 @@ class FakeHost {
     Later(Duration::zero(), [this] { handlers_.closed(); });
   }
   void OpenOk() {
-    Say(wire::Loaded{"1"});
+    Say(wire::Loaded{"1", capabilities});
     Say(wire::Opened{});
   }
   void AnswerWith(const wire::ReadRequest& request, const wire::RawValue& value, Duration after = Duration::zero()) {
@@ -49,7 +49,9 @@ class FakeHost {
 
   EventLoop& loop;
   HostSpec spec;
+  std::uint64_t capabilities = wire::kCanWrite | wire::kCanAsk | wire::kCanPlan;
   int kills = 0;
+  int cancels = 0;
   bool unkillable = false;
 
  private:
@@ -68,6 +70,10 @@ class FakeLauncher : public HostLauncher {
   };
   std::function<void(FakeHost&, const wire::WriteRequest&)> on_write = [](FakeHost& host, const wire::WriteRequest& r) {
     host.Say(wire::WriteAnswer{r.id, wire::Code::kOk, ""});
+  };
+  std::function<void(FakeHost&, const wire::AskRequest&)> on_ask = [](FakeHost& host, const wire::AskRequest& r) {
+    host.Say(wire::AskObject{r.id, R"({"b":1,"a":2})"});
+    host.Say(wire::AskAnswer{r.id, wire::Code::kOk, ""});
   };
   std::optional<Error> refuse;  // Launch fails
   int launches = 0;
@@ -90,8 +96,10 @@ class FakeLauncher : public HostLauncher {
       const auto request = wire::DecodeRequest(frame);
       if (const auto* read = std::get_if<wire::ReadRequest>(&*request)) launcher.on_read(host, *read);
       if (const auto* write = std::get_if<wire::WriteRequest>(&*request)) launcher.on_write(host, *write);
+      if (const auto* ask = std::get_if<wire::AskRequest>(&*request)) launcher.on_ask(host, *ask);
       return true;
     }
+    void Cancel() override { ++host.cancels; }
     void Kill() override {
       ++host.kills;
       if (!host.unkillable) host.End("killed by SIGKILL");

@@ -33,7 +33,16 @@ class HostSupervisorTest : public ::testing::Test {
   FakeLauncher launcher{loop};
   int ups = 0, downs = 0;
   std::vector<std::string> answers;
-  HostSupervisor supervisor{{"bus", "sim", "{}"}, launcher, loop, random, {[this] { ++ups; }, [this] { ++downs; }}};
+  std::vector<std::string> facts;
+  HostSupervisor supervisor{
+      {"bus", "sim", "{}"},
+      launcher,
+      loop,
+      random,
+      {[this] { ++ups; },
+       [this] { ++downs; },
+       [this](const std::string& key, const std::string& json) { facts.push_back(key + "=" + json); },
+       {}}};
 };
 
 TEST_F(HostSupervisorTest, ADeathInAReadFailsTheReadWithItsCause) {
@@ -59,6 +68,58 @@ TEST_F(HostSupervisorTest, AHangIsKilledOnlyPastDeadlineAndGrace) {
   EXPECT_EQ(launcher.newest->kills, 0);
   loop.Advance(1ms);
   EXPECT_THAT(answers, ::testing::ElementsAre("hung in read: no answer 2s past its deadline"));
+}
+
+TEST_F(HostSupervisorTest, ACallPastItsDeadlineIsCancelledBeforeItCountsAsHung) {
+  launcher.on_read = [](FakeHost&, const wire::ReadRequest&) {};
+  Start();
+  Read();
+  loop.Advance(549ms);
+  EXPECT_EQ(launcher.newest->cancels, 0);
+  loop.Advance(1ms);
+  EXPECT_EQ(launcher.newest->cancels, 1);
+  EXPECT_EQ(launcher.newest->kills, 0);
+}
+
+TEST_F(HostSupervisorTest, AnAnswerInTimeIsNotCancelledLater) {
+  Start();
+  Read();
+  loop.Advance(5s);
+  EXPECT_EQ(launcher.newest->cancels, 0);
+}
+
+TEST_F(HostSupervisorTest, AnAnswerToAnotherQuestionIsGarbage) {
+  launcher.on_ask = [](FakeHost& host, const wire::AskRequest& r) { host.Say(wire::AskObject{r.id + 1, "{}"}); };
+  Start();
+  std::string error;
+  supervisor.Ask({.question = "{}"}, 1s,
+                 [&error](const Result<HostSupervisor::AskReply>& reply) { error = reply.error().message; });
+  loop.Advance(1ms);
+  EXPECT_EQ(error, "sent garbage");
+}
+
+TEST_F(HostSupervisorTest, AnAnswerWithoutEndIsBoundedAndTheRestDropped) {
+  launcher.on_ask = [](FakeHost& host, const wire::AskRequest& r) {
+    for (std::size_t i = 0; i < HostSupervisor::kMaxAskObjects + 5; ++i) host.Say(wire::AskObject{r.id, "{}"});
+    host.Say(wire::AskAnswer{r.id, wire::Code::kOk, ""});
+  };
+  Start();
+  std::optional<HostSupervisor::AskReply> reply;
+  supervisor.Ask({.question = "{}"}, 1s, [&reply](Result<HostSupervisor::AskReply> r) { reply = std::move(*r); });
+  loop.Advance(1ms);
+  ASSERT_TRUE(reply);
+  EXPECT_TRUE(reply->too_many);
+  EXPECT_EQ(reply->objects.size(), HostSupervisor::kMaxAskObjects);
+}
+
+TEST_F(HostSupervisorTest, FactsPassOnAndAFloodOfThemIsAFault) {
+  Start();
+  launcher.newest->Say(wire::Fact{"a", "1"});
+  loop.Advance(1ms);
+  EXPECT_THAT(facts, ::testing::ElementsAre("a=1"));
+  for (int i = 0; i < 300; ++i) launcher.newest->Say(wire::Fact{"a", std::to_string(i)});
+  loop.Advance(1ms);
+  EXPECT_EQ(supervisor.reason(), "flooded the daemon with facts");
 }
 
 TEST_F(HostSupervisorTest, AnAnswerWithinTheGraceIsAnAnswer) {

@@ -18,13 +18,16 @@ void ExpectOnlyWholeFrames(const std::string& frame, Decode decode) {
 TEST(Wire, OnlyWholeFramesAreFrames) {
   const ReadAnswer answer{7, Code::kOk, {{Value(std::int64_t{-5})}, {{}, Quality::kBad, Code::kTimeout, "timeout"}}};
   for (const FromHost& message :
-       {FromHost(Loaded{"1.0"}), FromHost(LoadFailed{"no"}), FromHost(Opened{Code::kIo, "x"}), FromHost(answer),
+       {FromHost(Loaded{"1.0", kCanAsk | kCanPlan}), FromHost(AskObject{7, "{}"}),
+        FromHost(AskAnswer{7, Code::kIo, "x"}), FromHost(Fact{"slow.unit-7", "{\"ms\":80}"}), FromHost(Fact{"k", ""}),
+        FromHost(LoadFailed{"no"}), FromHost(Opened{Code::kIo, "x"}), FromHost(answer),
         FromHost(WriteAnswer{9, Code::kRefused, "no"}), FromHost(LogLine{4, "line", 3})}) {
     ExpectOnlyWholeFrames(Encode(message), DecodeFromHost);
     EXPECT_EQ(DecodeFromHost(Encode(message)), message);
   }
-  for (const Request& request : {Request(ReadRequest{1, 2, {0, 5, 300}, 123456789}),
-                                 Request(WriteRequest{1, 2, 3, Value(std::string("text")), -1})}) {
+  for (const Request& request :
+       {Request(ReadRequest{1, 2, {0, 5, 300}, 123456789}), Request(AskRequest{1, "{\"ask\":\"plan\"}", 5}),
+        Request(WriteRequest{1, 2, 3, Value(std::string("text")), -1})}) {
     ExpectOnlyWholeFrames(Encode(request), DecodeRequest);
     EXPECT_EQ(DecodeRequest(Encode(request)), request);
   }
@@ -46,6 +49,21 @@ TEST(Wire, UnknownKindsAndNumbersOutOfRangeAreNoFrames) {
   EXPECT_FALSE(DecodeFromHost(opened));
   const std::string id_of_33_bits = std::string("\x14\xFF\xFF\xFF\xFF\x1F", 6) + std::string(2, '\0');
   EXPECT_FALSE(DecodeFromHost(id_of_33_bits));
+}
+
+TEST(Wire, AFactNeedsAKeyThatIsOne) {
+  for (const char* key : {"", "with space", "a/b", "\xC3\xA9"}) {
+    EXPECT_FALSE(IsFactKey(key)) << key;
+    EXPECT_FALSE(DecodeFromHost(Encode(FromHost(Fact{key, "1"})))) << key;
+  }
+  EXPECT_FALSE(IsFactKey(std::string(kMaxFactKey + 1, 'k')));
+  EXPECT_TRUE(IsFactKey(std::string(kMaxFactKey, 'k')));
+}
+
+TEST(Wire, TheLongestAnswerObjectFitsAFrame) {
+  const FromHost longest = AskObject{1, std::string(kMaxAnswerObject, 'x')};
+  EXPECT_LE(Encode(longest).size(), kMaxFrame);
+  EXPECT_EQ(DecodeFromHost(Encode(longest)), longest);
 }
 
 TEST(Wire, EveryKindOfValueSurvivesTheJourney) {

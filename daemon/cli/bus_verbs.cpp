@@ -1,0 +1,197 @@
+#include "cli/bus_verbs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/target.hpp"
+#include "app/driver_knowledge.hpp"
+#include "base/ordered_json.hpp"
+#include "base/text.hpp"
+#include "cli/daemon_verbs.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/local_verbs.hpp"
+#include "cli/output.hpp"
+#include "config/config.hpp"
+#include "driver/ask_offline.hpp"
+
+namespace penumbra::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Question {
+  std::string_view word;  // on the command line
+  std::string_view name;  // in the question
+  Duration timeout;
+  std::string_view nothing;  // what to say of an empty answer
+};
+
+// A scan waits for every address that nobody answers.
+constexpr Question kQuestions[] = {
+    {"plan", "plan", 5s, "the driver makes no transfers: there are no things with points on this bus"},
+    {"scan", "scan", 2min, "no device was found"},
+    {"self-test", "self_test", 1min, "there is nothing to test on this bus"},
+};
+constexpr Duration kOtherTimeout = 10s;
+
+const Question* Find(std::string_view word) {
+  const auto* it = std::find_if(std::begin(kQuestions), std::end(kQuestions),
+                                [word](const Question& question) { return question.word == word; });
+  return it == std::end(kQuestions) ? nullptr : it;
+}
+
+int Refuse(const Error& error) {
+  Complain(error);
+  return kExitFailed;
+}
+
+BusAnswer AskDriver(const Invocation& invocation, const std::string& bus, const Json& question, Duration timeout) {
+  const std::string file = ConfigFile(invocation);
+  const LoadedConfig loaded = LoadConfig(file, AskDrivers());
+  if (!loaded.Ok()) {
+    PrintDiagnostics(loaded.diagnostics);
+    return {kExitConfig, {}};
+  }
+  const auto& buses = loaded.settings.buses;
+  if (std::none_of(buses.begin(), buses.end(), [&bus](const BusSettings& known) { return known.name == bus; })) {
+    std::vector<std::string> names;
+    for (const BusSettings& known : buses) names.push_back(known.name);
+    const auto near = Suggest(bus, names);
+    Complain(fmt::format(
+        "no bus is called \"{}\" in {}{}", bus, file,
+        near ? fmt::format("; did you mean \"{}\"?", *near) : fmt::format("; it has: {}", fmt::join(names, ", "))));
+    return {kExitFailed, {}};
+  }
+  auto answer = AskOffline(loaded.settings, bus, question, timeout);
+  if (!answer) return {Refuse(answer.error()), {}};
+  return {kExitOk, std::move(*answer)};
+}
+
+BusAnswer TakeAnswer(const Answer& answer, const Client& client) {
+  if (answer.status != 200) return {ComplainOf(answer), {}};
+  auto json = ParseOrderedJson(answer.body);
+  if (json && json->is_object() && json->contains("answer") && (*json)["answer"].is_array()) {
+    return {kExitOk, std::move((*json)["answer"])};
+  }
+  Complain("penumbrad's answer is not one to a question: is something else listening on " + client.socket().string() +
+           "?");
+  return {kExitFailed, {}};
+}
+
+std::string CellText(const OrderedJson& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_null()) return "-";
+  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+std::vector<std::string> KeysOf(const OrderedJson& objects) {
+  std::vector<std::string> keys;
+  for (const OrderedJson& object : objects) {
+    if (!object.is_object()) continue;
+    for (const auto& [key, value] : object.items()) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
+  }
+  return keys;
+}
+
+bool IsNumberColumn(const OrderedJson& objects, const std::string& key) {
+  return std::all_of(objects.begin(), objects.end(), [&key](const OrderedJson& object) {
+    return !object.is_object() || !object.contains(key) || object[key].is_number() || object[key].is_null();
+  });
+}
+
+std::string Title(std::string key) {
+  for (char& c : key) c = c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return key;
+}
+
+Result<Json> QuestionOf(const Invocation& invocation) {
+  const std::vector<std::string>& words = invocation.words;
+  const std::vector<std::string> rest(words.begin() + 2, words.end());
+  if (const Question* known = Find(words[0])) {
+    auto question = ParseArguments(rest);
+    if (question) (*question)["ask"] = known->name;
+    return question;
+  }
+  if (rest.empty()) return Fail(Action::kGiveUp, "bus ask wants a question: its name or a JSON object");
+  if (rest[0].starts_with('{')) return ParseJson(rest[0]);
+  auto question = ParseArguments({rest.begin() + 1, rest.end()});
+  if (question) (*question)["ask"] = rest[0];
+  return question;
+}
+
+}  // namespace
+
+Result<Json> ParseArguments(const std::vector<std::string>& words) {
+  Json arguments = Json::object();
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fail(Action::kGiveUp, fmt::format("\"{}\" is not KEY=VALUE, such as from=1", word));
+    }
+    const std::string text = word.substr(equals + 1);
+    const auto json = ParseJson(text);
+    arguments[word.substr(0, equals)] = json ? *json : Json(text);
+  }
+  return arguments;
+}
+
+std::string ObjectsView(const OrderedJson& objects, const Style& style) {
+  const std::vector<std::string> keys = KeysOf(objects);
+  std::vector<Column> columns;
+  for (const std::string& key : keys) columns.push_back({Title(key), IsNumberColumn(objects, key)});
+  Table table(std::move(columns));
+  for (const OrderedJson& object : objects) {
+    if (!object.is_object()) continue;
+    std::vector<Cell> row;
+    for (const std::string& key : keys) row.push_back({object.contains(key) ? CellText(object[key]) : "-"});
+    table.Row(std::move(row));
+  }
+  return keys.empty() ? std::string() : table.Text(style);
+}
+
+BusAnswer AskBus(const Invocation& invocation, const std::string& bus, const Json& question, Duration timeout) {
+  const auto socket = FindSocket(invocation);
+  if (!socket) return {kExitConfig, {}};
+  const Client client(*socket);
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+  const auto answer = client.Post(fmt::format("/v1/buses/{}/ask?timeout_ms={}", api::PercentEncode(bus), ms.count()),
+                                  Dump(question), ms + 10s);
+  if (answer) return TakeAnswer(*answer, client);
+  // With --socket a daemon was meant, and a daemon that we may not talk to may hold the device.
+  if (answer.error().action != Action::kBackOff || invocation.socket) {
+    Complain(answer.error());
+    return {kExitUnavailable, {}};
+  }
+  Complain(fmt::format("no daemon listens on {}; asking the driver itself", socket->string()));
+  return AskDriver(invocation, bus, question, timeout);
+}
+
+int Bus(const Invocation& invocation) {
+  const std::string& word = invocation.words[0];
+  const Question* known = Find(word);
+  if (known == nullptr && word != "ask") {
+    Complain(fmt::format("\"{}\" is no question; usage: penumbra bus plan|scan|self-test|ask BUS", word));
+    return kExitUsage;
+  }
+  const auto question = QuestionOf(invocation);
+  if (!question) {
+    Complain(question.error());
+    return kExitUsage;
+  }
+  const Duration timeout = invocation.timeout.value_or(known != nullptr ? known->timeout : kOtherTimeout);
+  const BusAnswer answer = AskBus(invocation, invocation.words[1], *question, timeout);
+  if (answer.exit_code != kExitOk) return answer.exit_code;
+  if (invocation.json) {
+    Print(answer.json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+  } else if (answer.json.empty()) {
+    Print(std::string(known != nullptr ? known->nothing : "the driver has nothing to say to that") + "\n");
+  } else {
+    Print(ObjectsView(answer.json, OutputStyle(invocation.no_color)));
+  }
+  return kExitOk;
+}
+
+}  // namespace penumbra::cli
