@@ -118,17 +118,12 @@ OrderedJson RenderStatus(const GatewayView& view) {
 }
 
 OrderedJson Render(const BusStatus& bus) {
-  return {{"bus", bus.bus},
-          {"driver", bus.driver},
-          {"state", bus.state},
-          {"reason", bus.reason},
-          {"load", Finite(bus.load)},
-          {"polls", bus.polls},
-          {"errors", bus.errors},
-          {"overruns", bus.overruns},
-          {"restarts", bus.restarts},
-          {"log_lines_dropped", bus.log_lines_dropped},
-          {"pid", bus.pid}};
+  return {{"bus", bus.bus},           {"driver", bus.driver},
+          {"state", bus.state},       {"reason", bus.reason},
+          {"load", Finite(bus.load)}, {"polls", bus.polls},
+          {"errors", bus.errors},     {"overruns", bus.overruns},
+          {"restarts", bus.restarts}, {"log_lines_dropped", bus.log_lines_dropped},
+          {"pid", bus.pid},           {"unconfined", bus.unconfined}};
 }
 
 OrderedJson Render(const LinkStatus& link) {

@@ -214,19 +214,21 @@ int ConfigShow(const Invocation& invocation) {
   return kExitOk;
 }
 
-int ListDrivers(const Invocation& invocation) {
-  PathSettings paths;
+std::optional<PathSettings> FindPaths(const Invocation& invocation) {
   std::error_code ignored;
-  // Without a configuration (a developer's machine, a new gateway) the drivers are still worth showing.
-  if (invocation.config || std::filesystem::exists(kDefaultConfig, ignored)) {
-    const LoadedConfig loaded = LoadPaths(ConfigFile(invocation));
-    if (PathsAreUnknown(loaded)) {
-      PrintDiagnostics(loaded.diagnostics);
-      return kExitConfig;
-    }
-    paths = loaded.settings.paths;
-  }
-  return invocation.words.empty() ? ShowDrivers(invocation, paths) : ShowDriver(invocation, paths, invocation.words[0]);
+  // Without a configuration (a developer's machine, a new gateway) drivers are still worth a look.
+  if (!invocation.config && !std::filesystem::exists(kDefaultConfig, ignored)) return PathSettings();
+  const LoadedConfig loaded = LoadPaths(ConfigFile(invocation));
+  if (!PathsAreUnknown(loaded)) return loaded.settings.paths;
+  PrintDiagnostics(loaded.diagnostics);
+  return std::nullopt;
+}
+
+int ListDrivers(const Invocation& invocation) {
+  const auto paths = FindPaths(invocation);
+  if (!paths) return kExitConfig;
+  return invocation.words.empty() ? ShowDrivers(invocation, *paths)
+                                  : ShowDriver(invocation, *paths, invocation.words[0]);
 }
 
 std::optional<std::filesystem::path> FindSocket(const Invocation& invocation) {

@@ -17,6 +17,9 @@ int ListDrivers(const Invocation& invocation);
 
 // --config or the place of installation.
 std::string ConfigFile(const Invocation& invocation);
+// [paths] of the configuration, or the places of installation without one. nullopt: it cannot be read; complained
+// about, exit code 78.
+std::optional<PathSettings> FindPaths(const Invocation& invocation);
 // On standard error, a line each.
 void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics);
 

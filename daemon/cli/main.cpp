@@ -6,6 +6,7 @@
 #include "cli/bus_verbs.hpp"
 #include "cli/daemon_verbs.hpp"
 #include "cli/diag.hpp"
+#include "cli/driver_verbs.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
@@ -66,6 +67,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "version") return Version(*invocation);
   if (invocation->verb == "config") return Config(*invocation);
   if (invocation->verb == "bus") return Bus(*invocation);
+  if (invocation->verb == "driver") return Driver(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {

@@ -230,6 +230,18 @@ const std::vector<Verb>& Verbs() {
        "the\n"
        "journal. To FILE, which must not be there yet, or to standard output. Works without the daemon too.",
        {}},
+      {"driver",
+       "check FILE.so [CONFIGURATION.json] | new NAME [FOLDER]",
+       2,
+       3,
+       "for authors of drivers: check one, begin one",
+       "check: examines a driver without its device: ABI, schemas, wrong options, leaks, deadlines, cancelling, "
+       "nonsense on "
+       "the\nbus. The configuration ({\"bus\":{},\"things\":[]}) is made from its schemas when none is given. Exit "
+       "code 1 if "
+       "there is a\nfinding.\n"
+       "new: writes a project that builds, with a test, an example configuration and Debian packaging.",
+       {}},
       {"version", "", 0, 0, "print the version", "", {}},
       {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
   };

@@ -213,8 +213,13 @@ std::string BusesView(const Json& buses, const Style& style) {
                {"ERRORS", true},
                {"OVERRUNS", true},
                {"RESTARTS", true},
+               {"CONFINED"},
                {"REASON"}});
+  std::string notes;
   for (const Json& bus : Rows(buses, "buses")) {
+    const std::string unconfined = Field(bus, "unconfined");
+    const bool runs = Field(bus, "state") == "running";
+    if (unconfined != "-") notes += fmt::format("{}: {}\n", Field(bus, "bus"), unconfined);
     table.Row({{Field(bus, "bus")},
                {Field(bus, "driver")},
                State(bus, "state"),
@@ -223,9 +228,12 @@ std::string BusesView(const Json& buses, const Style& style) {
                Trouble(bus, "errors"),
                Trouble(bus, "overruns"),
                Trouble(bus, "restarts"),
+               {!runs               ? "-"
+                : unconfined == "-" ? "yes"
+                                    : "partly"},
                {Field(bus, "reason")}});
   }
-  return table.empty() ? "no buses are configured\n" : table.Text(style);
+  return table.empty() ? "no buses are configured\n" : table.Text(style) + notes;
 }
 
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {

@@ -38,6 +38,8 @@ struct BusStatus {
   std::uint64_t restarts = 0;
   std::uint64_t log_lines_dropped = 0;
   int pid = 0;  // 0: none
+  // While it runs: what of the system its host can reach beyond what the driver says it needs, and why; empty: nothing.
+  std::string unconfined;
 };
 
 // The last word on one point, for `explain` and for the shadow.

@@ -546,6 +546,7 @@ BusStatus BusRunner::Snapshot() const {
   status.restarts = host_.restarts();
   status.log_lines_dropped = host_.log_lines_dropped();
   status.pid = host_.pid();
+  status.unconfined = host_.shortcomings();
   return status;
 }
 

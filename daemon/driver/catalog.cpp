@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/text.hpp"
 #include "driver/paths.hpp"
 #include "driver/spawn.hpp"
 
@@ -66,39 +67,16 @@ Result<Pipe> MakePipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-Result<Json> Interpret(const std::string& driver, const std::optional<std::string>& output, const std::string& how) {
-  if (!output) {
-    return Fail(Action::kFixConfig, "driver '" + driver + "' does not say what it is within 5 s (or says too much)");
-  }
-  const Result<Json> json = ParseJson(*output);
-  if (!json || !json->is_object()) {
-    return Fail(Action::kFixConfig, "driver '" + driver + "' fails when it is loaded: " + how);
-  }
-  if (const auto error = GetString(*json, "error")) {
-    return Fail(Action::kFixConfig, "driver '" + driver + "' does not load: " + *error);
-  }
-  return *json;
-}
-
-// Runs `driver-host MODE FILE` with `input` on its standard input.
+// Runs `driver-host MODE FILE` for a driver that the gateway has.
 Result<Json> Ask(const PathSettings& paths, const std::string& driver, const char* mode, const std::string& input) {
   const std::filesystem::path file = DriverFile(paths, driver);
   std::error_code error;
   if (file.empty() || !std::filesystem::exists(file, error)) {
     return Fail(Action::kFixConfig, NoSuchDriver(paths, driver));
   }
-  const Result<UniqueFd> in = MemoryFile("penumbra-input", input);
-  if (!in) return Fail(in.error());
-  Result<Pipe> out = MakePipe();
-  if (!out) return Fail(out.error());
-  const Result<Child> child = Spawn({DriverHostPath(paths).string(), mode, file.string()},
-                                    {{in->get(), STDIN_FILENO}, {out->write.get(), STDOUT_FILENO}});
-  if (!child) return Fail(child.error());
-  out->write.Reset();
-  const auto end = std::chrono::steady_clock::now() + kDeadline;
-  const std::optional<std::string> output = ReadUntilEnd(out->read.get(), end);
-  const std::string how = WaitForEnd(*child, output ? end : std::chrono::steady_clock::now());
-  return Interpret(driver, output, how);
+  Result<Json> json = RunDriverHost(paths, {mode, file.string()}, input, kDeadline);
+  if (!json) return Fail(json.error().WithContext("driver '" + driver + "'"));
+  return json;
 }
 
 Result<Json> Schema(const Json& description, const char* key) {
@@ -133,22 +111,65 @@ Json ThingConfiguration(const ThingSettings& thing) {
 
 }  // namespace
 
-Result<DriverDescription> DescribeDriver(const PathSettings& paths, const std::string& driver) {
-  const Result<Json> json = Ask(paths, driver, "--describe", "");
-  if (!json) return Fail(json.error());
+Result<Json> RunDriverHost(const PathSettings& paths, const std::vector<std::string>& arguments,
+                           const std::string& input, Duration time) {
+  const Result<UniqueFd> in = MemoryFile("penumbra-input", input);
+  if (!in) return Fail(in.error());
+  Result<Pipe> out = MakePipe();
+  if (!out) return Fail(out.error());
+  std::vector<std::string> command{DriverHostPath(paths).string()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const Result<Child> child = Spawn(command, {{in->get(), STDIN_FILENO}, {out->write.get(), STDOUT_FILENO}});
+  if (!child) return Fail(child.error());
+  out->write.Reset();
+  const auto end = std::chrono::steady_clock::now() + time;
+  const std::optional<std::string> output = ReadUntilEnd(out->read.get(), end);
+  const std::string how = WaitForEnd(*child, output ? end : std::chrono::steady_clock::now());
+  if (!output) {
+    return Fail(Action::kFixConfig, "gives no result within " + FormatDuration(time) + " (or too much of one)");
+  }
+  Result<Json> json = ParseJson(*output);
+  if (!json || !json->is_object()) return Fail(Action::kFixConfig, "fails: " + how);
+  if (const auto error = GetString(*json, "error")) return Fail(Action::kFixConfig, *error);
+  return json;
+}
+
+namespace {
+
+Result<DriverDescription> DescriptionOf(const Json& json) {
   DriverDescription description;
-  description.name = GetString(*json, "name").value_or("");
-  description.version = GetString(*json, "version").value_or("");
-  description.can_write = GetBool(*json, "can_write").value_or(false);
+  description.name = GetString(json, "name").value_or("");
+  description.version = GetString(json, "version").value_or("");
+  description.can_write = GetBool(json, "can_write").value_or(false);
+  if (const auto list = json.find("capabilities"); list != json.end() && list->is_array()) {
+    for (const Json& name : *list) {
+      if (name.is_string()) description.capabilities.push_back(name.get<std::string>());
+    }
+  }
   const std::array<std::pair<const char*, Json*>, 3> schemas{{{"bus_schema", &description.bus_schema},
                                                               {"thing_schema", &description.thing_schema},
                                                               {"point_schema", &description.point_schema}}};
   for (const auto& [key, target] : schemas) {
-    Result<Json> schema = Schema(*json, key);
-    if (!schema) return Fail(schema.error().WithContext("driver '" + driver + "'"));
+    Result<Json> schema = Schema(json, key);
+    if (!schema) return Fail(schema.error());
     *target = std::move(*schema);
   }
   return description;
+}
+
+}  // namespace
+
+Result<DriverDescription> DescribeDriver(const PathSettings& paths, const std::string& driver) {
+  const Result<Json> json = Ask(paths, driver, "--describe", "");
+  if (!json) return Fail(json.error());
+  Result<DriverDescription> description = DescriptionOf(*json);
+  if (!description) return Fail(description.error().WithContext("driver '" + driver + "'"));
+  return description;
+}
+
+Result<DriverDescription> DescribeDriverFile(const PathSettings& paths, const std::string& file) {
+  const Result<Json> json = RunDriverHost(paths, {"--describe", file}, "", kDeadline);
+  return json ? DescriptionOf(*json) : Fail(json.error());
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> CheckDriverConfiguration(const PathSettings& paths,

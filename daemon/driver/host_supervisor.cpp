@@ -126,7 +126,17 @@ void HostSupervisor::Handle(const wire::Opened& message) {
   });
   log::Info("bus.up", "bus runs",
             {{"bus", spec_.bus}, {"driver", spec_.driver}, {"version", version_}, {"pid", process_->pid()}});
+  shortcomings_ = message.shortcomings;
+  if (!shortcomings_.empty() && shortcomings_ != shortcomings_logged_) {
+    log::Notice("bus.unconfined", shortcomings_, {{"bus", spec_.bus}, {"driver", spec_.driver}});
+  }
+  shortcomings_logged_ = shortcomings_;
   handlers_.up();
+}
+
+void HostSupervisor::Handle(const wire::Ending& ending) {
+  if (state_ != State::kRunning && state_ != State::kOpening) return Down(Fault::kCrashed, "sent garbage");
+  Down(ending.code == wire::Code::kNoDevice ? Fault::kNoDevice : Fault::kCrashed, ending.reason);
 }
 
 void HostSupervisor::Handle(wire::ReadAnswer& answer) {
@@ -259,6 +269,7 @@ void HostSupervisor::Down(Fault fault, std::string cause) {
   EndDeadline();
   good_.reset();
   closed_.reset();
+  shortcomings_.clear();
   if (process_) process_->Kill();
   reason_ = std::move(cause);
   PlanRetry(RuleOf(fault));

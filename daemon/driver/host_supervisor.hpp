@@ -78,6 +78,8 @@ class HostSupervisor {
 
   // wire::kCan... of the running driver.
   std::uint64_t capabilities() const { return capabilities_; }
+  // Of the confinement of the running host; empty: none, or it does not run.
+  const std::string& shortcomings() const { return shortcomings_; }
   State state() const { return state_; }
   std::string_view state_name() const;
   const std::string& reason() const { return reason_; }  // empty while it runs well
@@ -113,6 +115,7 @@ class HostSupervisor {
   void Handle(wire::AskObject& object);
   void Handle(wire::AskAnswer& answer);
   void Handle(const wire::Fact& fact);
+  void Handle(const wire::Ending& ending);
   void LogForDriver(std::uint8_t level, const std::string& text, std::uint64_t dropped);
 
   void Send(const wire::Request& request, Duration timeout, InFlight in_flight);
@@ -135,6 +138,8 @@ class HostSupervisor {
   std::string reason_;
   std::string logged_;  // the state and reason last logged; empty after a run
   std::string version_;
+  std::string shortcomings_;
+  std::string shortcomings_logged_;
   std::uint64_t capabilities_ = 0;
   std::unique_ptr<HostProcess> process_;  // stays until it has ended, also when it is given up
   bool given_up_ = false;                 // the process is killed and its frames do not count any more

@@ -22,6 +22,7 @@ enum class Kind : std::uint8_t {
   kAskObject = 22,
   kAskAnswer = 23,
   kFact = 24,
+  kEnding = 25,
 };
 
 enum class Type : std::uint8_t { kNone = 0, kFalse = 1, kTrue = 2, kInt = 3, kUint = 4, kReal = 5, kText = 6 };
@@ -215,10 +216,22 @@ void Put(ByteWriter& out, const Opened& message) {
   PutKind(out, Kind::kOpened);
   out.U8(static_cast<std::uint8_t>(message.code));
   out.String(Cut(message.error, kMaxLogLine));
+  out.String(Cut(message.shortcomings, kMaxLogLine));
 }
 
 bool Take(ByteReader& in, Opened& message) {
-  return TakeCode(in, message.code) && TakeText(in, message.error, kMaxLogLine);
+  return TakeCode(in, message.code) && TakeText(in, message.error, kMaxLogLine) &&
+         TakeText(in, message.shortcomings, kMaxLogLine);
+}
+
+void Put(ByteWriter& out, const Ending& message) {
+  PutKind(out, Kind::kEnding);
+  out.U8(static_cast<std::uint8_t>(message.code));
+  out.String(Cut(message.reason, kMaxReason));
+}
+
+bool Take(ByteReader& in, Ending& message) {
+  return TakeCode(in, message.code) && TakeText(in, message.reason, kMaxReason);
 }
 
 void Put(ByteWriter& out, const ReadAnswer& answer) {
@@ -387,6 +400,8 @@ std::optional<FromHost> DecodeFromHost(std::string_view frame) {
       return TakeAll<AskAnswer, FromHost>(in);
     case Kind::kFact:
       return TakeAll<Fact, FromHost>(in);
+    case Kind::kEnding:
+      return TakeAll<Ending, FromHost>(in);
     default:
       return std::nullopt;
   }

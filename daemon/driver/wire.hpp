@@ -109,6 +109,7 @@ struct LoadFailed {
 struct Opened {
   Code code = Code::kOk;
   std::string error;
+  std::string shortcomings;  // what of the system the host can reach beyond its need, and why; empty: nothing
   friend bool operator==(const Opened&, const Opened&) = default;
 };
 struct ReadAnswer {
@@ -135,6 +136,12 @@ struct AskAnswer {
   std::string error;
   friend bool operator==(const AskAnswer&, const AskAnswer&) = default;
 };
+// At any time after Loaded: the host ends by itself, and says why. kNoDevice: no fault of the driver's.
+struct Ending {
+  Code code = Code::kIo;
+  std::string reason;
+  friend bool operator==(const Ending&, const Ending&) = default;
+};
 // At any time after Loaded.
 struct Fact {
   std::string key;
@@ -147,7 +154,8 @@ struct LogLine {
   std::uint64_t dropped = 0;  // lines dropped since the last LogLine
   friend bool operator==(const LogLine&, const LogLine&) = default;
 };
-using FromHost = std::variant<Loaded, LoadFailed, Opened, ReadAnswer, WriteAnswer, LogLine, AskObject, AskAnswer, Fact>;
+using FromHost =
+    std::variant<Loaded, LoadFailed, Opened, ReadAnswer, WriteAnswer, LogLine, AskObject, AskAnswer, Fact, Ending>;
 
 // Letters, digits and "_.:-", at least one and at most kMaxFactKey.
 bool IsFactKey(std::string_view key);

@@ -55,4 +55,12 @@ const penumbra_driver* LoadDriver(const std::string& file, std::string& error) {
   return nullptr;
 }
 
+const penumbra_driver* EntryFor(const std::string& file, std::uint32_t abi) {
+  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  if (library == nullptr) return nullptr;
+  const auto entry = reinterpret_cast<penumbra_driver_entry_fn>(::dlsym(library, "penumbra_driver_entry"));
+  ::dlclose(library);  // RTLD_NOLOAD counted it once more
+  return entry == nullptr ? nullptr : entry(&abi, 1);
+}
+
 }  // namespace penumbra::host

@@ -3,6 +3,7 @@
 
 #include <penumbra/driver.h>
 
+#include <cstdint>
 #include <string>
 
 namespace penumbra::host {
@@ -13,5 +14,8 @@ namespace penumbra::host {
 
 // The driver of `file` (stays loaded until the process ends), or nullptr with one line for the operator in `error`.
 const penumbra_driver* LoadDriver(const std::string& file, std::string& error);
+
+// What the entry of a driver that is loaded already answers a host that speaks `abi` only; nullptr also without one.
+const penumbra_driver* EntryFor(const std::string& file, std::uint32_t abi);
 
 }  // namespace penumbra::host

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "driver_host/describe.hpp"
+#include "driver_host/examine.hpp"
 #include "driver_host/process_limits.hpp"
 #include "driver_host/serve.hpp"
 
@@ -16,6 +17,10 @@ int Usage() {
   std::fputs(
       "usage: driver-host --describe FILE.so   what the driver says about itself, as JSON\n"
       "       driver-host --check FILE.so      checks the bus configuration (JSON) on standard input\n"
+      "       driver-host --examine FILE.so NAME one examination of a driver, for `penumbra driver check`; names:\n",
+      stderr);
+  std::fputs(penumbra::host::Examinations().c_str(), stderr);
+  std::fputs(
       "       driver-host --version\n"
       "The daemon also runs it as: driver-host --serve FILE.so PARENT_PID BUS\n",
       stderr);
@@ -33,6 +38,10 @@ int main(int argc, char** argv) {
   if ((mode == "--describe" || mode == "--check") && argc == 3) {
     penumbra::host::LimitProcess(0);
     return mode == "--check" ? penumbra::host::Check(argv[2]) : penumbra::host::Describe(argv[2]);
+  }
+  if (mode == "--examine" && argc == 4) {
+    penumbra::host::LimitProcess(0);
+    return penumbra::host::Examine(argv[2], argv[3]);
   }
   // BUS is there for ps(1) and top(1) only.
   if (mode != "--serve" || argc != 5) return Usage();

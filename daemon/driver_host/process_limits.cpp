@@ -15,6 +15,11 @@ constexpr rlim_t kMaxDescriptors = 256;
 // Address space, not memory in use: libraries and stacks are reserved generously, so this only stops a leak.
 constexpr rlim_t kMaxAddressSpace = 1024ULL * 1024 * 1024;
 
+// Memory that can be written to: a leak ends here and not in the memory of the whole gateway.
+constexpr rlim_t kMaxData = 256ULL * 1024 * 1024;
+// A driver has nothing to write but what it needs to; a full disk is everybody's trouble.
+constexpr rlim_t kMaxFile = 1024ULL * 1024;
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSanitized = true;  // shadow memory reserves terabytes of address space
 #else
@@ -40,8 +45,13 @@ bool LimitProcess(pid_t parent) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   Limit(RLIMIT_CORE, 0);
   Limit(RLIMIT_NOFILE, kMaxDescriptors);
+  Limit(RLIMIT_FSIZE, kMaxFile);
+  Limit(RLIMIT_MSGQUEUE, 0);
   if (!kSanitized) Limit(RLIMIT_AS, kMaxAddressSpace);
+  if (!kSanitized) Limit(RLIMIT_DATA, kMaxData);
+  // Errors of the calls themselves say more.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   // The parent may have died before prctl took effect.
   return parent == 0 || ::getppid() == parent;
 }

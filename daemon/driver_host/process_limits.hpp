@@ -5,8 +5,8 @@
 
 namespace penumbra::host {
 
-// Dies with its parent (the daemon's loop thread), gains no privileges, writes no core, and has bounded descriptors
-// and memory. False: the parent is gone already.
+// Dies with its parent (the daemon's loop thread), gains no privileges, writes no core, and has bounded descriptors,
+// memory and files. False: the parent is gone already.
 bool LimitProcess(pid_t parent);
 
 // What drivers get as cancel_fd: `event_fd`, which the daemon writes to and SIGTERM makes readable too. Once.

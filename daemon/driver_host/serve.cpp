@@ -1,5 +1,6 @@
 #include "driver_host/serve.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -7,9 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "driver/wire.hpp"
+#include "driver_host/confine.hpp"
 #include "driver_host/driver_library.hpp"
 #include "driver_host/log_gate.hpp"
 #include "driver_host/process_limits.hpp"
@@ -18,6 +21,8 @@ namespace penumbra::host {
 namespace {
 
 constexpr std::size_t kErrorSize = 512;
+// Descriptors from here on mean that the driver leaks them: the limit is near, and so is the end of its work.
+constexpr int kTooManyDescriptors = 240;
 
 // wire.hpp repeats these so that the daemon need not include the ABI.
 static_assert(PENUMBRA_CAN_WRITE == wire::kCanWrite && PENUMBRA_CAN_ASK == wire::kCanAsk &&
@@ -138,7 +143,8 @@ struct AnswerSink {
 
 class Session {
  public:
-  Session(const penumbra_driver& driver, LogGate& log) : driver_(driver), log_(log) {
+  Session(const penumbra_driver& driver, LogGate& log, Confinement confinement)
+      : driver_(driver), log_(log), confinement_(std::move(confinement)) {
     host_.size = sizeof host_;
     host_.abi_version = PENUMBRA_ABI_VERSION;
     host_.context = &log_;
@@ -152,14 +158,18 @@ class Session {
   bool Open(const std::string& configuration) {
     std::array<char, kErrorSize> error{};
     const penumbra_status status = driver_.open(&host_, configuration.c_str(), &bus_, error.data(), error.size());
-    const bool opened = status == PENUMBRA_OK && Send(wire::Opened{});
-    if (status != PENUMBRA_OK) Send(wire::Opened{ToCode(status), Copy(error.data(), error.size())});
-    return opened;
+    if (status != PENUMBRA_OK) {
+      Send(wire::Opened{ToCode(status), Copy(error.data(), error.size()), {}});
+      return false;
+    }
+    return Send(wire::Opened{wire::Code::kOk, {}, confinement_.shortcomings});
   }
 
-  void Answer(const wire::Request& request) {
+  // False: the host has said why it ends.
+  bool Answer(const wire::Request& request) {
     std::visit([this](const auto& r) { Handle(r); }, request);
     log_.ReportDropped();
+    return DescriptorsLeft() && DevicesAreTheSame();
   }
 
   void Close() { driver_.close(bus_); }
@@ -175,8 +185,11 @@ class Session {
                                      .deadline_ns = request.deadline_ns,
                                      .cancel_fd = CancelFd()};
     wire::ReadAnswer answer{.id = request.id, .code = ToCode(driver_.read(bus_, &read, values_.data()))};
+    brought_something_ = false;
     if (answer.code == wire::Code::kOk) {
       for (const penumbra_value& value : values_) answer.values.push_back(ToRaw(value));
+      brought_something_ = std::any_of(answer.values.begin(), answer.values.end(),
+                                       [](const wire::RawValue& v) { return v.quality != Quality::kBad; });
     }
     Send(answer);
   }
@@ -221,6 +234,23 @@ class Session {
     Send(answer);
   }
 
+  static bool DescriptorsLeft() {
+    const int fd = ::fcntl(wire::kSocketFd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) ::close(fd);
+    if (fd >= 0 && fd < kTooManyDescriptors) return true;
+    Send(wire::Ending{wire::Code::kIo, "the driver leaks descriptors: it has hardly any left of 256"});
+    return false;
+  }
+
+  // A device that was plugged in again is another file: this process may not open it.
+  bool DevicesAreTheSame() const {
+    if (brought_something_) return true;
+    const std::string replaced = ReplacedDevice(confinement_.devices);
+    if (replaced.empty()) return true;
+    Send(wire::Ending{wire::Code::kNoDevice, replaced + " was plugged in again"});
+    return false;
+  }
+
   // What a value is that the driver does not touch: bad, never a silent zero.
   static penumbra_value Unfilled() {
     penumbra_value value{};
@@ -231,10 +261,23 @@ class Session {
 
   const penumbra_driver& driver_;
   LogGate& log_;
+  Confinement confinement_;
+  bool brought_something_ = true;
   penumbra_host host_{};
   penumbra_bus* bus_ = nullptr;
   std::vector<penumbra_value> values_;
 };
+
+// Memory is limited; who runs into the limit by `new` says so instead of dying of an exception somewhere.
+void WatchMemory() {
+  static std::vector<char> reserve(64UL * 1024);  // for the last words
+  std::set_new_handler([] {
+    std::set_new_handler(nullptr);
+    std::vector<char>().swap(reserve);
+    Send(wire::Ending{wire::Code::kIo, "the driver has used up its memory (256 MiB)"});
+    ::_exit(kExitFailed);
+  });
+}
 
 // 0: the daemon closed its end.
 ssize_t Receive(std::string& buffer) {
@@ -255,9 +298,11 @@ int Serve(const std::string& file) {
     return kExitFailed;
   }
   LogGate log(wire::kSocketFd);
-  Session session(*driver, log);
   UseCancelFd(wire::kCancelFd);
-  if (!Send(wire::Loaded{driver->version, driver->capabilities}) || !session.Open(configuration)) return kExitFailed;
+  if (!Send(wire::Loaded{driver->version, driver->capabilities})) return kExitFailed;
+  Session session(*driver, log, Confine(*driver, configuration));
+  WatchMemory();
+  if (!session.Open(configuration)) return kExitFailed;
   // Requests are small: ids of points or a question at most.
   std::string buffer(std::max(wire::kMaxPoints * 5 + wire::kMaxText, wire::kMaxQuestion) + 64, '\0');
   for (;;) {
@@ -265,7 +310,7 @@ int Serve(const std::string& file) {
     if (n <= 0) break;
     const auto request = wire::DecodeRequest({buffer.data(), static_cast<std::size_t>(n)});
     if (!request) return kExitFailed;
-    session.Answer(*request);
+    if (!session.Answer(*request)) return kExitFailed;
   }
   session.Close();
   return kExitOk;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -261,6 +262,17 @@ penumbra_status Write(penumbra_bus* bus, const penumbra_write_request* request, 
   return PENUMBRA_OK;
 }
 
+// Nothing but the folders of the fault files, which come and go.
+void Needs(const char* configuration, penumbra_need need, void* context) {
+  const Json json = Json::parse(configuration, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("things") || !json["things"].is_array()) return;
+  for (const Json& thing : json["things"]) {
+    if (!thing.is_object() || !thing.contains("fault_file") || !thing["fault_file"].is_string()) continue;
+    const auto folder = std::filesystem::path(thing["fault_file"].get<std::string>()).parent_path();
+    need(context, PENUMBRA_NEED_READ, folder.c_str());
+  }
+}
+
 void Close(penumbra_bus* bus) {
   delete bus;
 }
@@ -279,6 +291,8 @@ constexpr penumbra_driver kDriver = {
     .read = Read,
     .write = Write,
     .close = Close,
+    .ask = nullptr,
+    .needs = Needs,
 };
 
 }  // namespace

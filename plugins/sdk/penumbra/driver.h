@@ -6,6 +6,9 @@
  *
  * Process and thread: a driver runs in a process of its own for one bus. All calls for a bus come from one thread, one
  * at a time. A driver may crash or hang without harm to anything but its own bus: the host is killed and started again.
+ * It may have threads of its own, which have ended when close() returns. The process is the host's: a driver leaves
+ * signals, locale, umask and working folder as they are, prints nothing, and never exits. It cannot start programs or
+ * fork; memory (256 MiB), descriptors (256) and the size of files (1 MiB) are limited.
  *
  * Ownership: what the host passes is valid for the duration of the call. Text that the driver hands out (text, reason)
  * must stay valid until the next call into the driver; the host copies it before that.
@@ -57,7 +60,8 @@ typedef enum penumbra_log_level {
   PENUMBRA_LOG_DEBUG = 7
 } penumbra_log_level;
 
-/* One point's raw value: as the device encodes it, before scale and offset, which the gateway applies. */
+/* One point's raw value: as the device encodes it, before scale and offset, which the gateway applies. Handed over in
+ * arrays, so that this structure alone never grows within ABI 1. */
 typedef struct penumbra_value {
   uint32_t size;    /* set by whoever allocates */
   uint32_t type;    /* penumbra_type */
@@ -136,6 +140,15 @@ typedef struct penumbra_host {
  */
 typedef void (*penumbra_complain)(void* context, const char* pointer, const char* message);
 
+/* What a bus needs of the system beyond its libraries. `path` where there is one. */
+typedef enum penumbra_need_kind {
+  PENUMBRA_NEED_NETWORK = 1, /* sockets of the internet, CAN or Bluetooth; name look-ups */
+  PENUMBRA_NEED_DEVICE = 2,  /* a device node or other file: to read, write and control (ioctl) */
+  PENUMBRA_NEED_READ = 3,    /* a file, or a folder with all below it: to read */
+  PENUMBRA_NEED_WRITE = 4    /* a file, or a folder with all below it: to read, write, create and remove files */
+} penumbra_need_kind;
+typedef void (*penumbra_need)(void* context, uint32_t kind, const char* path);
+
 /* penumbra_driver.capabilities */
 #define PENUMBRA_CAN_WRITE (1u << 0)
 /* ask() is there. Every question is an object whose "ask" names it; a question that the driver does not know is
@@ -194,6 +207,11 @@ typedef struct penumbra_driver {
   /* Answers a question. Statuses other than PENUMBRA_OK: `error` gets one line for the operator; objects handed out
    * before still count. May be NULL without PENUMBRA_CAN_ASK. */
   penumbra_status (*ask)(penumbra_bus* bus, const penumbra_ask_request* request, char* error, size_t error_size);
+  /* Calls `need` for everything that the bus of this configuration needs; the rest of the system is out of reach from
+   * open() on: no file, no network, no other process. Access to a path is bound to what is there at that moment; when a
+   * device is plugged in again, the gateway starts a new host. NULL, or a driver from before this field: files and
+   * network stay open, and the operator sees that. Without a device; before open(); never fails. */
+  void (*needs)(const char* configuration, penumbra_need need, void* context);
 } penumbra_driver;
 
 /* The one symbol a driver exports. `host_abis` lists the versions the host speaks, best first. Answers the driver for a

@@ -258,6 +258,20 @@ class Complain {
   bool any_ = false;
 };
 
+// What a bus needs of the system; the rest is out of reach from open on (driver.h, penumbra_driver.needs).
+class Needs {
+ public:
+  Needs(penumbra_need need, void* context) : need_(need), context_(context) {}
+  void Network() { need_(context_, PENUMBRA_NEED_NETWORK, nullptr); }
+  void Device(const std::string& path) { need_(context_, PENUMBRA_NEED_DEVICE, path.c_str()); }
+  void Read(const std::string& path) { need_(context_, PENUMBRA_NEED_READ, path.c_str()); }
+  void Write(const std::string& path) { need_(context_, PENUMBRA_NEED_WRITE, path.c_str()); }
+
+ private:
+  penumbra_need need_;
+  void* context_;
+};
+
 // What a driver is. A constant with static storage; the schemas as driver.h describes them.
 struct Definition {
   const char* name;  // = file name without .so
@@ -270,6 +284,8 @@ struct Definition {
   std::unique_ptr<Bus> (*open)(const Configuration& configuration, Host host) = nullptr;
   // What the schemas cannot say. May be missing.
   void (*check)(const Configuration& configuration, Complain& complain) = nullptr;
+  // Missing: nothing, neither files nor network.
+  void (*needs)(const Configuration& configuration, Needs& needs) = nullptr;
 };
 
 }  // namespace penumbra::kit
@@ -387,6 +403,14 @@ struct Glue {
     });
   }
 
+  // A configuration that cannot be read needs nothing: open will say why.
+  static void DeclareNeeds(const char* text, penumbra_need need, void* context) {
+    Guard(PENUMBRA_BAD_OPTIONS, nullptr, 0, [&] {
+      Needs to(need, context);
+      if (kDefinition.needs != nullptr) kDefinition.needs(Parse(kDefinition, text), to);
+    });
+  }
+
   static void Close(penumbra_bus* bus) { delete bus; }
 
   static const penumbra_driver* Entry(const std::uint32_t* host_abis, std::size_t count) {
@@ -406,6 +430,7 @@ struct Glue {
       d.write = (kDefinition.capabilities & PENUMBRA_CAN_WRITE) != 0 ? Write : nullptr;
       d.close = Close;
       d.ask = (kDefinition.capabilities & PENUMBRA_CAN_ASK) != 0 ? Ask : nullptr;
+      d.needs = DeclareNeeds;
       return d;
     }();
     for (std::size_t i = 0; i < count; ++i) {

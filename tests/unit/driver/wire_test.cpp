@@ -20,8 +20,9 @@ TEST(Wire, OnlyWholeFramesAreFrames) {
   for (const FromHost& message :
        {FromHost(Loaded{"1.0", kCanAsk | kCanPlan}), FromHost(AskObject{7, "{}"}),
         FromHost(AskAnswer{7, Code::kIo, "x"}), FromHost(Fact{"slow.unit-7", "{\"ms\":80}"}), FromHost(Fact{"k", ""}),
-        FromHost(LoadFailed{"no"}), FromHost(Opened{Code::kIo, "x"}), FromHost(answer),
-        FromHost(WriteAnswer{9, Code::kRefused, "no"}), FromHost(LogLine{4, "line", 3})}) {
+        FromHost(LoadFailed{"no"}), FromHost(Opened{Code::kIo, "x", "files are open"}),
+        FromHost(Ending{Code::kNoDevice, "gone"}), FromHost(answer), FromHost(WriteAnswer{9, Code::kRefused, "no"}),
+        FromHost(LogLine{4, "line", 3})}) {
     ExpectOnlyWholeFrames(Encode(message), DecodeFromHost);
     EXPECT_EQ(DecodeFromHost(Encode(message)), message);
   }

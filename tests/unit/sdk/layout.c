@@ -58,10 +58,12 @@ SAME(driver_read, offsetof(penumbra_driver, read), 16 + 7 * PTR);
 SAME(driver_write, offsetof(penumbra_driver, write), 16 + 8 * PTR);
 SAME(driver_close, offsetof(penumbra_driver, close), 16 + 9 * PTR);
 SAME(driver_ask, offsetof(penumbra_driver, ask), 16 + 10 * PTR);
+SAME(driver_needs, offsetof(penumbra_driver, needs), 16 + 11 * PTR);
 
 SAME(statuses, PENUMBRA_REFUSED, 7);
 SAME(types, PENUMBRA_TEXT, 5);
 SAME(qualities, PENUMBRA_BAD, 2);
+SAME(need_write, PENUMBRA_NEED_WRITE, 4);
 SAME(can_write, PENUMBRA_CAN_WRITE, 1);
 SAME(can_ask, PENUMBRA_CAN_ASK, 2);
 SAME(can_scan, PENUMBRA_CAN_SCAN, 4);

@@ -54,6 +54,7 @@ static void Flood(const penumbra_host* host) {
 
 static penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char* error, size_t error_size) {
   static char large[70 * 1024];
+  volatile int* volatile wild = (int*)8;
   struct pollfd cancel;
   if (Asks(request, "plan")) {
     request->answer(request->context, "{\"unit\":1,\"table\":\"input\",\"from\":0,\"to\":3}");
@@ -75,7 +76,7 @@ static penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* reques
     if (poll(&cancel, 1, 10000) == 1) return PENUMBRA_CANCELLED;
     return PENUMBRA_TIMEOUT;
   }
-  if (Asks(request, "crash")) *(volatile int*)8 = 1;
+  if (Asks(request, "crash")) *wild = 1;
   if (Asks(request, "flood_facts")) Flood(bus->host);
   if (Asks(request, "bad_facts")) {
     snprintf(error, error_size, "%d %d %d", bus->host->remember(bus->host->context, "not a key", "1"),
@@ -103,7 +104,8 @@ static const penumbra_driver kDriver = {sizeof(penumbra_driver),
                                         Read,
                                         NULL,
                                         Close,
-                                        Ask};
+                                        Ask,
+                                        NULL};
 
 const penumbra_driver* penumbra_driver_entry(const uint32_t* host_abis, size_t count) {
   size_t i;

@@ -1,0 +1,36 @@
+// What a driver host keeps of the system once its driver has said what its bus needs (penumbra_driver.needs): those
+// files and no others (Landlock), the network or none, no other process (syscall_filter.hpp). Main thread, once, before
+// open().
+//
+// Meant against faults, not against an attacker: the driver's own code has run before (when it was loaded). Source:
+// landlock(7), Documentation/userspace-api/landlock.rst.
+#pragma once
+
+#include <penumbra/driver.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace penumbra::host {
+
+// A device node as it was when access was granted. Access is bound to the node, not to its name.
+struct GrantedDevice {
+  std::string path;
+  std::uint64_t node = 0;  // inode number; 0: it was not there
+};
+
+struct Confinement {
+  std::string shortcomings;  // what is open beyond the need, and why; empty: nothing
+  std::vector<GrantedDevice> devices;
+};
+
+// Asks `driver` what it needs for `configuration` and gives up the rest. A driver without needs() keeps files and
+// network.
+Confinement Confine(const penumbra_driver& driver, const std::string& configuration);
+
+// The path of a device that was replaced (unplugged and plugged in again) or has come since: to reach it, a new host is
+// needed. Empty: none.
+std::string ReplacedDevice(const std::vector<GrantedDevice>& devices);
+
+}  // namespace penumbra::host

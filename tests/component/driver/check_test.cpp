@@ -1,0 +1,54 @@
+// The conformance check finds what is wrong and nothing else; and what `driver new` writes is a driver.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "cli/driver_verbs.hpp"
+#include "driver_rig.hpp"
+
+namespace penumbra::test {
+namespace {
+
+using cli::Finding;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+std::vector<std::string> FindingsOf(const std::string& driver, const Json& configuration = Json()) {
+  std::vector<std::string> texts;
+  const std::string file = std::string(DRIVERS_FOLDER) + "/" + driver + ".so";
+  for (const Finding& finding : cli::CheckDriver(TestPaths(), file, configuration)) {
+    if (!finding.skipped && !finding.text.empty()) texts.push_back(finding.examination + ": " + finding.text);
+  }
+  return texts;
+}
+
+TEST(DriverCheck, FindsEachMistakeOfASloppyDriver) {
+  const auto findings = FindingsOf("test_sloppy");
+  for (const char* text :
+       {"abi: it calls itself \"sloppy\" but its file is test_sloppy.so",
+        "abi: it offers itself to a host that speaks only", "abi: it does not say what it needs",
+        "schemas: bus: additionalProperties is not false", "schemas: bus key speed: it has no description",
+        "schemas: bus key speed: its default is out of its range", "open: read writes beyond the values",
+        "open: point 0 of thing 0 is good or uncertain without a value", "open: it changes how signals are handled",
+        "open: descriptors are left open after close", "descriptors are left after", "KiB of memory are left after",
+        "deadline: read returns", "cancel: read returns only", "options: configuration '{': open takes it"}) {
+    EXPECT_THAT(findings, Contains(HasSubstr(text)));
+  }
+}
+
+TEST(DriverCheck, ACrashIsAFinding) {
+  const auto findings = FindingsOf(
+      "test_hostile", {{"bus", {{"deed", "wild_text"}}}, {"things", {{{"name", "t"}, {"points", {{{"name", "p"}}}}}}}});
+  EXPECT_THAT(findings, Contains(HasSubstr("open: fails: killed by SIGSEGV")));
+}
+
+TEST(DriverCheck, WhatIsNoDriverIsSaid) {
+  EXPECT_THAT(FindingsOf("test_no_entry"), ::testing::ElementsAre(HasSubstr("does not export penumbra_driver_entry")));
+}
+
+TEST(DriverCheck, OurOwnDriversPass) {
+  EXPECT_THAT(FindingsOf("sim"), ::testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace penumbra::test

@@ -1,0 +1,165 @@
+// What a driver can reach, tried by a driver; and what happens to a bus whose driver misbehaves in each of its entry
+// points. The other bus never loses anything (isolation_test.cpp looks at its rate; here its counters).
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "driver_rig.hpp"
+
+namespace penumbra::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+class Confinement : public DriverRig {
+ protected:
+  void StartFaulty(Json options) {
+    Start({MakeBus("bad", "test_fault", std::move(options)), MakeBus("good")},
+          {MakeThing("t", "bad"), MakeThing("healthy", "good")});
+    ASSERT_TRUE(RunUntil([this] { return GoodReadings("t") > 0 && GoodReadings("healthy") > 0; })) << Word("bad");
+  }
+  Result<OrderedJson> Question(const Json& question) {
+    std::optional<Result<OrderedJson>> answer;
+    manager_->Ask("bad", question, 2s, [&answer](Result<OrderedJson> result) { answer = std::move(result); });
+    EXPECT_TRUE(RunUntil([&answer] { return answer.has_value(); }));
+    return answer.value_or(Fail(Action::kFatal, "no answer"));
+  }
+  // What each attempt brought; also printed, as the measurement that the documentation quotes.
+  std::map<std::string, std::string> Probe() {
+    std::map<std::string, std::string> outcomes;
+    const auto answer = Question({{"ask", "probe"},
+                                  {"device", "/dev/full"},
+                                  {"other", "/dev/zero"},
+                                  {"folder", std::filesystem::temp_directory_path().string()}});
+    if (!answer) ADD_FAILURE() << answer.error().message;
+    for (const OrderedJson& row : answer.value_or(OrderedJson::array())) {
+      outcomes[row.at("attempt")] = row.at("outcome");
+      std::printf("%-26s %s\n", row.at("attempt").get<std::string>().c_str(),
+                  row.at("outcome").get<std::string>().c_str());
+    }
+    return outcomes;
+  }
+};
+
+constexpr const char* kAllowed = "ok";
+constexpr const char* kPermission = "Operation not permitted";
+constexpr const char* kAccess = "Permission denied";
+
+TEST_F(Confinement, ADriverReachesItsDeviceAndNothingElse) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need what the filter forbids";
+  StartFaulty({{"device", "/dev/full"}});
+  if (Bus("bad").unconfined.find("no Landlock") != std::string::npos) GTEST_SKIP() << Bus("bad").unconfined;
+  EXPECT_EQ(Bus("bad").unconfined, "");
+  const std::map<std::string, std::string> wanted{{"read a file of the system", kAccess},
+                                                  {"read the configuration", kAccess},
+                                                  {"create a file", kAccess},
+                                                  {"open its device", kAllowed},
+                                                  {"open another device", kAccess},
+                                                  {"load a library", kAllowed},
+                                                  {"internet socket", kAccess},
+                                                  {"local socket", kAccess},
+                                                  {"raw packets", kAccess},
+                                                  {"fork", kPermission},
+                                                  {"run a program", kPermission},
+                                                  {"signal the daemon", kPermission},
+                                                  {"trace the daemon", kPermission},
+                                                  {"limits of the daemon", kPermission},
+                                                  {"io_uring", kPermission},
+                                                  {"start a thread", kAllowed},
+                                                  {"signal itself", kAllowed}};
+  // A path that is not there is refused as such where reading it is forbidden; both keep the driver out.
+  std::map<std::string, std::string> outcomes = Probe();
+  if (outcomes["read the configuration"] == "No such file or directory") outcomes["read the configuration"] = kAccess;
+  EXPECT_EQ(outcomes, wanted);
+  EXPECT_EQ(Bus("bad").restarts, 0U);
+}
+
+TEST_F(Confinement, ANetworkDriverGetsTheInternetAndNoLocalSocket) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need what the filter forbids";
+  StartFaulty({{"network", true}});
+  const auto outcomes = Probe();
+  EXPECT_EQ(outcomes.at("internet socket"), kAllowed);
+  EXPECT_EQ(outcomes.at("local socket"), kAccess);
+  EXPECT_EQ(outcomes.at("raw packets"), kAccess);
+}
+
+TEST_F(Confinement, ADriverThatDoesNotSayItsNeedsIsShownAsSuch) {
+  Start({MakeBus("b", "test_old_abi")}, {MakeThing("t", "b")});
+  ASSERT_TRUE(RunUntil([this] { return GoodReadings("t") > 0; })) << Word("b");
+  EXPECT_THAT(Bus("b").unconfined, HasSubstr("the driver does not say what it needs"));
+}
+
+TEST_F(Confinement, ADeviceThatWasPluggedInAgainGetsANewHost) {
+  const std::filesystem::path device =
+      std::filesystem::temp_directory_path() / ("penumbra-device-" + std::to_string(::getpid()));
+  std::ofstream(device) << "first";
+  StartFaulty({{"device", device.string()}});
+  std::ofstream(device.string() + ".new") << "second";
+  std::filesystem::rename(device.string() + ".new", device);
+  RunFor(200ms);  // it still reads well: no reason to look
+  EXPECT_EQ(Bus("bad").restarts, 0U);
+  ASSERT_TRUE(Question({{"ask", "deed"}, {"in", "read"}, {"what", "throw"}}));
+  ASSERT_TRUE(RunUntil([this] { return Bus("bad").reason.find("was plugged in again") != std::string::npos; }))
+      << Word("bad");
+  EXPECT_EQ(Bus("bad").state, "backoff");
+  EXPECT_TRUE(RunUntil([this] { return Bus("bad").state == "running"; })) << Word("bad");
+  std::filesystem::remove(device);
+}
+
+struct Deed {
+  const char* in;
+  const char* what;
+  const char* reason;  // part of what the operator reads; empty: the bus goes on
+};
+
+class EveryEntryPoint : public Confinement, public ::testing::WithParamInterface<Deed> {};
+
+TEST_P(EveryEntryPoint, CostsItsOwnBusOnly) {
+  const auto [in, what, reason] = GetParam();
+  if (kSanitized) GTEST_SKIP() << "a sanitizer answers these faults itself";
+  StartFaulty(Json::object());
+  std::string seen;
+  bool named = *reason == '\0';
+  manager_->Ask("bad", {{"ask", "deed"}, {"in", in}, {"what", what}}, 500ms, [](const Result<OrderedJson>&) {});
+  if (std::string(in) == "write") manager_->Write("t", "temperature", Value(1.0), [](const Status&) {});
+  ASSERT_TRUE(RunUntil([&] {
+    const std::string word = Word("bad");
+    if (seen.find(word) == std::string::npos) seen += word + "\n";
+    named = named || word.find(reason) != std::string::npos;
+    return named;
+  })) << "wanted: "
+      << reason << "\nseen:\n"
+      << seen;
+  const std::size_t before = GoodReadings("t");
+  EXPECT_TRUE(RunUntil([&] { return GoodReadings("t") > before; })) << Word("bad");
+  EXPECT_EQ(Bus("good").restarts, 0U);
+  EXPECT_EQ(Bus("good").errors, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, EveryEntryPoint,
+    ::testing::Values(Deed{"read", "crash", "killed by SIGSEGV in read"},
+                      Deed{"write", "crash", "killed by SIGSEGV in write"},
+                      Deed{"ask", "crash", "killed by SIGSEGV while it answered a question"},
+                      Deed{"open", "crash", "killed by SIGSEGV in open"}, Deed{"read", "exit", "exited 0 in read"},
+                      Deed{"open", "exit", "exited 0 in open"}, Deed{"write", "exit", "exited 0 in write"},
+                      Deed{"ask", "hang", "hung while it answered a question"},
+                      Deed{"read", "block_signals", "hung in read"},
+                      Deed{"read", "leak_memory", "the driver has used up its memory (256 MiB)"},
+                      Deed{"open", "leak_memory", "the driver has used up its memory (256 MiB)"},
+                      Deed{"read", "leak_descriptors", "the driver leaks descriptors"}, Deed{"read", "threads", ""},
+                      Deed{"read", "fork", "killed by SIGABRT in read"}, Deed{"read", "overflow", "in read"},
+                      Deed{"read", "garbage", "sent garbage"}, Deed{"read", "close_socket", "closed its connection"},
+                      Deed{"read", "throw", ""}, Deed{"read", "flood", ""}),
+    [](const ::testing::TestParamInfo<Deed>& test) { return std::string(test.param.in) + "_" + test.param.what; });
+
+}  // namespace
+}  // namespace penumbra::test
