@@ -102,7 +102,9 @@ bool IsNumberColumn(const OrderedJson& objects, const std::string& key) {
   });
 }
 
-std::string Title(std::string key) {
+// Keys are foreign text as well.
+std::string Title(const std::string& foreign) {
+  std::string key = Printable(foreign);
   for (char& c : key) c = c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   return key;
 }

@@ -83,8 +83,20 @@ bool IsRequired(const Json& schema, const std::string& key) {
 }
 
 Json DescriptionJson(const DriverDescription& driver) {
-  return {{"name", driver.name},      {"version", driver.version},    {"can_write", driver.can_write},
-          {"bus", driver.bus_schema}, {"thing", driver.thing_schema}, {"point", driver.point_schema}};
+  return {{"name", driver.name},           {"version", driver.version},
+          {"can_write", driver.can_write}, {"capabilities", driver.capabilities},
+          {"bus", driver.bus_schema},      {"thing", driver.thing_schema},
+          {"point", driver.point_schema}};
+}
+
+// Those with a name of their own: `penumbra bus plan|scan|self-test`.
+std::string Questions(const DriverDescription& driver) {
+  std::string names;
+  for (const std::string& capability : driver.capabilities) {
+    if (capability == "write") continue;
+    names += (names.empty() ? "" : ", ") + Printable(capability == "ask" ? "its own" : capability);
+  }
+  return names;
 }
 
 int ShowDriver(const Invocation& invocation, const PathSettings& paths, const std::string& name) {
@@ -99,6 +111,7 @@ int ShowDriver(const Invocation& invocation, const PathSettings& paths, const st
   }
   std::string text = fmt::format("{} {}, {}\n", Printable(driver->name), Printable(driver->version),
                                  driver->can_write ? "reads and writes" : "reads only");
+  if (const std::string answers = Questions(*driver); !answers.empty()) text += "answers questions: " + answers + "\n";
   text += "\nKeys of its [[bus]]:\n" + SchemaText(driver->bus_schema);
   text += "\nKeys of a [[thing]] on it:\n" + SchemaText(driver->thing_schema);
   text += "\nKeys of a [[thing.point]]:\n" + SchemaText(driver->point_schema);
