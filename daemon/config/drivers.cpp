@@ -62,6 +62,33 @@ void Drivers::Check(const BusSettings& bus, const std::vector<ThingSettings>& th
   for (const DriverComplaint& complaint : *complaints) {
     diagnostics_.Error(FindPlace(complaint.pointer, tables), complaint.message);
   }
+  CheckEndpoint(bus, tables.bus->place);
+}
+
+// A device or port that two buses reach: two masters on one line destroy each other's frames, and many devices serve
+// one connection at a time. Which options make the endpoint is the driver's to say ("x-endpoint" in its schema).
+void Drivers::CheckEndpoint(const BusSettings& bus, Place place) {
+  const auto asked = asked_.find(bus.driver);
+  if (asked == asked_.end() || !asked->second) return;
+  const Json& schema = asked->second->bus;
+  const auto properties = schema.find("properties");
+  if (properties == schema.end() || !properties->is_object()) return;
+  Json endpoint = Json::object();
+  bool exclusive = false;
+  for (const auto& [key, property] : properties->items()) {
+    const std::string kind = GetString(property, "x-endpoint").value_or("");
+    const auto value = bus.driver_options.find(key);
+    if (kind.empty() || value == bus.driver_options.end()) continue;
+    endpoint[key] = *value;
+    exclusive = exclusive || kind == "exclusive";
+  }
+  if (endpoint.empty()) return;
+  const auto [first, fresh] = endpoints_.emplace(bus.driver + Dump(endpoint), bus.name);
+  if (fresh) return;
+  std::string message = fmt::format("bus {} and bus {} reach the same {}; put their things on one bus",
+                                    Quoted(bus.name), Quoted(first->second), exclusive ? "port" : "endpoint");
+  if (exclusive) return diagnostics_.Error(place, message);
+  diagnostics_.Warning(place, message + ": many devices serve one connection at a time");
 }
 
 Place FindPlace(const std::string& pointer, const Drivers::Tables& tables) {

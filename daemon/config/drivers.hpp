@@ -28,10 +28,13 @@ class Drivers {
   void Check(const BusSettings& bus, const std::vector<ThingSettings>& things, const Tables& tables);
 
  private:
+  void CheckEndpoint(const BusSettings& bus, Place place);
+
   const DriverKnowledge& knowledge_;
   const PathSettings& paths_;
   Diagnostics& diagnostics_;
   std::map<std::string, Result<DriverSchemas>> asked_;
+  std::map<std::string, std::string> endpoints_;  // the first bus that reaches it
 };
 
 // Where the thing that a JSON pointer of the driver ABI ("/things/0/points/1/address") names stands in the file: the

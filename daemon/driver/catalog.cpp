@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,6 +17,7 @@
 #include "base/text.hpp"
 #include "driver/paths.hpp"
 #include "driver/spawn.hpp"
+#include "driver/wire.hpp"
 
 namespace penumbra {
 namespace {
@@ -181,6 +184,16 @@ Result<std::vector<std::pair<std::string, std::string>>> CheckDriverConfiguratio
   const auto list = json->find("complaints");
   if (list == json->end() || !list->is_array()) {
     return Fail(Action::kFixConfig, "driver '" + driver + "' gives no result when it checks the configuration");
+  }
+  // One request asks for all points of a thing.
+  const Json things = configuration.value("things", Json::array());
+  for (std::size_t i = 0; i < things.size(); ++i) {
+    const std::size_t points = things[i].value("points", Json::array()).size();
+    if (points <= wire::kMaxPoints) continue;
+    complaints.emplace_back(fmt::format("/things/{}", i),
+                            fmt::format("{} points are more than the {} that one thing may have; make it two things on "
+                                        "the same bus and unit",
+                                        points, wire::kMaxPoints));
   }
   for (const Json& complaint : *list) {
     complaints.emplace_back(GetString(complaint, "pointer").value_or(""), GetString(complaint, "message").value_or(""));

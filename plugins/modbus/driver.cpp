@@ -2,6 +2,7 @@
 // Thread: the host's one bus thread. Source: penumbra/driver.h.
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <new>
 #include <string>
@@ -16,9 +17,13 @@
 using penumbra::modbus::Budget;
 using penumbra::modbus::Configuration;
 using penumbra::modbus::CostsOf;
+using penumbra::modbus::Learned;
+using penumbra::modbus::LearnedFromJson;
+using penumbra::modbus::LearnedKey;
 using penumbra::modbus::Outcome;
 using penumbra::modbus::ParseConfiguration;
 using penumbra::modbus::PointResult;
+using penumbra::modbus::ReaderHooks;
 using penumbra::modbus::ThingOptions;
 using penumbra::modbus::ThingReader;
 using penumbra::modbus::Value;
@@ -28,12 +33,12 @@ struct penumbra_bus {
   penumbra_bus(const penumbra_host& host_table, Configuration parsed)
       : host(host_table),
         configuration(std::move(parsed)),
-        wire(
-            configuration.bus, [this] { return host.now_ns(host.context); },
-            [this](const std::string& line) { Log(line); }) {
+        wire(configuration.bus, {.now_ns = [this] { return host.now_ns(host.context); },
+                                 .log = [this](const std::string& line) { Log(line); },
+                                 .anomaly = [this](const char* what) { Log(std::string("anomaly: ") + what); }}) {
     things.reserve(configuration.things.size());
     for (const ThingOptions& thing : configuration.things) {
-      things.emplace_back(thing, CostsOf(configuration.bus, thing), [this](const std::string& line) { Log(line); });
+      things.emplace_back(thing, CostsOf(configuration.bus, thing), HooksOf(), KnownOf(thing));
     }
   }
   penumbra_bus(const penumbra_bus&) = delete;
@@ -41,6 +46,15 @@ struct penumbra_bus {
 
   void Log(const std::string& line) const { host.log(host.context, PENUMBRA_LOG_WARNING, line.c_str()); }
 
+  ReaderHooks HooksOf() {
+    return {.log = [this](const std::string& line) { Log(line); },
+            .keep = {},
+            .unix_s = [] { return std::int64_t{std::time(nullptr)}; }};
+  }
+  std::optional<Learned> KnownOf(const ThingOptions& thing) const {
+    const auto fact = configuration.facts.find(LearnedKey(thing.name));
+    return fact == configuration.facts.end() ? std::nullopt : LearnedFromJson(fact->second);
+  }
   penumbra_host host;
   Configuration configuration;
   Wire wire;

@@ -65,6 +65,13 @@ Judgement JudgeTcp(std::span<const std::uint8_t> received, const Request& reques
   }
   Judgement judgement = JudgePdu(received.subspan(kMbapSize, length - 1u), request);
   judgement.consumed = size;
+  // Whole frames may follow (a late reply, the same reply again). Anything else means that a frame was cut short and
+  // the next one went into its place, which only its end shows: there is no checksum.
+  for (auto rest = received.subspan(size); !rest.empty();) {
+    const auto next = WholeReply(Framing::kTcp, rest);
+    if (!next) return {.verdict = Verdict::kBroken, .consumed = received.size(), .reason = "not a Modbus reply"};
+    rest = rest.subspan(next->size);
+  }
   return judgement;
 }
 
@@ -183,6 +190,20 @@ Request WriteCoilRequest(std::uint8_t unit, std::uint16_t address, bool on, bool
   return request;
 }
 
+Request WriteCoilsRequest(std::uint8_t unit, std::uint16_t address, const std::vector<bool>& bits) {
+  Request request{.unit = unit};
+  request.pdu.Add8(kWriteMultipleCoils);
+  request.pdu.Add16(address);
+  request.pdu.Add16(static_cast<std::uint16_t>(bits.size()));
+  request.pdu.Add8(static_cast<std::uint8_t>((bits.size() + 7) / 8));
+  for (std::size_t begin = 0; begin < bits.size(); begin += 8) {
+    unsigned byte = 0;
+    for (std::size_t i = begin; i < std::min(begin + 8, bits.size()); ++i) byte |= unsigned{bits[i]} << (i - begin);
+    request.pdu.Add8(static_cast<std::uint8_t>(byte));
+  }
+  return request;
+}
+
 Request WriteRegistersRequest(std::uint8_t unit, std::uint16_t address, std::span<const std::uint16_t> words,
                               bool multiple) {
   Request request{.unit = unit};
@@ -237,6 +258,18 @@ std::uint16_t Crc16(std::span<const std::uint8_t> bytes) {
 Judgement JudgeReply(Framing framing, std::span<const std::uint8_t> received, const Request& request,
                      std::uint16_t transaction) {
   return framing == Framing::kTcp ? JudgeTcp(received, request, transaction) : JudgeRtu(received, request);
+}
+
+std::optional<FrameHead> WholeReply(Framing framing, std::span<const std::uint8_t> bytes) {
+  if (framing == Framing::kTcp) {
+    if (bytes.size() < kMbapSize + 1 || Word(bytes, 2) != 0) return std::nullopt;
+    const std::size_t size = 6u + Word(bytes, 4);
+    if (size < kMbapSize + 1 || size > kMaxAdu || bytes.size() < size) return std::nullopt;
+    return FrameHead{.transaction = Word(bytes, 0), .unit = bytes[6], .size = size};
+  }
+  const std::size_t size = RtuReplyFrameSize(bytes);
+  if (size == 0 || bytes.size() < size || !CrcFits(bytes.first(size))) return std::nullopt;
+  return FrameHead{.unit = bytes[0], .size = size};
 }
 
 std::uint16_t RegisterAt(std::span<const std::uint8_t> pdu, std::size_t index) {

@@ -7,9 +7,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace penumbra::modbus {
 
@@ -23,6 +25,7 @@ std::string_view NameOf(Table table);
 inline constexpr std::uint16_t kMaxReadWords = 125;
 inline constexpr std::uint16_t kMaxReadBits = 2000;
 inline constexpr std::uint16_t kMaxWriteWords = 123;
+inline constexpr std::uint16_t kMaxWriteBits = 1968;
 inline constexpr std::size_t kMaxPdu = 253;
 inline constexpr std::size_t kMaxAdu = 260;
 
@@ -51,6 +54,8 @@ struct Request {
 Request ReadRequest(std::uint8_t unit, Table table, std::uint16_t address, std::uint16_t count);
 // Function 5, or 15 when `multiple`.
 Request WriteCoilRequest(std::uint8_t unit, std::uint16_t address, bool on, bool multiple);
+// Function 15. 1..kMaxWriteBits.
+Request WriteCoilsRequest(std::uint8_t unit, std::uint16_t address, const std::vector<bool>& bits);
 // Function 6 for a single register, else 16, also for one when `multiple`. At most kMaxWriteWords.
 Request WriteRegistersRequest(std::uint8_t unit, std::uint16_t address, std::span<const std::uint16_t> words,
                               bool multiple);
@@ -90,6 +95,14 @@ struct Judgement {
 // (transceivers make some when the line turns round), because the CRC must fit all the same.
 Judgement JudgeReply(Framing framing, std::span<const std::uint8_t> received, const Request& request,
                      std::uint16_t transaction);
+
+// The reply frame that `bytes` begin with, if it is whole (and on RTU its CRC fits).
+struct FrameHead {
+  std::uint16_t transaction = 0;  // TCP only
+  std::uint8_t unit = 0;
+  std::size_t size = 0;
+};
+std::optional<FrameHead> WholeReply(Framing framing, std::span<const std::uint8_t> bytes);
 
 // Registers and bits of a read reply that JudgeReply called an answer.
 std::uint16_t RegisterAt(std::span<const std::uint8_t> pdu, std::size_t index);

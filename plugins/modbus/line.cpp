@@ -96,7 +96,7 @@ Port::~Port() {
 
 const char* Port::Open(const Budget& budget) {
   if (is_open()) return nullptr;
-  return bus_.transport == Transport::kTcp ? OpenTcp(budget) : OpenSerial();
+  return IsSocket(bus_.transport) ? OpenTcp(budget) : OpenSerial();
 }
 
 void Port::Close() {
@@ -208,8 +208,8 @@ Wait Port::Sleep(std::int64_t until_ns, int cancel_fd) {
 
 bool Port::Send(std::span<const std::uint8_t> bytes, const Budget& budget) {
   while (!bytes.empty()) {
-    const ssize_t sent = bus_.transport == Transport::kTcp ? send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
-                                                           : write(fd_, bytes.data(), bytes.size());
+    const ssize_t sent = IsSocket(bus_.transport) ? send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
+                                                  : write(fd_, bytes.data(), bytes.size());
     if (sent > 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(sent));
     } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
@@ -222,7 +222,7 @@ bool Port::Send(std::span<const std::uint8_t> bytes, const Budget& budget) {
 }
 
 int Port::Receive(std::span<std::uint8_t> buffer) {
-  const bool tcp = bus_.transport == Transport::kTcp;
+  const bool tcp = IsSocket(bus_.transport);
   const ssize_t count = tcp ? recv(fd_, buffer.data(), buffer.size(), 0) : read(fd_, buffer.data(), buffer.size());
   if (count > 0) return static_cast<int>(count);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
@@ -232,13 +232,14 @@ int Port::Receive(std::span<std::uint8_t> buffer) {
   return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? -1 : 0;
 }
 
-int Port::Discard() {
+int Port::Discard(const std::function<void(std::span<const std::uint8_t>)>& show) {
   std::array<std::uint8_t, 512> waste;
   int total = 0;
   while (total < kMaxDiscard) {
     const int count = Receive(waste);
     if (count < 0) return count;
     if (count == 0) break;
+    show({waste.data(), static_cast<std::size_t>(count)});
     total += count;
   }
   return total;

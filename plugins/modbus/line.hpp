@@ -41,8 +41,8 @@ class Port {
   bool Send(std::span<const std::uint8_t> bytes, const Budget& budget);
   // Bytes that have come; 0: none; negative: the line is gone.
   int Receive(std::span<std::uint8_t> buffer);
-  // Throws away what has come. Answers the bytes; negative: the line is gone.
-  int Discard();
+  // Throws away what has come, after showing it. Answers the bytes; negative: the line is gone.
+  int Discard(const std::function<void(std::span<const std::uint8_t>)>& show);
   // TCP: has the other host acknowledged all that was sent? False means that the path to it is dead.
   bool PeerAcknowledged() const;
 

@@ -18,6 +18,8 @@ constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::int64_t kTurnaroundGuessNs = 10 * kNsPerMs;
 constexpr std::int64_t kTcpRoundTripGuessNs = 2 * kNsPerMs;
 constexpr std::int64_t kTcpByteNs = 80;  // 100 Mbit/s
+constexpr std::int64_t kMbapBytes = 7;
+constexpr std::int64_t kAddressAndCrc = 3;
 constexpr std::int64_t kTcpTimeoutMs = 500;
 constexpr std::int64_t kRtuTimeoutExtraMs = 200;
 // Above this, the silence between frames no longer shrinks with the baud rate.
@@ -132,9 +134,8 @@ bool ApplyLineFormat(std::string_view text, Reader& reader, BusOptions& bus) {
   return true;
 }
 
-void ParseSerial(Reader& reader, BusOptions& bus) {
-  if (const auto device = reader.Text("device")) bus.device = *device;
-  if (bus.device.empty()) reader.Fault("", "transport \"rtu\" needs device, for example \"/dev/ttyUSB0\"");
+// Speed and format of the serial line.
+void ParseLine(Reader& reader, BusOptions& bus) {
   reader.Integer("baud", 300, 921600, bus.baud);
   if (std::find(kBauds.begin(), kBauds.end(), bus.baud) == kBauds.end()) {
     reader.Fault("baud", std::to_string(bus.baud) + " is no usual baud rate; for example 9600, 19200, 38400 or 115200");
@@ -153,19 +154,30 @@ void ParseSerial(Reader& reader, BusOptions& bus) {
     }
   }
   if (bus.data_bits != 8) reader.Fault(reader.Has("data_bits") ? "data_bits" : "parity", "RTU needs 8 data bits");
+}
+
+void ParseSerial(Reader& reader, BusOptions& bus) {
+  if (const auto device = reader.Text("device")) bus.device = *device;
+  if (bus.device.empty()) reader.Fault("", "transport \"rtu\" needs device, for example \"/dev/ttyUSB0\"");
+  ParseLine(reader, bus);
   reader.Flag("rs485", bus.rs485);
   for (const char* key : {"host", "port"}) {
-    if (reader.Has(key)) reader.Fault(key, std::string(key) + " goes with transport \"tcp\"; this bus is \"rtu\"");
+    if (reader.Has(key))
+      reader.Fault(key, std::string(key) + " goes with transport \"tcp\" or \"rtu-tcp\"; this bus is \"rtu\"");
   }
 }
 
-void ParseTcp(Reader& reader, BusOptions& bus) {
+void ParseTcp(Reader& reader, BusOptions& bus, const std::string& transport) {
   if (const auto host = reader.Text("host")) bus.host = *host;
-  if (bus.host.empty()) reader.Fault("", "transport \"tcp\" needs host, a name or an address");
+  if (bus.host.empty()) reader.Fault("", "transport " + Quote(transport) + " needs host, a name or an address");
   reader.Integer("port", 1, 65535, bus.port);
-  for (const char* key : {"device", "baud", "parity", "data_bits", "stop_bits", "rs485"}) {
-    if (reader.Has(key)) reader.Fault(key, std::string(key) + " goes with transport \"rtu\"; this bus is \"tcp\"");
-  }
+  const auto refuse = [&](const char* key, const char* where) {
+    if (reader.Has(key))
+      reader.Fault(key, std::string(key) + " goes with transport " + where + "; this bus is " + Quote(transport));
+  };
+  for (const char* key : {"device", "rs485"}) refuse(key, "\"rtu\"");
+  if (bus.transport == Transport::kRtuTcp) return ParseLine(reader, bus);
+  for (const char* key : {"baud", "parity", "data_bits", "stop_bits"}) refuse(key, "\"rtu\" or \"rtu-tcp\"");
 }
 
 void ParseBus(Reader& reader, BusOptions& bus) {
@@ -173,10 +185,11 @@ void ParseBus(Reader& reader, BusOptions& bus) {
   if (transport == "rtu") {
     bus.transport = Transport::kRtu;
     ParseSerial(reader, bus);
-  } else if (transport == "tcp") {
-    ParseTcp(reader, bus);
+  } else if (transport == "tcp" || transport == "rtu-tcp") {
+    bus.transport = transport == "tcp" ? Transport::kTcp : Transport::kRtuTcp;
+    ParseTcp(reader, bus, transport);
   } else {
-    reader.Fault("transport", Quote(transport) + " is no transport; write \"tcp\" or \"rtu\"");
+    reader.Fault("transport", Quote(transport) + " is no transport; write \"tcp\", \"rtu\" or \"rtu-tcp\"");
   }
   reader.Integer("connect_timeout_ms", 1, kMaxTimeoutMs, bus.connect_timeout_ms);
   reader.Integer("pause_after_connect_ms", 0, kMaxPauseMs, bus.pause_after_connect_ms);
@@ -184,7 +197,7 @@ void ParseBus(Reader& reader, BusOptions& bus) {
 }
 
 // "holding 100-119", "100-119" (input and holding), "7".
-bool ParseForbidden(std::string_view text, std::vector<Range>& ranges) {
+bool ParseRange(std::string_view text, std::vector<Range>& ranges) {
   std::vector<Table> tables{Table::kInput, Table::kHolding};
   if (const auto space = text.find(' '); space != std::string_view::npos) {
     const auto table = TableFromName(text.substr(0, space));
@@ -200,20 +213,25 @@ bool ParseForbidden(std::string_view text, std::vector<Range>& ranges) {
   return true;
 }
 
+void ParseRanges(Reader& reader, const char* key, std::vector<Range>& ranges) {
+  const Json* list = reader.Find(key);
+  if (list == nullptr) return;
+  if (!list->is_array()) return reader.Fault(key, std::string(key) + " is a list such as [\"holding 100-119\"]");
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const Json& entry = (*list)[i];
+    if (!entry.is_string() || !ParseRange(entry.get_ref<const std::string&>(), ranges)) {
+      reader.Fault(std::string(key) + "/" + std::to_string(i),
+                   "a range of protocol addresses such as \"holding 100-119\", \"input 7\" or \"100-119\"");
+    }
+  }
+}
+
 void ParseLimits(Reader& reader, Limits& limits) {
   reader.Integer("max_words", 1, kMaxReadWords, limits.max_words);
   reader.Integer("max_bits", 1, kMaxReadBits, limits.max_bits);
   reader.Integer("max_gap", 0, kMaxReadWords, limits.max_gap);
-  const Json* forbidden = reader.Find("forbidden");
-  if (forbidden == nullptr) return;
-  if (!forbidden->is_array()) return reader.Fault("forbidden", "forbidden is a list such as [\"holding 100-119\"]");
-  for (std::size_t i = 0; i < forbidden->size(); ++i) {
-    const Json& entry = (*forbidden)[i];
-    if (!entry.is_string() || !ParseForbidden(entry.get_ref<const std::string&>(), limits.forbidden)) {
-      reader.Fault("forbidden/" + std::to_string(i),
-                   "a range of protocol addresses such as \"holding 100-119\", \"input 7\" or \"100-119\"");
-    }
-  }
+  ParseRanges(reader, "forbidden", limits.forbidden);
+  ParseRanges(reader, "read_clears", limits.read_clears);
 }
 
 struct Place {
@@ -396,7 +414,7 @@ ThingOptions ParseThing(const Json& object, const std::string& pointer, Reader& 
   ThingOptions thing;
   thing.name = reader.Text("name").value_or("");
   reader.Integer("unit", 0, 255, thing.unit);
-  if (bus.transport == Transport::kRtu && (thing.unit < 1 || thing.unit > 247)) {
+  if (bus.framing() == Framing::kRtu && (thing.unit < 1 || thing.unit > 247)) {
     reader.Fault("unit", "unit " + std::to_string(thing.unit) + " is not possible on a serial line: 1 to 247");
   } else if (thing.unit > 247 && thing.unit < 255) {
     reader.Fault("unit", "unit " + std::to_string(thing.unit) + " is reserved: 1 to 247, on TCP also 0 and 255");
@@ -404,6 +422,7 @@ ThingOptions ParseThing(const Json& object, const std::string& pointer, Reader& 
   ParseLimits(reader, thing.limits);
   reader.Integer("pause_ms", 0, kMaxPauseMs, thing.pause_ms);
   reader.Flag("multiple_writes_only", thing.multiple_writes_only);
+  reader.Flag("merge_writes", thing.merge_writes);
   reader.Integer("timeout_ms", 1, kMaxTimeoutMs, thing.timeout_ms);
   reader.Integer("retries", 0, 100, thing.retries);
   EachObject(object, "points", pointer, complain, failed,
@@ -434,6 +453,10 @@ std::optional<Configuration> ParseConfiguration(std::string_view text, const Com
     configuration.things.push_back(std::move(thing));
   });
   if (failed) return std::nullopt;
+  // Facts are not the operator's: what is wrong with them is no fault of the configuration.
+  if (const auto facts = root.find("facts"); facts != root.end() && facts->is_object()) {
+    for (const auto& [key, value] : facts->items()) configuration.facts[key] = value.dump();
+  }
   return configuration;
 }
 
@@ -449,22 +472,33 @@ std::int64_t FrameGapNs(const BusOptions& bus) {
   return bus.baud > kFixedGapBaud ? kFixedGapNs : CharactersNs(bus, 7) / 2;
 }
 
+std::int64_t RequestBytes(Transport transport) {
+  constexpr std::int64_t kReadPdu = 5;
+  return kReadPdu + (transport == Transport::kTcp ? kMbapBytes : kAddressAndCrc);
+}
+
+std::int64_t ReplyBytes(Transport transport, Table table, std::uint32_t count) {
+  constexpr std::int64_t kFunctionAndCount = 2;
+  return kFunctionAndCount + DataBytes(table, count) + (transport == Transport::kTcp ? kMbapBytes : kAddressAndCrc);
+}
+
 Costs CostsOf(const BusOptions& bus, const ThingOptions& thing) {
-  const std::int64_t pauses_ns = thing.pause_ms * kNsPerMs;
-  if (bus.transport == Transport::kTcp) return {.request_ns = kTcpRoundTripGuessNs + pauses_ns, .byte_ns = kTcpByteNs};
-  constexpr std::int64_t kRequestCharacters = 8;
-  constexpr std::int64_t kReplyCharacters = 5;
-  return {.request_ns = CharactersNs(bus, kRequestCharacters + kReplyCharacters) + 2 * FrameGapNs(bus) +
-                        kTurnaroundGuessNs + pauses_ns,
-          .byte_ns = CharactersNs(bus, 1)};
+  const std::int64_t pause_ns = thing.pause_ms * kNsPerMs;
+  if (bus.transport == Transport::kTcp) return {.request_ns = kTcpRoundTripGuessNs + pause_ns, .byte_ns = kTcpByteNs};
+  const std::int64_t characters = RequestBytes(bus.transport) + ReplyBytes(bus.transport, Table::kHolding, 0);
+  // One gap ends the request, for the device; the other, or a longer pause, comes before the next one.
+  std::int64_t request_ns =
+      CharactersNs(bus, characters) + FrameGapNs(bus) + std::max(FrameGapNs(bus), pause_ns) + kTurnaroundGuessNs;
+  if (bus.transport == Transport::kRtuTcp) request_ns += kTcpRoundTripGuessNs;
+  return {.request_ns = request_ns, .byte_ns = CharactersNs(bus, 1)};
 }
 
 std::int64_t ReplyTimeoutNs(const BusOptions& bus, const ThingOptions& thing, const Request& request) {
   if (thing.timeout_ms) return *thing.timeout_ms * kNsPerMs;
   if (bus.transport == Transport::kTcp) return kTcpTimeoutMs * kNsPerMs;
-  constexpr std::int64_t kAddressAndCrc = 3;
   const auto characters = static_cast<std::int64_t>(request.pdu.size + ReplySize(request)) + 2 * kAddressAndCrc;
-  return kRtuTimeoutExtraMs * kNsPerMs + CharactersNs(bus, characters);
+  const std::int64_t extra_ms = bus.transport == Transport::kRtu ? kRtuTimeoutExtraMs : kTcpTimeoutMs;
+  return extra_ms * kNsPerMs + CharactersNs(bus, characters);
 }
 
 }  // namespace penumbra::modbus

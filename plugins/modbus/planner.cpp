@@ -14,9 +14,15 @@ constexpr std::uint32_t kBitsPerRegister = 16;
 bool MayFill(Table table, std::uint32_t from, std::uint32_t to, const Limits& limits) {
   const std::uint32_t max_gap = limits.max_gap * (IsBits(table) ? kBitsPerRegister : 1);
   if (to - from > max_gap) return false;
-  return std::none_of(limits.forbidden.begin(), limits.forbidden.end(), [&](const Range& range) {
+  const auto touches = [&](const Range& range) {
     return range.table == table && range.first < to && range.last >= from;
-  });
+  };
+  return std::ranges::none_of(limits.forbidden, touches) && std::ranges::none_of(limits.read_clears, touches);
+}
+
+bool CrossesSeam(Table table, std::uint32_t from, std::uint32_t to, const Limits& limits) {
+  return std::ranges::any_of(
+      limits.seams, [&](const Seam& seam) { return seam.table == table && seam.before > from && seam.before < to; });
 }
 
 // Values of one table, sorted by address. In that order an optimal plan never interleaves: a value that begins inside
@@ -56,7 +62,7 @@ class TablePlan {
       end = std::max<std::uint32_t>(end, item.address + item.count);
       const std::uint32_t span = end - head.address;
       widest = std::max<std::uint32_t>(widest, item.count);
-      if (span > max_span && span > widest) return;
+      if (span > widest && (span > max_span || CrossesSeam(head.table, head.address, end, limits_))) return;
       const std::int64_t cost = best_[first].cost + CostOf(head.table, span, costs_);
       if (cost < best_[last + 1].cost) best_[last + 1] = {.cost = cost, .first = first, .span = span};
     }
@@ -81,9 +87,12 @@ class TablePlan {
 
 }  // namespace
 
+std::int64_t DataBytes(Table table, std::uint32_t count) {
+  return IsBits(table) ? (count + 7) / 8 : count * 2;
+}
+
 std::int64_t CostOf(Table table, std::uint32_t count, const Costs& costs) {
-  const std::int64_t bytes = IsBits(table) ? (count + 7) / 8 : count * 2;
-  return costs.request_ns + bytes * costs.byte_ns;
+  return costs.request_ns + DataBytes(table, count) * costs.byte_ns;
 }
 
 std::vector<Block> PlanReads(std::span<const Item> items, const Limits& limits, const Costs& costs) {

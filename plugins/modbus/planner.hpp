@@ -24,11 +24,21 @@ struct Range {
   std::uint32_t last = 0;  // inclusive
 };
 
+// Between the addresses before - 1 and before.
+struct Seam {
+  Table table = Table::kHolding;
+  std::uint32_t before = 0;
+};
+
 struct Limits {
   std::uint16_t max_words = kMaxReadWords;
   std::uint16_t max_bits = kMaxReadBits;
-  std::uint16_t max_gap = 50;    // registers read for nothing between two values; of bits sixteen times as many
-  std::vector<Range> forbidden;  // never read between two values
+  std::uint16_t max_gap = 50;  // registers read for nothing between two values; of bits sixteen times as many
+  // Never read between two values: what the device refuses, and what changes when it is read. The second differs from
+  // the first in that a value may lie there; it is then read, by itself or with its like.
+  std::vector<Range> forbidden, read_clears;
+  // Addresses that no request may reach across, though both sides can be read: the seams between a device's modules.
+  std::vector<Seam> seams;
 };
 
 struct Costs {
@@ -43,6 +53,8 @@ struct Block {
   std::vector<std::uint32_t> items;  // indices into the list that was planned
 };
 
+// Data bytes in the reply for `count` registers or bits.
+std::int64_t DataBytes(Table table, std::uint32_t count);
 // Time of one request for `count` registers or bits.
 std::int64_t CostOf(Table table, std::uint32_t count, const Costs& costs);
 

@@ -16,6 +16,7 @@ constexpr std::int64_t kByteTimeoutNs = 60 * kNsPerMs;
 // How long after a request on the serial line its reply may still arrive: slow gateways and meters take 2 s.
 constexpr std::int64_t kLateReplyNs = 3000 * kNsPerMs;
 constexpr std::int64_t kMaxDrainNs = 300 * kNsPerMs;
+constexpr std::int64_t kSocketSilenceNs = 30 * kNsPerMs;
 constexpr std::int64_t kBusyPauseNs = 100 * kNsPerMs;
 constexpr std::uint8_t kAcknowledge = 5;
 constexpr std::uint8_t kBusy = 6;
@@ -35,6 +36,7 @@ struct Wire::Wanted {
   Budget budget;
   std::int64_t timeout_ns;
   std::int64_t until_ns = 0;        // end of the wait for the reply
+  std::int64_t sent_ns = 0;         // when the last character of the request had passed
   std::int64_t last_byte_ns = 0;    // when something came last
   const char* suspicion = nullptr;  // what is wrong with the bytes so far
   const char* foreign = nullptr;    // what came instead
@@ -42,17 +44,17 @@ struct Wire::Wanted {
   std::size_t size = 0;
 };
 
-Wire::Wire(const BusOptions& bus, std::function<std::int64_t()> now_ns, std::function<void(const std::string&)> log)
+Wire::Wire(const BusOptions& bus, WireHooks hooks)
     : bus_(bus),
-      now_ns_(now_ns),
-      log_(std::move(log)),
-      port_(bus, now_ns),
-      framing_(bus.transport == Transport::kTcp ? Framing::kTcp : Framing::kRtu) {}
+      hooks_(std::move(hooks)),
+      port_(bus, hooks_.now_ns),
+      framing_(bus.framing()),
+      transaction_(static_cast<std::uint16_t>(hooks_.now_ns() >> 10)) {}
 
 Outcome Wire::Exchange(const Request& request, const ThingOptions& thing, const Budget& budget) {
   Outcome outcome = Failed("deadline");
   for (std::uint32_t attempt = 0; attempt <= thing.retries; ++attempt) {
-    if (attempt > 0 && now_ns_() >= budget.deadline_ns) break;
+    if (attempt > 0 && hooks_.now_ns() >= budget.deadline_ns) break;
     outcome = Attempt(request, thing, budget);
     switch (outcome.kind) {
       case Outcome::Kind::kAnswer:
@@ -61,7 +63,8 @@ Outcome Wire::Exchange(const Request& request, const ThingOptions& thing, const 
       case Outcome::Kind::kException:
         if (outcome.exception != kAcknowledge && outcome.exception != kBusy) return outcome;
         if (attempt == thing.retries) return outcome;
-        if (port_.Sleep(std::min(now_ns_() + kBusyPauseNs, budget.deadline_ns), budget.cancel_fd) == Wait::kCancelled) {
+        if (port_.Sleep(std::min(hooks_.now_ns() + kBusyPauseNs, budget.deadline_ns), budget.cancel_fd) ==
+            Wait::kCancelled) {
           return {.kind = Outcome::Kind::kCancelled};
         }
         break;
@@ -75,7 +78,7 @@ Outcome Wire::Exchange(const Request& request, const ThingOptions& thing, const 
 
 Outcome Wire::Attempt(const Request& request, const ThingOptions& thing, const Budget& budget) {
   if (framing_ == Framing::kRtu && CouldBeAnsweredByOther(request)) {
-    ++counters_.withheld;
+    ++units_[request.unit].withheld;
     return Failed("timeout");
   }
   if (const char* reason = Connect(budget)) {
@@ -92,55 +95,63 @@ const char* Wire::Connect(const Budget& budget) {
   // A peer that closed an idle connection, or an adapter that was pulled out: not this request's fault, so a new
   // connection is tried at once.
   if (port_.is_open()) {
-    const int stale = port_.Discard();
-    if (stale >= 0) counters_.stale_bytes += static_cast<std::uint64_t>(stale);
-    if (stale < 0) port_.Close();
+    if (Discard() < 0) port_.Close();
   }
   if (port_.is_open()) return nullptr;
-  if (connect_reason_ != nullptr && now_ns_() < connect_again_ns_) return connect_reason_;
+  if (connect_reason_ != nullptr && hooks_.now_ns() < connect_again_ns_) return connect_reason_;
   const char* reason = port_.Open(budget);
   if (reason != nullptr && std::string_view(reason) == "cancelled") return reason;
   if (reason != nullptr) {
     ++counters_.connect_failures;
-    connect_again_ns_ = now_ns_() + kConnectHoldNs;
+    connect_again_ns_ = hooks_.now_ns() + kConnectHoldNs;
     if (connect_reason_ == nullptr || std::string_view(connect_reason_) != reason) {
-      log_(std::string(reason) + ": " +
-           (bus_.transport == Transport::kTcp ? bus_.host + " port " + std::to_string(bus_.port) : bus_.device));
+      hooks_.log(std::string(reason) + ": " +
+                 (IsSocket(bus_.transport) ? bus_.host + " port " + std::to_string(bus_.port) : bus_.device));
     }
     connect_reason_ = reason;
     return reason;
   }
   ++counters_.connects;
-  if (connect_reason_ != nullptr) log_("connected again");
+  if (connect_reason_ != nullptr) hooks_.log("connected again");
   connect_reason_ = nullptr;
   timeouts_in_a_row_ = 0;
   last_unit_ = -1;
-  line_free_ns_ = now_ns_() + bus_.pause_after_connect_ms * kNsPerMs;
+  line_free_ns_ = hooks_.now_ns() + bus_.pause_after_connect_ms * kNsPerMs;
   return nullptr;
 }
 
 const char* Wire::SendRequest(Wanted& wanted, const ThingOptions& thing) {
   std::int64_t pause_ns = thing.pause_ms * kNsPerMs;
-  if (framing_ == Framing::kRtu) pause_ns = std::max(pause_ns, FrameGapNs(bus_));
+  // Behind a serial server it is the server that keeps the gap.
+  if (bus_.transport == Transport::kRtu) pause_ns = std::max(pause_ns, FrameGapNs(bus_));
   if (last_unit_ >= 0 && last_unit_ != wanted.request.unit) {
     pause_ns = std::max<std::int64_t>(pause_ns, bus_.turnaround_ms * kNsPerMs);
   }
   const std::int64_t may_send_ns = line_free_ns_ + pause_ns;
-  if (may_send_ns > now_ns_()) {
+  if (may_send_ns > hooks_.now_ns()) {
     if (may_send_ns >= wanted.budget.deadline_ns) return "deadline";
     if (port_.Sleep(may_send_ns, wanted.budget.cancel_fd) == Wait::kCancelled) return "cancelled";
   }
   last_unit_ = wanted.request.unit;
-  const Adu adu = BuildAdu(framing_, wanted.request, ++transaction_);
-  ++counters_.requests;
+  const Adu adu = BuildAdu(framing_, wanted.request, NextTransaction());
+  ++units_[wanted.request.unit].requests;
+  frames_.Add(hooks_.now_ns(), LoggedFrame::Kind::kSent, {adu.bytes.data(), adu.size});
   if (!port_.Send({adu.bytes.data(), adu.size}, wanted.budget)) {
     Disconnect("connection closed");
     return "connection closed";
   }
-  const std::int64_t now = now_ns_();
-  line_free_ns_ = framing_ == Framing::kRtu ? now + CharactersNs(bus_, static_cast<std::int64_t>(adu.size)) : now;
+  const std::int64_t now = hooks_.now_ns();
+  const bool serial = bus_.transport == Transport::kRtu;
+  line_free_ns_ = serial ? now + CharactersNs(bus_, static_cast<std::int64_t>(adu.size)) : now;
+  wanted.sent_ns = line_free_ns_;
   wanted.until_ns = std::min(now + wanted.timeout_ns, wanted.budget.deadline_ns);
   return nullptr;
+}
+
+// All 65536 numbers before one comes again, and not in an order that a confused server hits upon by counting.
+std::uint16_t Wire::NextTransaction() {
+  transaction_ = static_cast<std::uint16_t>(transaction_ * 25173u + 13849u);
+  return transaction_;
 }
 
 Outcome Wire::Receive(Wanted& wanted) {
@@ -162,8 +173,10 @@ Outcome Wire::Receive(Wanted& wanted) {
       return Failed("connection closed");
     }
     if (count == 0) continue;
+    frames_.Add(hooks_.now_ns(), LoggedFrame::Kind::kReceived,
+                {wanted.bytes.data() + wanted.size, static_cast<std::size_t>(count)});
     wanted.size += static_cast<std::size_t>(count);
-    wanted.last_byte_ns = line_free_ns_ = now_ns_();
+    wanted.last_byte_ns = line_free_ns_ = hooks_.now_ns();
     Outcome outcome;
     if (JudgeReceived(wanted, outcome)) return outcome;
     if (wanted.last_byte_ns >= wanted.until_ns) return GiveUpWaiting(wanted);
@@ -172,6 +185,7 @@ Outcome Wire::Receive(Wanted& wanted) {
 
 // Answers whether the attempt is over, with its outcome.
 bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
+  UnitCounters& unit = units_[wanted.request.unit];
   while (wanted.size > 0) {
     const Judgement judgement = JudgeReply(framing_, {wanted.bytes.data(), wanted.size}, wanted.request, transaction_);
     switch (judgement.verdict) {
@@ -181,7 +195,7 @@ bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
         outcome = Failed("not a Modbus reply");
         break;
       case Verdict::kForeign:
-        ++counters_.foreign_frames;
+        CountUnasked(std::span(wanted.bytes).first(judgement.consumed));
         if (judgement.reason != nullptr) wanted.foreign = judgement.reason;
         wanted.suspicion = nullptr;
         std::copy(wanted.bytes.begin() + static_cast<std::ptrdiff_t>(judgement.consumed),
@@ -192,12 +206,15 @@ bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
         outcome = Failed(judgement.reason);
         break;
       case Verdict::kException:
-        ++counters_.exceptions;
+        ++unit.exceptions[judgement.exception];
+        unit.round_trips.Add(wanted.last_byte_ns - wanted.sent_ns);
         timeouts_in_a_row_ = 0;
         outcome = {.kind = Outcome::Kind::kException, .exception = judgement.exception, .time_ns = wanted.last_byte_ns};
         return true;
       case Verdict::kAnswer:
-        ++counters_.answers;
+        ++unit.answers;
+        unit.last_good_ns = wanted.last_byte_ns;
+        unit.round_trips.Add(wanted.last_byte_ns - wanted.sent_ns);
         timeouts_in_a_row_ = 0;
         outcome = {.kind = Outcome::Kind::kAnswer, .time_ns = wanted.last_byte_ns};
         std::copy(judgement.pdu.begin(), judgement.pdu.end(), outcome.pdu.bytes.begin());
@@ -205,7 +222,7 @@ bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
         return true;
     }
     // Broken: where the next frame begins is no longer known.
-    ++counters_.bad_frames;
+    CountBadFrame(wanted.request, outcome.reason);
     if (framing_ == Framing::kTcp) {
       Disconnect(outcome.reason);
     } else {
@@ -218,44 +235,106 @@ bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
 }
 
 Outcome Wire::GiveUpWaiting(Wanted& wanted) {
-  if (framing_ == Framing::kTcp) {
-    const bool half_frame = wanted.size > 0;
-    ++(half_frame ? counters_.bad_frames : counters_.timeouts);
-    // The transaction id keeps late replies apart, so one silent unit behind a gateway does not cost the others their
-    // connection. A path that is dead, or a server that only listens, does need a new one.
-    ++timeouts_in_a_row_;
-    if (half_frame || timeouts_in_a_row_ >= kTimeoutsUntilReconnect || !port_.PeerAcknowledged()) port_.Close();
-    return Failed(half_frame ? "incomplete reply" : wanted.foreign != nullptr ? wanted.foreign : "timeout");
+  const Request& request = wanted.request;
+  const char* damage = framing_ == Framing::kTcp && wanted.size > 0 ? "incomplete reply" : wanted.suspicion;
+  if (damage != nullptr) {
+    CountBadFrame(request, damage);
+  } else {
+    ++units_[request.unit].timeouts;
+    frames_.Note(hooks_.now_ns(), "timeout");
   }
+  ++timeouts_in_a_row_;
   // A frame that came damaged is dealt with; one that did not come may come yet.
-  const bool damaged = wanted.suspicion != nullptr && std::string_view(wanted.suspicion) == "bad CRC";
-  if (!damaged) RememberUnanswered(wanted.request);
-  ++(wanted.suspicion != nullptr ? counters_.bad_frames : counters_.timeouts);
-  DrainToSilence(wanted.budget);
-  if (wanted.suspicion != nullptr) return Failed(wanted.suspicion);
+  if (damage == nullptr || std::string_view(damage) != "bad CRC") RememberUnanswered(request);
+  // On TCP the transaction id keeps late replies apart, so one silent unit behind a gateway does not cost the others
+  // their connection. A path that is dead, or a server that only listens, does need a new one.
+  const bool lost_place = framing_ == Framing::kTcp && damage != nullptr;
+  if (IsSocket(bus_.transport) &&
+      (lost_place || timeouts_in_a_row_ >= kTimeoutsUntilReconnect || !port_.PeerAcknowledged())) {
+    port_.Close();
+  } else if (framing_ == Framing::kRtu) {
+    DrainToSilence(wanted.budget);
+  }
+  if (damage != nullptr) return Failed(damage);
   return Failed(wanted.foreign != nullptr ? wanted.foreign : "timeout");
 }
 
 void Wire::Disconnect(const char* reason) {
   port_.Close();
-  log_(std::string("connection given up: ") + reason);
+  hooks_.log(std::string("connection given up: ") + reason);
+}
+
+// Throws away what has come unasked, after a look at whose it is. Answers the bytes; negative: the line is gone.
+int Wire::Discard() {
+  std::array<std::uint8_t, 1024> seen;
+  std::size_t size = 0;
+  const int count = port_.Discard([&](std::span<const std::uint8_t> bytes) {
+    const auto part = bytes.first(std::min(bytes.size(), seen.size() - size));
+    std::copy(part.begin(), part.end(), seen.begin() + static_cast<std::ptrdiff_t>(size));
+    size += part.size();
+  });
+  if (count <= 0) return count;
+  counters_.stale_bytes += static_cast<std::uint64_t>(count);
+  frames_.Add(hooks_.now_ns(), LoggedFrame::Kind::kStale, {seen.data(), size});
+  CountUnasked({seen.data(), size});
+  return count;
+}
+
+// Whole replies in what nobody waits for.
+void Wire::CountUnasked(std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const auto head = WholeReply(framing_, bytes);
+    if (head) CountForeign(*head);
+    if (!head && framing_ == Framing::kTcp) return;  // without a length there is no next frame
+    bytes = bytes.subspan(head ? head->size : 1);
+  }
+}
+
+void Wire::CountForeign(const FrameHead& head) {
+  const std::int64_t now = hooks_.now_ns();
+  const auto late = std::ranges::find_if(unanswered_, [&](const Unanswered& other) {
+    return now < other.until_ns && other.request.unit == head.unit &&
+           (framing_ == Framing::kRtu || other.transaction == head.transaction);
+  });
+  const auto unit = units_.find(head.unit);
+  if (late != unanswered_.end()) {
+    ++units_[head.unit].late;
+    return;
+  }
+  ++(unit != units_.end() ? unit->second.foreign : counters_.foreign);
+  if (anomalies_.OnForeign(now)) Freeze("replies that nobody asked for");
+}
+
+void Wire::Freeze(const char* anomaly) {
+  frozen_ = frames_;
+  ++counters_.anomalies;
+  counters_.anomaly = anomaly;
+  hooks_.anomaly(anomaly);
+}
+
+void Wire::CountBadFrame(const Request& request, const char* reason) {
+  UnitCounters& unit = units_[request.unit];
+  ++(std::string_view(reason) == "bad CRC" ? unit.bad_crc : unit.bad_frames);
+  const std::int64_t now = hooks_.now_ns();
+  frames_.Note(now, reason);
+  if (anomalies_.OnBadFrame(now)) Freeze("many damaged replies");
 }
 
 // Throws away what still comes until the line has been quiet for a frame gap.
 void Wire::DrainToSilence(const Budget& budget) {
-  const std::int64_t end_ns = std::min(now_ns_() + kMaxDrainNs, budget.deadline_ns);
-  const std::int64_t gap_ns = std::max(FrameGapNs(bus_), CharactersNs(bus_, 4));
-  while (now_ns_() < end_ns) {
-    if (port_.WaitReadable(std::min(now_ns_() + gap_ns, end_ns), budget.cancel_fd) != Wait::kReady) return;
-    const int count = port_.Discard();
-    if (count < 0) return port_.Close();
-    counters_.stale_bytes += static_cast<std::uint64_t>(count);
-    line_free_ns_ = now_ns_();
+  const std::int64_t end_ns = std::min(hooks_.now_ns() + kMaxDrainNs, budget.deadline_ns);
+  // The network tears gaps into a frame that the line does not have.
+  const std::int64_t gap_ns =
+      bus_.transport == Transport::kRtu ? std::max(FrameGapNs(bus_), CharactersNs(bus_, 4)) : kSocketSilenceNs;
+  while (hooks_.now_ns() < end_ns) {
+    if (port_.WaitReadable(std::min(hooks_.now_ns() + gap_ns, end_ns), budget.cancel_fd) != Wait::kReady) return;
+    if (Discard() < 0) return port_.Close();
+    line_free_ns_ = hooks_.now_ns();
   }
 }
 
 bool Wire::CouldBeAnsweredByOther(const Request& request) const {
-  const std::int64_t now = now_ns_();
+  const std::int64_t now = hooks_.now_ns();
   return std::ranges::any_of(unanswered_, [&](const Unanswered& other) {
     return now < other.until_ns && other.request.unit == request.unit &&
            other.request.pdu.bytes[0] == request.pdu.bytes[0] && ReplySize(other.request) == ReplySize(request) &&
@@ -264,13 +343,13 @@ bool Wire::CouldBeAnsweredByOther(const Request& request) const {
 }
 
 void Wire::RememberUnanswered(const Request& request) {
-  if (framing_ != Framing::kRtu) return;
+  // On TCP the same request once more is another transaction, whose reply is known by its number.
   const auto same = [&](const Unanswered& other) {
-    return other.request.unit == request.unit && SamePdu(other.request.pdu, request.pdu);
+    return framing_ == Framing::kRtu && other.request.unit == request.unit && SamePdu(other.request.pdu, request.pdu);
   };
   auto place = std::ranges::find_if(unanswered_, same);
   if (place == unanswered_.end()) place = std::ranges::min_element(unanswered_, {}, &Unanswered::until_ns);
-  *place = {.request = request, .until_ns = now_ns_() + kLateReplyNs};
+  *place = {.request = request, .transaction = transaction_, .until_ns = hooks_.now_ns() + kLateReplyNs};
 }
 
 }  // namespace penumbra::modbus

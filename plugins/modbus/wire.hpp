@@ -7,36 +7,40 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
+#include "modbus/frame_log.hpp"
 #include "modbus/line.hpp"
 #include "modbus/reader.hpp"
+#include "modbus/unit_counters.hpp"
 
 namespace penumbra::modbus {
 
-// How often what happened, since the bus was opened.
-struct WireCounters {
-  std::uint64_t requests = 0, answers = 0, exceptions = 0, timeouts = 0;
-  std::uint64_t bad_frames = 0;      // CRC, length, function, echo
-  std::uint64_t foreign_frames = 0;  // late, or of another unit
-  std::uint64_t stale_bytes = 0;     // thrown away before a request
-  std::uint64_t connects = 0, connect_failures = 0;
-  std::uint64_t withheld = 0;  // not sent because a late reply could have answered them
+// Where the wire's news goes.
+struct WireHooks {
+  std::function<std::int64_t()> now_ns;
+  std::function<void(const std::string&)> log;  // a line when the connection comes or goes
+  std::function<void(const char*)> anomaly;     // static text: the last frames are worth keeping
 };
 
 class Wire : public Line {
  public:
-  // `log` gets a line when the connection comes or goes.
-  Wire(const BusOptions& bus, std::function<std::int64_t()> now_ns, std::function<void(const std::string&)> log);
+  Wire(const BusOptions& bus, WireHooks hooks);
 
   Outcome Exchange(const Request& request, const ThingOptions& thing, const Budget& budget) override;
-  std::int64_t NowNs() override { return now_ns_(); }
+  std::int64_t NowNs() override { return hooks_.now_ns(); }
   const WireCounters& counters() const { return counters_; }
+  const std::map<std::uint8_t, UnitCounters>& units() const { return units_; }
+  const FrameLog& frames() const { return frames_; }
+  // As they were at the last anomaly.
+  const FrameLog& frozen() const { return frozen_; }
 
  private:
-  // A request on the serial line that was not answered, and may be still.
+  // A request that was not answered, and may be still.
   struct Unanswered {
     Request request;
+    std::uint16_t transaction = 0;
     std::int64_t until_ns = 0;
   };
   struct Wanted;  // one attempt
@@ -44,19 +48,27 @@ class Wire : public Line {
   Outcome Attempt(const Request& request, const ThingOptions& thing, const Budget& budget);
   const char* Connect(const Budget& budget);
   const char* SendRequest(Wanted& wanted, const ThingOptions& thing);
+  std::uint16_t NextTransaction();
   Outcome Receive(Wanted& wanted);
   bool JudgeReceived(Wanted& wanted, Outcome& outcome);
   Outcome GiveUpWaiting(Wanted& wanted);
   void Disconnect(const char* reason);
   void DrainToSilence(const Budget& budget);
+  int Discard();
+  void CountUnasked(std::span<const std::uint8_t> bytes);
+  void CountForeign(const FrameHead& head);
+  void Freeze(const char* anomaly);
+  void CountBadFrame(const Request& request, const char* reason);
   bool CouldBeAnsweredByOther(const Request& request) const;
   void RememberUnanswered(const Request& request);
 
   const BusOptions& bus_;
-  std::function<std::int64_t()> now_ns_;
-  std::function<void(const std::string&)> log_;
+  WireHooks hooks_;
   Port port_;
   WireCounters counters_;
+  std::map<std::uint8_t, UnitCounters> units_;
+  FrameLog frames_, frozen_;
+  AnomalyWatch anomalies_;
 
   Framing framing_;
   std::uint16_t transaction_ = 0;

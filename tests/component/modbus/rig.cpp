@@ -235,7 +235,7 @@ nlohmann::json Thing(int unit, nlohmann::json points, nlohmann::json more) {
 }
 
 nlohmann::json TcpBus(int port, nlohmann::json things, nlohmann::json more) {
-  more["transport"] = "tcp";
+  more.emplace("transport", "tcp");
   more["host"] = "127.0.0.1";
   more["port"] = port;
   return {{"bus", std::move(more)}, {"things", std::move(things)}};

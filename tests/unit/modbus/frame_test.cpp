@@ -175,5 +175,22 @@ TEST(ModbusFrame, RandomBytesNeverAnswerAndConsumptionStaysInside) {
   }
 }
 
+TEST(ModbusFrame, AnAnswerThatAnotherFrameWentIntoIsNotBelieved) {
+  const Request request = ReadRequest(1, Table::kHolding, 0, 3);
+  const std::vector<std::uint8_t> answer{0, 7, 0, 0, 0, 9, 1, 3, 6, 0, 1, 0, 2, 0, 3};
+  const std::vector<std::uint8_t> late{0, 6, 0, 0, 0, 9, 1, 3, 6, 0, 9, 0, 8, 0, 7};
+  const auto judge = [&](std::vector<std::uint8_t> bytes, const std::vector<std::uint8_t>& behind) {
+    bytes.insert(bytes.end(), behind.begin(), behind.end());
+    return JudgeReply(Framing::kTcp, bytes, request, 7).verdict;
+  };
+  EXPECT_EQ(judge(answer, {}), Verdict::kAnswer);
+  EXPECT_EQ(judge(answer, answer), Verdict::kAnswer);
+  EXPECT_EQ(judge(answer, late), Verdict::kAnswer) << "a whole frame behind it is another matter";
+  for (std::size_t cut = 1; cut < answer.size(); ++cut) {
+    const auto verdict = judge({answer.begin(), answer.begin() + static_cast<std::ptrdiff_t>(cut)}, late);
+    EXPECT_NE(verdict, Verdict::kAnswer) << "cut after " << cut;
+  }
+}
+
 }  // namespace
 }  // namespace penumbra::modbus

@@ -209,5 +209,51 @@ TEST(ModbusOptions, TheSchemasAreJsonAndDescribeEveryKey) {
   }
 }
 
+TEST(ModbusOptions, RtuOverTcpTakesHostAndPortAndTheFormatOfTheLineBehind) {
+  std::vector<std::string> complaints;
+  const auto parse = [&](const char* bus) {
+    complaints.clear();
+    return ParseConfiguration(std::string("{\"bus\":") + bus + ",\"things\":[{\"name\":\"t\",\"unit\":3}]}",
+                              [&](const std::string& pointer, const std::string& message) {
+                                complaints.push_back(pointer + ": " + message);
+                              });
+  };
+  const auto good = parse(R"({"transport":"rtu-tcp","host":"10.0.0.9","port":4001,"baud":19200,"parity":"8E1"})");
+  ASSERT_TRUE(good.has_value()) << complaints[0];
+  EXPECT_EQ(good->bus.framing(), Framing::kRtu);
+  EXPECT_EQ(BitsPerCharacter(good->bus), 11);
+  EXPECT_FALSE(parse(R"({"transport":"rtu-tcp"})").has_value());
+  EXPECT_EQ(complaints[0], "/bus: transport \"rtu-tcp\" needs host, a name or an address");
+  EXPECT_FALSE(parse(R"({"transport":"rtu-tcp","host":"h","device":"/dev/ttyS0"})").has_value());
+  EXPECT_EQ(complaints[0], "/bus/device: device goes with transport \"rtu\"; this bus is \"rtu-tcp\"");
+  EXPECT_FALSE(parse(R"({"host":"h","baud":9600})").has_value()) << "plain TCP has no line";
+}
+
+TEST(ModbusOptions, TheCostsFollowTheLine) {
+  const BusOptions slow{.transport = Transport::kRtu, .baud = 9600};
+  const Costs line = CostsOf(slow, {});
+  EXPECT_NEAR(static_cast<double>(line.byte_ns), 10 / 9600.0 * 1e9, 1);
+  // 8 + 5 characters, two gaps of 3.5, 10 ms for the device.
+  EXPECT_NEAR(static_cast<double>(line.request_ns), (8 + 5 + 7) * 10 / 9600.0 * 1e9 + 10e6, 10);
+  EXPECT_NEAR(static_cast<double>(CostsOf(slow, {.pause_ms = 50}).request_ns - line.request_ns),
+              50e6 - 3.5 * 10 / 9600 * 1e9, 10)
+      << "a pause takes the place of the gap before a request";
+  EXPECT_GT(CostsOf({.transport = Transport::kRtuTcp, .baud = 9600}, {}).request_ns, line.request_ns);
+  EXPECT_EQ(RequestBytes(Transport::kTcp) + ReplyBytes(Transport::kTcp, Table::kHolding, 10), 12 + 29);
+  EXPECT_EQ(RequestBytes(Transport::kRtu) + ReplyBytes(Transport::kRtu, Table::kCoil, 10), 8 + 7);
+}
+
+TEST(ModbusOptions, ReadClearsIsWrittenLikeForbiddenButPointsMayLieThere) {
+  std::string complaint;
+  const auto parsed = ParseConfiguration(
+      R"({"bus":{"host":"h"},"things":[{"name":"t","read_clears":["holding 5-6"],"merge_writes":false,)"
+      R"("points":[{"name":"a","table":"holding","address":5}]}],"facts":{"learned:t":{"checked_s":1}}})",
+      [&](const std::string& pointer, const std::string& message) { complaint = pointer + message; });
+  ASSERT_TRUE(parsed.has_value()) << complaint;
+  ASSERT_EQ(parsed->things[0].limits.read_clears.size(), 1u);
+  EXPECT_FALSE(parsed->things[0].merge_writes);
+  EXPECT_EQ(parsed->facts.at("learned:t"), R"({"checked_s":1})");
+}
+
 }  // namespace
 }  // namespace penumbra::modbus

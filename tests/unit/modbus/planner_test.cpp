@@ -29,12 +29,18 @@ bool Allowed(std::vector<Item> items, const Limits& limits) {
     if (item.table != items[0].table) return false;
     if (item.address > end) {
       if (item.address - end > limits.max_gap * (bits ? 16u : 1u)) return false;
-      for (const Range& range : limits.forbidden) {
-        if (range.table == item.table && range.first < item.address && range.last >= end) return false;
+      for (const auto* ranges : {&limits.forbidden, &limits.read_clears}) {
+        for (const Range& range : *ranges) {
+          if (range.table == item.table && range.first < item.address && range.last >= end) return false;
+        }
       }
     }
     end = std::max<std::uint32_t>(end, item.address + item.count);
     widest = std::max<std::uint32_t>(widest, item.count);
+  }
+  if (end - items[0].address <= widest) return true;
+  for (const Seam& seam : limits.seams) {
+    if (seam.table == items[0].table && seam.before > items[0].address && seam.before < end) return false;
   }
   return end - items[0].address <= std::max<std::uint32_t>(widest, bits ? limits.max_bits : limits.max_words);
 }
@@ -120,6 +126,11 @@ RandomMap MakeMap(std::mt19937& random, std::size_t most) {
     const auto first = static_cast<std::uint32_t>(pick(0, spread));
     map.limits.forbidden.push_back({Table::kHolding, first, first + static_cast<std::uint32_t>(pick(0, 5))});
   }
+  for (int i = pick(0, 2); i > 0; --i) {
+    const auto first = static_cast<std::uint32_t>(pick(0, spread));
+    map.limits.read_clears.push_back({Table::kHolding, first, first + static_cast<std::uint32_t>(pick(0, 5))});
+  }
+  if (pick(0, 3) == 0) map.limits.seams.push_back({Table::kHolding, static_cast<std::uint32_t>(pick(1, spread))});
   map.costs = {pick(0, 40) * 1'000'000LL, pick(1, 1'200'000)};
   return map;
 }
@@ -181,6 +192,20 @@ TEST(ModbusPlanner, KeepsForbiddenRegistersOutOfEveryHole) {
   EXPECT_EQ(PlanReads(items, {.forbidden = {{Table::kHolding, 3, 3}}}, kTcp).size(), 2u);
   EXPECT_EQ(PlanReads(items, {.forbidden = {{Table::kInput, 3, 3}}}, kTcp).size(), 1u);
   EXPECT_EQ(PlanReads(items, {.forbidden = {{Table::kHolding, 5, 9}}}, kTcp).size(), 1u);
+}
+
+TEST(ModbusPlanner, ReadsWhatClearsOnlyForAPointThatLiesThere) {
+  const std::vector<Item> items{{Table::kHolding, 0, 1}, {Table::kHolding, 2, 1}, {Table::kHolding, 3, 1}};
+  EXPECT_EQ(PlanReads(items, {.read_clears = {{Table::kHolding, 1, 1}}}, kTcp).size(), 2u) << "not along with others";
+  EXPECT_EQ(PlanReads(items, {.read_clears = {{Table::kHolding, 2, 3}}}, kTcp).size(), 1u) << "both are wanted";
+}
+
+TEST(ModbusPlanner, ReachesAcrossNoSeamButForAValueThatLiesOnIt) {
+  const std::vector<Item> items{{Table::kHolding, 0, 4}, {Table::kHolding, 4, 4}, {Table::kHolding, 8, 4}};
+  const auto plan = PlanReads(items, {.seams = {{Table::kHolding, 8}, {Table::kHolding, 2}}}, kTcp);
+  ASSERT_EQ(plan.size(), 3u) << "0-3 lies on a seam and is read by itself";
+  EXPECT_EQ(plan[0].count, 4);
+  EXPECT_EQ(PlanReads(items, {.seams = {{Table::kHolding, 8}}}, kTcp).size(), 2u);
 }
 
 TEST(ModbusPlanner, PlansTheLastRegisterAndTheEmptyList) {
