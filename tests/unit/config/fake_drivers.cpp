@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <fstream>
+#include <set>
 
 namespace penumbra::test {
 namespace {
@@ -44,7 +45,9 @@ DriverSchemas Parsed(const char* bus, const char* thing, const char* point, bool
 Result<DriverSchemas> Describe(const std::string& driver) {
   if (driver == "modbus") return Parsed(kModbusBus, kModbusThing, kModbusPoint, true);
   if (driver == "sim") return Parsed(kSimBus, kSimThing, kSimPoint, true);
-  if (driver == "sht3x") return Parsed(kSht3xBus, kSht3xThing, kSht3xPoint, false);
+  static const std::set<std::string> kI2c{"aht20", "bme280",  "hdc1080", "hdc302x", "htu21d",
+                                          "lm75",  "mcp9808", "sht3x",   "sht4x",   "tmp102"};
+  if (kI2c.count(driver) != 0) return Parsed(kSht3xBus, kSht3xThing, kSht3xPoint, false);
   return Fail(Action::kFixConfig, "there is no such driver; there are modbus, sht3x, sim");
 }
 

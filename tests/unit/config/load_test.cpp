@@ -117,12 +117,12 @@ TEST(LoadConfig, RefusesWritableOnADriverThatCannotWrite) {
 TEST(LoadConfig, SaysAFaultOfADriverOnceForEachBusAndAsksItOnce) {
   test::FakeDrivers drivers;
   const LoadedConfig config = LoadConfigText(
-      "[[bus]]\nname=\"a\"\ndriver=\"sht4x\"\nfoo=1\n[[bus]]\nname=\"b\"\ndriver=\"sht4x\"\n"
+      "[[bus]]\nname=\"a\"\ndriver=\"sht9x\"\nfoo=1\n[[bus]]\nname=\"b\"\ndriver=\"sht9x\"\n"
       "[[thing]]\nname=\"t\"\nbus=\"a\"\nbar=2\n[[thing.point]]\nname=\"p\"\nbaz=3\n",
       "penumbra.toml", drivers.Knowledge());
   EXPECT_EQ(Errors(config),
-            "penumbra.toml:3:8: error: driver \"sht4x\": there is no such driver; there are modbus, sht3x, sim\n"
-            "penumbra.toml:7:8: error: driver \"sht4x\": there is no such driver; there are modbus, sht3x, sim\n");
+            "penumbra.toml:3:8: error: driver \"sht9x\": there is no such driver; there are modbus, sht3x, sim\n"
+            "penumbra.toml:7:8: error: driver \"sht9x\": there is no such driver; there are modbus, sht3x, sim\n");
   EXPECT_EQ(drivers.described.size(), 1U);
   EXPECT_TRUE(drivers.checked.empty());
 }

@@ -45,16 +45,17 @@ TEST(Shipped, EveryProfileLoadsAndNamesASource) {
     const std::string name = entry.path().stem().string();
     const test::TestFolder folder;
     fs::create_directory_symlink(kConfig / "profiles", folder.path() / "profiles");
-    const LoadedConfig config =
-        Load(folder.Write("penumbra.toml",
-                          "[upstream]\nendpoint = \"localhost\"\n[[bus]]\nname = \"m\"\ndriver = \"modbus\"\nhost = "
-                          "\"h\"\n[[thing]]\nname = \"a\"\nbus = \"m\"\nprofile = \"" +
-                              name + "\"\n"));
-    EXPECT_TRUE(config.diagnostics.empty()) << name << "\n" << test::Errors(config) << test::Warnings(config);
-    EXPECT_FALSE(config.settings.things.at(0).points.empty()) << name;
     std::ifstream in(entry.path());
     std::stringstream text;
     text << in.rdbuf();
+    const bool modbus = text.str().find("driver = \"modbus\"") != std::string::npos;
+    const std::string bus =
+        modbus ? "driver = \"modbus\"\nhost = \"h\"\n" : "driver = \"" + name + "\"\ndevice = \"/dev/i2c-1\"\n";
+    const LoadedConfig config =
+        Load(folder.Write("penumbra.toml", "[upstream]\nendpoint = \"localhost\"\n[[bus]]\nname = \"m\"\n" + bus +
+                                               "[[thing]]\nname = \"a\"\nbus = \"m\"\nprofile = \"" + name + "\"\n"));
+    EXPECT_TRUE(config.diagnostics.empty()) << name << "\n" << test::Errors(config) << test::Warnings(config);
+    EXPECT_FALSE(config.settings.things.at(0).points.empty()) << name;
     EXPECT_NE(text.str().find("https://"), std::string::npos) << name << " names no source";
     ++profiles;
   }

@@ -1,0 +1,3 @@
+#include "i2c/core/driver.hpp"
+
+PENUMBRA_I2C_DRIVER(sht4x)
