@@ -143,7 +143,7 @@ def unattended(screen, world, feed, seconds):
 
 
 def guided(screen, world, feed):
-    screen.chapter("Three units on Modbus TCP, one on a serial line, one simulated: each with its own connection to the cloud")
+    screen.chapter("Three units on Modbus TCP, one on a serial line, one simulated, two emulated I2C chips: each with its own connection to the cloud")
     wait_connected(world)
     feed.poll()
     watch(screen, world, feed, 12, False)

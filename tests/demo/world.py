@@ -25,8 +25,11 @@ GATEWAY = "gateway-01"
 TCP_THINGS = [("hall-north", "hall", 1, "500ms"), ("hall-south", "hall", 2, "500ms"), ("hall-roof", "hall", 3, "500ms")]
 RTU_THINGS = [("boiler-room", "rs485", 7, "1s")]
 SIM_THINGS = [("office", "simulated", None, "500ms")]
-THINGS = TCP_THINGS + RTU_THINGS + SIM_THINGS
+I2C_THINGS = [("cold-room", "i2c-sht3x", None, "500ms"), ("attic", "i2c-bme280", None, "500ms")]  # profile: the chip's name
+THINGS = TCP_THINGS + RTU_THINGS + SIM_THINGS + I2C_THINGS
 DEAD_THING = ("hall-cellar", "hall", 9, "1s")  # a unit that never answers; in the guided tour only
+
+I2C_NODE = "/dev/i2c-1"
 
 START_LIMIT_S = 20.0
 CLI_LIMIT_S = 20.0
@@ -215,6 +218,7 @@ class World:
                              record=self.messages).start()
         port = self._start_modbus_tcp()
         line = self._start_serial_line()
+        self._start_i2c_bus()
         self.state = self.folder / "state"
         self.cloud.lend_credentials(self.state)
         self.config = self.folder / "penumbra.toml"
@@ -241,6 +245,15 @@ class World:
         server = self._spawn(command, "modbus-rtu.log", stdout=subprocess.PIPE)
         first_line(server, START_LIMIT_S, "the Modbus RTU server")
         return ours
+
+    def _start_i2c_bus(self):
+        """An emulated bus; the drivers find it at I2C_NODE through a shim before their system calls."""
+        socket = self.folder / "i2c-bus"
+        simulator = self._spawn([self.build / "tests" / "support" / "i2c" / "i2c_simulator", "--socket", socket, "--wander",
+                                 "sht3x@0x44", "bme280@0x76"], "i2c.log", stdout=subprocess.PIPE)
+        first_line(simulator, START_LIMIT_S, "the emulated I2C bus")
+        self.environment = dict(os.environ, I2C_SHIM_DEVICE=I2C_NODE, I2C_SHIM_SOCKET=str(socket),
+                                LD_PRELOAD=str(self.build / "tests" / "support" / "i2c" / "i2c_shim.so"))
 
     def _configuration(self, port, line):
         parts = [
@@ -288,12 +301,24 @@ retries = 0
 [[bus]]
 name = "simulated"
 driver = "sim"
+
+[[bus]]
+name = "i2c-sht3x"
+driver = "sht3x"
+device = "{I2C_NODE}"
+
+[[bus]]
+name = "i2c-bme280"
+driver = "bme280"
+device = "{I2C_NODE}"
 """
         ]
         for thing in TCP_THINGS + RTU_THINGS:
             parts.append(thing_table(*thing) + MODBUS_POINTS + (SET_POINT if thing[0] == "hall-north" else ""))
         for thing in SIM_THINGS:
             parts.append(thing_table(*thing, more=f'fault_file = "{self.fault_file}"\n') + SIM_POINTS)
+        for thing in I2C_THINGS:
+            parts.append(thing_table(*thing, more=f'profile = "{thing[1].removeprefix("i2c-")}"\n'))
         if self.with_dead_unit:
             parts.append(thing_table(*DEAD_THING, more='timeout = "150ms"\n') + MODBUS_POINTS)
         return "\n".join(parts)
@@ -310,7 +335,8 @@ driver = "sim"
     # -- the gateway --
 
     def start_daemon(self):
-        self.daemon = self._spawn([self.places.program("penumbrad"), "--config", self.config], "penumbrad.log")
+        self.daemon = self._spawn([self.places.program("penumbrad"), "--config", self.config], "penumbrad.log",
+                                  env=self.environment)
 
         def answers():
             if self.daemon.poll() is not None:
