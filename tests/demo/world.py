@@ -96,9 +96,12 @@ class Places:
     def program(self, name):
         if self.build is None:
             return {"penumbrad": Path("/usr/sbin/penumbrad"), "penumbra": Path("/usr/bin/penumbra"),
-                    "iotcore": Path("/usr/libexec/penumbra-sim/iotcore")}[name]
+                    "iotcore": Path("/usr/libexec/penumbra-sim/iotcore"),
+                    "i2c_simulator": Path("/usr/libexec/penumbra-sim/i2c_simulator"),
+                    "i2c_shim": Path("/usr/libexec/penumbra-sim/i2c_shim.so")}[name]
         return self.build / {"penumbrad": "daemon/app/penumbrad", "penumbra": "daemon/cli/penumbra",
-                             "iotcore": "tests/iotcore/iotcore"}[name]
+                             "iotcore": "tests/iotcore/iotcore", "i2c_simulator": "tests/support/i2c/i2c_simulator",
+                             "i2c_shim": "tests/support/i2c/i2c_shim.so"}[name]
 
     def paths(self):
         """Lines of [paths]; installed, the daemon's own defaults are right."""
@@ -249,11 +252,11 @@ class World:
     def _start_i2c_bus(self):
         """An emulated bus; the drivers find it at I2C_NODE through a shim before their system calls."""
         socket = self.folder / "i2c-bus"
-        simulator = self._spawn([self.build / "tests" / "support" / "i2c" / "i2c_simulator", "--socket", socket, "--wander",
+        simulator = self._spawn([self.places.program("i2c_simulator"), "--socket", socket, "--wander",
                                  "sht3x@0x44", "bme280@0x76"], "i2c.log", stdout=subprocess.PIPE)
         first_line(simulator, START_LIMIT_S, "the emulated I2C bus")
         self.environment = dict(os.environ, I2C_SHIM_DEVICE=I2C_NODE, I2C_SHIM_SOCKET=str(socket),
-                                LD_PRELOAD=str(self.build / "tests" / "support" / "i2c" / "i2c_shim.so"))
+                                LD_PRELOAD=str(self.places.program("i2c_shim")))
 
     def _configuration(self, port, line):
         parts = [
