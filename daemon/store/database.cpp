@@ -220,6 +220,10 @@ Result<std::int64_t> Database::Integer(std::string_view sql) {
   return *row ? statement->Int(0) : 0;
 }
 
+void Database::KeepWal() {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
 Status Database::Checkpoint(bool everything) {
   int frames = 0;
   int copied = 0;

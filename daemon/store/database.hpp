@@ -92,6 +92,8 @@ class Database {
 
   Result<std::int64_t> Integer(std::string_view sql);
 
+  // Closing will not copy the WAL into the file. After a failure: what only looks written must not be copied.
+  void KeepWal();
   // Copies the WAL into the database file (passive: never waits) or, with `everything`, also syncs and restarts it.
   Status Checkpoint(bool everything);
   // The WAL is as long as it should get: time for a checkpoint.

@@ -27,6 +27,7 @@ constexpr std::string_view kSnapshotRow = "snapshot_row";
 constexpr std::string_view kReadings = "readings";
 constexpr std::string_view kNewestTrusted = "newest_trusted_ms";
 constexpr std::string_view kGeneration = "generation";
+constexpr std::string_view kClosed = "closed";  // 1: the last end was a clean one
 
 std::string EncodeRanges(const IntervalSet& set) {
   ByteWriter out;
@@ -133,15 +134,30 @@ Status Journal::ReconcileGeneration(bool first) {
     log::Warning("store.other_generation", "this database is not the one used last; sequence numbers jump ahead",
                  {{"database", *stored}, {"mark", used_last}, {"next", seq_floor_}});
   }
+  const Result<std::int64_t> closed = Meta(kClosed, 1);
+  if (!closed) return Fail(closed.error());
+  if (first && (options_.wal_doubtful || (options_.wal_missing && *closed == 0))) {
+    DoubtSeqs();
+    log::Warning("store.wal_incomplete", "the WAL was cut or damaged; sequence numbers jump ahead",
+                 {{"missing", options_.wal_missing ? 1 : 0}, {"next", seq_floor_}});
+  }
   if (!first && *stored >= 0) return {};
   if (first) {
     if (const Status next = mark_.NextGeneration(); !next) return next;
   }
+  if (const Status begun = database_.Begin(); !begun) return begun;
+  if (const Status set = OpenGeneration(); !set) return set;
+  return database_.Commit();
+}
+
+Status Journal::OpenGeneration() {
+  if (const Status set = SetMeta(kClosed, 0); !set) return set;
   return SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
 }
 
 Status Journal::CloseGeneration() {
   if (const Status next = mark_.NextGeneration(); !next) return next;
+  if (const Status set = SetMeta(kClosed, 1); !set) return set;
   return SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
 }
 

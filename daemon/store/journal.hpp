@@ -42,6 +42,8 @@ class Journal {
   struct Options {
     std::int64_t max_block_rows = Block::kMaxRows;
     std::uint64_t max_block_bytes = Block::kMaxBytes;
+    bool wal_missing = false;   // no WAL was beside the file
+    bool wal_doubtful = false;  // more may have been committed than is there (wal_check.hpp)
   };
 
   // No reading with a seq from `seq` on lies before `row`: where the next search of a kind begins.
@@ -71,6 +73,8 @@ class Journal {
   // Within a transaction: gives `readings` their seqs and writes them and the acks as one row. Acks for what is not
   // unsent are ignored. Writes nothing when there is nothing to write.
   Status Write(std::vector<Reading>& readings, const AckMap& acks, std::int64_t now_ms);
+  // Seqs may have been given that the file does not know: goes on from the mark.
+  void DoubtSeqs() { seq_floor_ = mark_.mark(); }
   // Within a transaction, at a clean end.
   Status CloseGeneration();
 
@@ -127,6 +131,7 @@ class Journal {
   Status LoadSnapshot();
   Status Replay();
   Status ReconcileGeneration(bool first);
+  Status OpenGeneration();
   Status SetMeta(std::string_view key, std::int64_t value);
   Result<std::int64_t> Meta(std::string_view key, std::int64_t otherwise);
 

@@ -1,9 +1,6 @@
 #include "store/retention.hpp"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "base/log.hpp"
 
@@ -19,29 +16,24 @@ constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wa
 
 }  // namespace
 
-Result<Retention::Space> Retention::Measure(Database& database) {
+Result<Retention::Space> Retention::Measure(Database& database, Files& files) {
   const auto page_size = database.Integer("PRAGMA page_size");
   const auto pages = database.Integer("PRAGMA page_count");
   const auto unused = database.Integer("PRAGMA freelist_count");
   for (const auto* value : {&page_size, &pages, &unused}) {
     if (!*value) return Fail(value->error());
   }
-  std::error_code ignored;
   std::filesystem::path wal = database.file();
   wal += "-wal";
-  const std::uintmax_t wal_size = std::filesystem::file_size(wal, ignored);
-  const std::uint64_t wal_bytes = ignored ? 0 : wal_size;
+  const std::uint64_t wal_bytes = files.Size(wal);
   Space space;
   space.used = static_cast<std::uint64_t>((*pages - *unused) * *page_size) + wal_bytes;
   space.file = static_cast<std::uint64_t>(*pages * *page_size) + wal_bytes;
   space.wal = wal_bytes;
-  struct statvfs fs {};
-  if (::statvfs(database.file().c_str(), &fs) == 0) {
-    space.free = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
-    space.total = static_cast<std::uint64_t>(fs.f_blocks) * fs.f_frsize;
-  } else {
-    space.free = space.total = UINT64_MAX;  // unknown: only our own size counts
-  }
+  // Where it is unknown (UINT64_MAX) only our own size counts.
+  const Files::Space around = files.SpaceAt(database.file());
+  space.free = around.free;
+  space.total = around.total;
   return space;
 }
 
@@ -64,13 +56,13 @@ Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journ
 }
 
 Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal) {
-  const Result<Space> space = Measure(database);
+  const Result<Space> space = Measure(database, files_);
   if (!space) return Fail(space.error());
   const Need need = WhatIsNeeded(*space, journal);
   // A long WAL is no reason to give up readings: it shrinks by itself.
   if (need == Need::kSpace && space->wal > settings_.max_size / kWalShare) {
     if (const Status cut = database.Checkpoint(true); !cut) return Fail(cut.error());
-    const Result<Space> after = Measure(database);
+    const Result<Space> after = Measure(database, files_);
     if (!after) return Fail(after.error());
     if (after->wal < space->wal) return Outcome{.more = true};
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model/settings.hpp"
+#include "store/files.hpp"
 #include "store/journal.hpp"
 
 namespace penumbra {
@@ -36,9 +37,9 @@ class Retention {
     std::vector<std::pair<std::string, IntervalSet>> gone;  // which
   };
 
-  explicit Retention(StoreSettings settings) : settings_(settings) {}
+  Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
 
-  static Result<Space> Measure(Database& database);
+  static Result<Space> Measure(Database& database, Files& files);
   // One step: at most one block or a few pages.
   Result<Outcome> Step(Database& database, Journal& journal);
 
@@ -52,6 +53,7 @@ class Retention {
   Result<Outcome> GiveBack(Database& database, const Space& space);
 
   StoreSettings settings_;
+  Files& files_;
   bool making_room_ = false;      // since a limit was reached, until there is some slack
   std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
   bool dropping_unsent_ = false;  // no sent block is left

@@ -1,17 +1,12 @@
 #include "store/seq_mark.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <string>
 
 #include "base/log.hpp"
-#include "base/unique_fd.hpp"
 #include "store/crc32.hpp"
 
 namespace penumbra {
@@ -22,31 +17,12 @@ std::string Text(std::uint64_t mark, std::uint64_t generation) {
   return fmt::format("{} {:08x}\n", body, Crc32(body));
 }
 
-Status Failed(const std::filesystem::path& path, std::string_view what) {
-  return Fail(Action::kFatal, ErrnoMessage(fmt::format("cannot {} {}", what, path.string()), errno));
-}
-
-Status WriteSynced(const std::filesystem::path& path, const std::string& text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
-  if (!fd) return Failed(path, "write");
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return Failed(path, "write");
-  if (::fsync(fd.get()) != 0) return Failed(path, "sync");
-  return {};
-}
-
-Status SyncFolder(const std::filesystem::path& folder) {
-  const UniqueFd fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return Failed(folder, "sync");
-  return {};
-}
-
 }  // namespace
 
-SeqMark::SeqMark(std::filesystem::path file) : file_(std::move(file)) {
-  std::ifstream in(file_);
-  if (!in) return;
-  std::string line;
-  std::getline(in, line);
+SeqMark::SeqMark(std::filesystem::path file, Files& files) : file_(std::move(file)), files_(files) {
+  const auto text = files_.Read(file_);
+  if (text && !*text) return;
+  const std::string line = text ? (*text)->substr(0, (*text)->find('\n')) : std::string();
   unsigned long long mark = 0;
   unsigned long long generation = 0;
   if (std::sscanf(line.c_str(), "penumbra-seq %llu %llu", &mark, &generation) == 2 &&
@@ -78,9 +54,9 @@ Status SeqMark::NextGeneration() {
 Status SeqMark::Write(std::uint64_t mark, std::uint64_t generation) {
   std::filesystem::path fresh = file_;
   fresh += ".new";
-  if (const Status written = WriteSynced(fresh, Text(mark, generation)); !written) return written;
-  if (::rename(fresh.c_str(), file_.c_str()) != 0) return Failed(file_, "replace");
-  if (const Status synced = SyncFolder(file_.parent_path()); !synced) return synced;
+  if (const Status written = files_.WriteSynced(fresh, Text(mark, generation)); !written) return written;
+  if (const Status renamed = files_.Rename(fresh, file_); !renamed) return renamed;
+  if (const Status synced = files_.SyncFolder(file_.parent_path()); !synced) return synced;
   mark_ = mark;
   generation_ = generation;
   return {};

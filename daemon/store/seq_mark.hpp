@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "base/error.hpp"
+#include "store/files.hpp"
 
 namespace penumbra {
 
@@ -20,7 +21,7 @@ class SeqMark {
   static constexpr std::uint64_t kMaxSeq = (1ULL << 53) - 1;  // JSON numbers stay exact up to here
 
   // A missing file is generation 0, mark 0; an unreadable one likewise, and is logged.
-  explicit SeqMark(std::filesystem::path file);
+  explicit SeqMark(std::filesystem::path file, Files& files = Files::Platform());
 
   std::uint64_t mark() const { return mark_; }
   std::uint64_t generation() const { return generation_; }
@@ -35,6 +36,7 @@ class SeqMark {
   Status Write(std::uint64_t mark, std::uint64_t generation);
 
   std::filesystem::path file_;
+  Files& files_;
   std::uint64_t mark_ = 0;
   std::uint64_t generation_ = 0;
 };

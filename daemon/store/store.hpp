@@ -26,6 +26,7 @@
 namespace penumbra {
 
 class Database;
+class Files;
 
 // What waits for the cloud, for one thing.
 struct OutboxState {
@@ -74,7 +75,9 @@ class Store {
   struct Options {
     std::filesystem::path file;
     StoreSettings settings;
-    std::string vfs;  // name of a registered SQLite VFS (fault injection in tests); empty: the platform's
+    std::string vfs;         // name of a registered SQLite VFS (fault injection in tests); empty: the platform's
+    Files* files = nullptr;  // likewise for what does not go through SQLite; outlives the store
+    std::function<std::chrono::steady_clock::time_point()> now;  // virtual time in tests; empty: the steady clock
   };
 
   // Opens or creates the file, migrates it, recovers the outbox. Blocks (before the loop runs). Errors: kFixConfig when

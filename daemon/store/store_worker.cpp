@@ -1,15 +1,13 @@
 #include "store/store_worker.hpp"
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/log.hpp"
 #include "store/migrations.hpp"
+#include "store/wal_check.hpp"
 
 namespace penumbra {
 namespace {
@@ -24,6 +22,7 @@ constexpr int kReadsBetweenCommits = 64;
 constexpr auto kMaintenancePause = 1s;
 constexpr auto kFirstRetry = 100ms;
 constexpr auto kLastRetry = 5s;
+constexpr int kCorruptFailures = 2;           // the first may be a read gone wrong: the file is opened again
 constexpr std::size_t kOldestPerReport = 64;  // things whose oldest reading is looked up after one commit
 
 void Merge(AckMap& into, const AckMap& from) {
@@ -53,7 +52,7 @@ void StoreWorker::PushReading(Reading reading, std::int64_t now_ms) {
     now_ms_ = now_ms;
     // One wake-up per commit is enough: the thread then sleeps until the interval is over.
     if (first_reading_ && queued_readings_.size() != kMaxBatch) return;
-    if (!first_reading_) first_reading_ = std::chrono::steady_clock::now();
+    if (!first_reading_) first_reading_ = Now();
   }
   wake_.notify_one();
 }
@@ -63,7 +62,7 @@ void StoreWorker::PushAck(const std::string& thing, std::uint64_t seq) {
     const std::lock_guard lock(mutex_);
     queued_.acks[thing].Add(seq, seq);
     if (first_ack_) return;
-    first_ack_ = std::chrono::steady_clock::now();
+    first_ack_ = Now();
   }
   wake_.notify_one();
 }
@@ -136,13 +135,14 @@ bool StoreWorker::Stop(std::shared_ptr<StoreWorker> worker, std::chrono::steady_
 Status StoreWorker::TakeLock() {
   std::filesystem::path path = options_.file;
   path += ".lock";
-  lock_.Reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
-  if (!lock_) {
-    return Fail(Action::kFixConfig, ErrnoMessage(fmt::format("cannot write {}", path.string()), errno) +
-                                        "; the state directory must exist and belong to the daemon's user");
+  auto lock = files_.Lock(path);
+  if (!lock) {
+    return Fail(lock.error().action,
+                lock.error().message + "; the state directory must exist and belong to the daemon's user");
   }
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return {};
-  return Fail(Action::kFixConfig, fmt::format("{} is in use by another penumbrad", options_.file.string()));
+  if (!*lock) return Fail(Action::kFixConfig, fmt::format("{} is in use by another penumbrad", options_.file.string()));
+  lock_ = std::move(**lock);
+  return {};
 }
 
 Status StoreWorker::Open() {
@@ -150,8 +150,8 @@ Status StoreWorker::Open() {
   std::filesystem::path mark = options_.file;
   mark += ".seq";
   vfs_ = std::make_unique<CountingVfs>(options_.vfs);
-  mark_ = std::make_unique<SeqMark>(mark);
-  retention_ = std::make_unique<Retention>(options_.settings);
+  mark_ = std::make_unique<SeqMark>(mark, files_);
+  retention_ = std::make_unique<Retention>(options_.settings, files_);
   if (const Status opened = OpenOrReplace(true); !opened) return opened;
   UpdateStats();
   return {};
@@ -166,20 +166,37 @@ Status StoreWorker::OpenOrReplace(bool first) {
   return OpenOnce(first, damaged);
 }
 
-Status StoreWorker::OpenOnce(bool first, bool& damaged) {
+std::filesystem::path StoreWorker::WalFile() const {
+  std::filesystem::path wal = options_.file;
+  wal += "-wal";
+  return wal;
+}
+
+void StoreWorker::Abandon() {
+  if (database_ != nullptr) database_->KeepWal();
   journal_.reset();
   database_.reset();
+}
+
+Status StoreWorker::OpenOnce(bool first, bool& damaged) {
+  Abandon();
   damaged = false;
   // Small stores get a small WAL and small blocks, so that retention removes a small part of them.
   const std::uint64_t size = options_.settings.max_size;
   const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
   const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
+  // Only now can be seen what SQLite is about to pass over.
+  const auto wal = files_.Read(WalFile());
+  const WalCheck wal_check = wal && *wal ? CheckWal(**wal) : WalCheck();
+  const bool wal_missing = !wal || !*wal || (*wal)->empty();
   auto database = Database::Open({.file = options_.file, .vfs = vfs_->name(), .wal_bytes = wal_bytes}, &damaged);
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
   Status ready = Migrate(*database_, EmbeddedMigrations());
   if (ready) {
-    auto journal = Journal::Load(*database_, *mark_, {.max_block_bytes = block_bytes}, first);
+    auto journal = Journal::Load(
+        *database_, *mark_,
+        {.max_block_bytes = block_bytes, .wal_missing = wal_missing, .wal_doubtful = wal_check.doubtful}, first);
     if (journal) {
       journal_ = std::move(*journal);
     } else {
@@ -188,27 +205,27 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   }
   if (ready) return {};
   damaged = database_->corrupt() || ready.error().action == Action::kGiveUp;
-  database_.reset();
+  Abandon();
   return ready;
 }
 
 Status StoreWorker::SetAside() {
   const std::string date = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
-  for (const char* part : {"-wal", "-shm", ""}) {
+  // The database first, durably: without its WAL it could be an older state that opens without complaint.
+  for (const char* part : {"", "-wal", "-shm"}) {
     std::filesystem::path from = options_.file;
     from += part;
     // With a counter: two damaged files in one second must not overwrite each other.
     for (int attempt = 0;; ++attempt) {
       std::filesystem::path to = options_.file;
       to += fmt::format(".damaged-{}{}{}", date, attempt == 0 ? "" : fmt::format("-{}", attempt), part);
-      std::error_code error;
-      if (std::filesystem::exists(to, error) && attempt < 100) continue;
-      std::filesystem::rename(from, to, error);
-      if (!error) log::Notice("store.set_aside", "kept for salvage", {{"file", to.string()}});
-      if (error && *part == '\0')
-        return Fail(Action::kFatal, fmt::format("cannot move {} aside: {}", from.string(), error.message()));
+      if (files_.Exists(to) && attempt < 100) continue;
+      const Status moved = files_.Rename(from, to);
+      if (moved) log::Notice("store.set_aside", "kept for salvage", {{"file", to.string()}});
+      if (!moved && *part == '\0') return Fail(moved.error().WithContext("cannot move the damaged file aside"));
       break;
     }
+    if (const Status synced = files_.SyncFolder(options_.file.parent_path()); !synced) return synced;
   }
   return {};
 }
@@ -266,36 +283,40 @@ void StoreWorker::TakeLocked(Batch& batch) {
 }
 
 void StoreWorker::Run() {
-  bool last_try = false;
-  for (;;) {
-    Time now;
-    {
-      std::unique_lock lock(mutex_);
-      const auto awake = [this] {
-        const Time t = std::chrono::steady_clock::now();
-        const bool blocked = retry_at_ && t < *retry_at_;
-        return stop_ || !requests_.empty() || (!blocked && (retry_at_ || DueLocked(t))) ||
-               (maintain_at_ && t >= *maintain_at_);
-      };
-      while (!awake()) wake_.wait_until(lock, NextDueLocked(std::chrono::steady_clock::now()));
-      now = std::chrono::steady_clock::now();
-      if (batch_.empty() && !retry_at_ && DueLocked(now)) TakeLocked(batch_);
-      if (stop_ && retry_at_) {
-        if (std::exchange(last_try, true)) break;
-        retry_at_ = now;
-      }
-    }
-    if (retry_at_ && now >= *retry_at_) Recover(now);
-    if (!batch_.empty() && journal_ != nullptr) CommitBatch();
-    AnswerRequests();
-    ForgetLost();
-    if (journal_ != nullptr) Maintain(now);
-    if (journal_ != nullptr && Idle()) break;
-  }
+  do {
+    std::unique_lock lock(mutex_);
+    const auto awake = [this] {
+      const Time t = Now();
+      const bool blocked = retry_at_ && t < *retry_at_;
+      return stop_ || !requests_.empty() || (!blocked && (retry_at_ || DueLocked(t))) ||
+             (maintain_at_ && t >= *maintain_at_);
+    };
+    while (!awake()) wake_.wait_until(lock, NextDueLocked(Now()));
+  } while (Turn());
   CloseCleanly();
   const std::lock_guard lock(mutex_);
   finished_ = true;
   finished_changed_.notify_all();
+}
+
+bool StoreWorker::Turn() {
+  Time now;
+  {
+    const std::lock_guard lock(mutex_);
+    now = Now();
+    if (batch_.empty() && !retry_at_ && DueLocked(now)) TakeLocked(batch_);
+    if (stop_ && retry_at_) {
+      if (std::exchange(last_try_, true)) return false;
+      retry_at_ = now;
+    }
+  }
+  if (retry_at_ && now >= *retry_at_) Recover(now);
+  if (!batch_.empty() && journal_ != nullptr) CommitBatch();
+  AnswerRequests();
+  ForgetLost();
+  if (journal_ != nullptr && database_->corrupt()) Failed({Action::kFatal, "the database file is damaged"}, now);
+  if (journal_ != nullptr) Maintain(now);
+  return journal_ == nullptr || !Idle();
 }
 
 bool StoreWorker::Idle() {
@@ -304,7 +325,7 @@ bool StoreWorker::Idle() {
 }
 
 void StoreWorker::CommitBatch() {
-  const Time began = std::chrono::steady_clock::now();
+  const Time began = Now();
   batch_row_ = journal_->last_row() + 1;
   const Status written = WriteBatch(batch_);
   if (written) {
@@ -345,7 +366,7 @@ void StoreWorker::RunWork(Batch::Work& work) {
 }
 
 void StoreWorker::Committed(Time began) {
-  const Time now = std::chrono::steady_clock::now();
+  const Time now = Now();
   if (!stats_.trouble.empty()) log::Notice("store.recovered", "commits succeed again");
   stats_.trouble.clear();
   retry_pause_ = 0ms;
@@ -355,6 +376,7 @@ void StoreWorker::Committed(Time began) {
   stats_.last_commit_took_ms = std::chrono::duration<double, std::milli>(now - began).count();
   if (!maintain_at_) maintain_at_ = now + kMaintenancePause;
   if (database_->WantsCheckpoint()) maintain_at_ = now;
+  for (const Reading& reading : batch_.readings) reported_newest_[reading.thing] = reading.seq;
   WorkerReport report;
   report.readings = std::move(batch_.readings);
   for (DoneHandler& done : batch_.settings_done) report.done.push_back([done = std::move(done)] { done({}); });
@@ -391,20 +413,26 @@ void StoreWorker::Failed(const Error& error, Time now) {
   // trusted either.
   unsent_before_.clear();
   for (const auto& [name, thing] : journal_->things()) unsent_before_[name] = thing.unsent;
-  journal_.reset();
-  database_.reset();
+  if (database_->corrupt()) ++corrupt_failures_;
+  Abandon();
   Report(std::move(report));
 }
 
 void StoreWorker::Recover(Time now) {
   retry_at_.reset();
-  Status ready = OpenOrReplace(false);
-  // Rewrites what the WAL holds into the database file and syncs both: a failed fsync may have left pages that only
-  // look written (the kernel reports such an error once).
+  // A failed fsync may have left pages that only look written: the kernel reports such an error once and takes them
+  // for clean. So the WAL is written again as it looks, and only then copied into the database file, of which the same
+  // is true. A power cut in between finds either all of the WAL or what the last good sync left.
+  Status ready = files_.Rewrite(WalFile());
+  if (ready && corrupt_failures_ >= kCorruptFailures) {
+    corrupt_failures_ = 0;
+    log::Error("store.damaged", stats_.trouble, {{"file", options_.file.string()}});
+    ready = SetAside();
+  }
+  if (ready) ready = OpenOrReplace(false);
   if (ready) ready = database_->Checkpoint(true);
   if (!ready) {
-    journal_.reset();
-    database_.reset();
+    Abandon();
     stats_.trouble = ready.error().message;
     retry_pause_ = std::min<std::chrono::milliseconds>(
         2 * std::max<std::chrono::milliseconds>(retry_pause_, kFirstRetry), kLastRetry);
@@ -412,6 +440,10 @@ void StoreWorker::Recover(Time now) {
     WorkerReport report;
     Report(std::move(report));
     return;
+  }
+  for (const auto& [name, seq] : reported_newest_) {
+    const auto thing = journal_->things().find(name);
+    if (thing == journal_->things().end() || thing->second.newest_seq < seq) journal_->DoubtSeqs();
   }
   maintain_at_ = now;
   WorkerReport report;
@@ -463,7 +495,7 @@ void StoreWorker::UpdateStats() {
   stats_.written_bytes = vfs_->written();
   if (journal_ == nullptr) return;
   stats_.readings = journal_->readings();
-  if (const auto space = Retention::Measure(*database_)) stats_.file_bytes = space->file;
+  if (const auto space = Retention::Measure(*database_, files_)) stats_.file_bytes = space->file;
 }
 
 void StoreWorker::AnswerRequests() {
@@ -472,7 +504,7 @@ void StoreWorker::AnswerRequests() {
     {
       const std::lock_guard lock(mutex_);
       if (requests_.empty()) return;
-      if (DueLocked(std::chrono::steady_clock::now()) && !retry_at_) return;
+      if (DueLocked(Now()) && !retry_at_) return;
       request = std::move(requests_.front());
       requests_.pop_front();
     }
@@ -493,7 +525,7 @@ void StoreWorker::ForgetLost() {
   {
     const std::lock_guard lock(mutex_);
     Merge(queued_.acks, lost);
-    if (!first_ack_) first_ack_ = std::chrono::steady_clock::now();
+    if (!first_ack_) first_ack_ = Now();
   }
   Report(std::move(report));
 }

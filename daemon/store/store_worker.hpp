@@ -22,6 +22,7 @@
 
 #include "base/unique_fd.hpp"
 #include "store/counting_vfs.hpp"
+#include "store/files.hpp"
 #include "store/journal.hpp"
 #include "store/retention.hpp"
 #include "store/store.hpp"
@@ -69,7 +70,8 @@ class StoreWorker {
   // One read. Called with the journal, or nullptr while the store is in trouble; false: call again later.
   using Request = std::function<bool(Journal*, Journal::Deadline)>;
 
-  explicit StoreWorker(Store::Options options) : options_(std::move(options)) {}
+  explicit StoreWorker(Store::Options options)
+      : options_(std::move(options)), files_(options_.files != nullptr ? *options_.files : Files::Platform()) {}
 
   // Before the thread runs: opens, migrates, recovers. Errors as Store::Open.
   Status Open();
@@ -87,6 +89,13 @@ class StoreWorker {
   void PushFlush(DoneHandler done);
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
+  // For tests without a thread and on virtual time: instead of Start; the caller then calls Turn again and again, and
+  // Close at the end (or drops the object, as a crash would).
+  void Attach(ReportHandler report) { report_ = std::move(report); }
+  // One pass over what is due, without waiting. false: stopped, and nothing is left to do.
+  bool Turn();
+  void Close() { CloseCleanly(); }
+
   // Commits what is queued and ends the thread. false: it did not end in time; then the object must be left alone
   // (it stays alive as long as the thread holds it) and `report` is not called any more.
   static bool Stop(std::shared_ptr<StoreWorker> worker, std::chrono::steady_clock::duration limit);
@@ -95,6 +104,7 @@ class StoreWorker {
   using Time = std::chrono::steady_clock::time_point;
 
   void Run();
+  Time Now() const { return options_.now ? options_.now() : std::chrono::steady_clock::now(); }
   bool DueLocked(Time now) const;
   Time NextDueLocked(Time now) const;
   void TakeLocked(Batch& batch);
@@ -110,6 +120,8 @@ class StoreWorker {
   void Committed(Time began);
   void Failed(const Error& error, Time now);
   void Recover(Time now);
+  void Abandon();
+  std::filesystem::path WalFile() const;
   std::vector<std::pair<std::string, IntervalSet>> TakeGone();
   void UpdateStats();
   void AnswerRequests();
@@ -121,6 +133,7 @@ class StoreWorker {
   void CloseCleanly();
 
   const Store::Options options_;
+  Files& files_;
   std::thread thread_;
 
   std::mutex mutex_;
@@ -152,9 +165,13 @@ class StoreWorker {
   std::int64_t batch_now_ms_ = 0;
   std::map<std::string, IntervalSet> unsent_before_;  // as of the failure, for Recover
   std::map<std::string, std::uint64_t> reported_oldest_;
+  std::map<std::string, std::uint64_t, std::less<>>
+      reported_newest_;  // the last seq of each thing that anybody has seen
+  int corrupt_failures_ = 0;
   std::optional<Time> retry_at_;
   std::chrono::milliseconds retry_pause_{0};
   std::optional<Time> maintain_at_;
+  bool last_try_ = false;
   StoreStats stats_;
 };
 

@@ -52,7 +52,7 @@ std::string IotCore::Usage() {
          "black-hole | delay MS | rate BYTES_PER_S | reset-after BYTES | heal | restart | broker restart [DOWN_MS] | "
          "broker kill "
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | foreign NAME | revoke NAME | "
-         "SERVICE ...";
+         "shadow ... | jobs ... | commands ... (each alone says its usage)";
 }
 
 Result<std::unique_ptr<IotCore>> IotCore::Create(boost::asio::io_context& context, Options options,

@@ -141,6 +141,25 @@ class IotCore:
                 raise IotCoreError(f"waited {limit_s} s for {what}: {json.dumps(summary)[:2000]}")
             time.sleep(0.05)
 
+    def create_job(self, job, thing, document, timeout_minutes=None, retries=None):
+        """Queues a job for one thing."""
+        options = [f"timeout={timeout_minutes}"] if timeout_minutes else []
+        options += [f"retries={retries}"] if retries else []
+        return self.ctl("jobs", "create", job, thing, *options, json.dumps(document))
+
+    def job(self, job, thing):
+        """What the cloud knows of an execution: status, statusDetails, versionNumber, ...; None when there is none."""
+        return self.ctl("jobs", "get", job, thing)
+
+    def start_command(self, thing, payload, timeout_s=None):
+        """Sends a command of the Commands feature; answers its execution id."""
+        options = [f"timeout={timeout_s}"] if timeout_s else []
+        return self.ctl("commands", "start", thing, *options, json.dumps(payload))["executionId"]
+
+    def command(self, execution):
+        """Status, reason, result and all accepted responses of a command execution."""
+        return self.ctl("commands", "get", execution)
+
     def upstream(self, host="localhost"):
         """The [upstream] table of a gateway that shall connect here."""
         return {"endpoint": host, "port": self.port, "root_ca": str(self.root_ca)}

@@ -16,8 +16,10 @@
 #include <sstream>
 
 #include "base/log.hpp"
+#include "iotcore/commands_service.hpp"
 #include "iotcore/control.hpp"
 #include "iotcore/iot_core.hpp"
+#include "iotcore/jobs_service.hpp"
 #include "iotcore/shadow_host.hpp"
 
 namespace {
@@ -108,6 +110,8 @@ int Run(Arguments arguments) {
   asio::io_context context{1};
   std::vector<std::unique_ptr<penumbra::iotcore::Service>> services;
   services.push_back(std::make_unique<penumbra::iotcore::ShadowHost>());
+  services.push_back(std::make_unique<penumbra::iotcore::JobsService>());
+  services.push_back(std::make_unique<penumbra::iotcore::CommandsService>());
   auto core = IotCore::Create(context, std::move(arguments.core), std::move(services));
   if (!core) {
     fmt::print(stderr, "iotcore: {}\n", core.error().message);

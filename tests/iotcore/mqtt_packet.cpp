@@ -22,14 +22,7 @@ void AppendText(std::string& out, std::string_view text) {
 }
 
 std::string Frame(PacketType type, std::uint8_t flags, std::string_view body) {
-  std::string out(1, static_cast<char>(static_cast<std::uint8_t>(type) << 4 | flags));
-  std::size_t left = body.size();
-  do {
-    const std::size_t digit = left % 128;
-    left /= 128;
-    out += static_cast<char>(digit | (left > 0 ? 0x80 : 0));
-  } while (left > 0);
-  return out.append(body);
+  return EncodePacket({type, flags, body});
 }
 
 struct Length {
@@ -89,6 +82,17 @@ std::optional<Publish> ParsePublish(const Packet& packet) {
 std::optional<int> ParseConnack(const Packet& packet) {
   if (packet.type != PacketType::kConnack || packet.body.size() < 2) return std::nullopt;
   return Byte(packet.body, 1);
+}
+
+std::string EncodePacket(const Packet& packet) {
+  std::string out(1, static_cast<char>(static_cast<std::uint8_t>(packet.type) << 4 | packet.flags));
+  std::size_t left = packet.body.size();
+  do {
+    const std::size_t digit = left % 128;
+    left /= 128;
+    out += static_cast<char>(digit | (left > 0 ? 0x80 : 0));
+  } while (left > 0);
+  return out.append(packet.body);
 }
 
 std::string EncodeConnect(std::string_view client_id, std::uint16_t keep_alive_s) {

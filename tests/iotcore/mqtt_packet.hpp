@@ -16,10 +16,15 @@ enum class PacketType : std::uint8_t {
   kConnack = 2,
   kPublish = 3,
   kPuback = 4,
+  kPubrec = 5,
+  kPubrel = 6,
+  kPubcomp = 7,
   kSubscribe = 8,
   kSuback = 9,
   kPingreq = 12,
   kPingresp = 13,
+  kDisconnect = 14,
+  kAuth = 15,
 };
 
 // Largest packet accepted: AWS's 128 KB payload with room for topic and headers.
@@ -51,6 +56,8 @@ std::optional<Publish> ParsePublish(const Packet& packet);
 // Return code of a CONNACK (0: accepted), or nullopt where it is malformed.
 std::optional<int> ParseConnack(const Packet& packet);
 
+// Fixed header and body.
+std::string EncodePacket(const Packet& packet);
 // Clean session, no will, no user. `keep_alive_s` 0 switches the mechanism off.
 std::string EncodeConnect(std::string_view client_id, std::uint16_t keep_alive_s);
 // All filters with QoS 1.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "iotcore/service.hpp"
 #include "iotcore/shadow_service.hpp"
@@ -24,8 +25,16 @@ class ShadowHost : public Service {
   // get THING[/NAME]                    the stored shadow, null when there is none
   // update THING[/NAME] JSON            an update as an application makes it; {"state":...} or just {"desired":...}
   // delete THING[/NAME]
+  // load THING[/NAME] VERSION LEAF_TIME_S STATE_JSON     starts from this document
+  // tombstone THING[/NAME] VERSION AGE_S                 as if deleted so long ago
+  // forget                              every shadow, as if none had ever been
+  // limit document-bytes|in-flight N
+  // clock freeze UNIX_S | advance S | real   the service's own clock: time stamps and the 48 h rule, not delays. While
+  //                                     it is frozen a delayed answer keeps its in-flight slot.
   // fault shuffle|duplicate|drop|delay|jitter VALUE      0 ends it; delay and jitter in milliseconds
-  // fault inject CODE [COUNT]           refuses the next updates; `fault lie CODE [COUNT]` applies them all the same
+  // fault only KIND|any                 the former but shuffle touch only this kind of message: "update/accepted"
+  // fault inject CODE [COUNT [get]]     refuses the next updates (or gets); `fault lie CODE [COUNT]` refuses updates
+  //                                     that it applies all the same
   // fault none
   Result<Reply> OnCommand(const std::vector<std::string>& words, std::int64_t now_ms) override;
   Json Summary() const override;
@@ -35,8 +44,14 @@ class ShadowHost : public Service {
  private:
   Result<Reply> Request(const std::string& operation, const std::vector<std::string>& words, std::int64_t now_ms);
   Status SetFault(const std::vector<std::string>& words);
+  Status Prepare(const std::vector<std::string>& words, std::int64_t now_ms);
+  Status SetClock(const std::vector<std::string>& words);
+  std::int64_t ServiceMs(std::int64_t now_ms) const { return frozen_ms_.value_or(now_ms + ahead_ms_); }
 
   ShadowService service_;
+  ShadowLimits limits_;
+  std::optional<std::int64_t> frozen_ms_;
+  std::int64_t ahead_ms_ = 0;
   std::multimap<std::int64_t, Message> waiting_;
   std::uint64_t lost_queue_full_ = 0;
 };

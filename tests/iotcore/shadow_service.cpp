@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "iotcore/words.hpp"
 
 namespace penumbra::iotcore {
 
@@ -25,16 +26,6 @@ struct Refusal {
   int code;
   std::string message;
 };
-
-std::vector<std::string> Split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  for (;;) {
-    const std::size_t at = text.find(separator);
-    parts.emplace_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
-}
 
 int Levels(const Json& value) {
   if (!value.is_object() && !value.is_array()) return 0;
@@ -143,6 +134,8 @@ std::vector<ShadowMessage> ShadowService::Handle(std::string_view topic, std::st
     if (!TakeSlot(request.key.first, now_ms)) {
       ++counters_.throttled;
       Reject(request, 429, "Too many requests in flight", out);
+    } else if (request.operation == "get" && !faults.inject_get.empty()) {
+      RejectInjected(request, faults.inject_get, out);
     } else if (request.operation == "get") {
       Get(request, out);
     } else {
@@ -173,9 +166,6 @@ void ShadowService::Update(const Request& given, std::string_view payload, std::
   if (const auto refusal = CheckBody(*body, limits_)) return Reject(request, refusal->code, refusal->message, out);
   if (faults.inject.empty()) return ApplyUpdate(request, *body, out);
 
-  const int code = faults.inject.front();
-  faults.inject.erase(faults.inject.begin());
-  ++counters_.injected;
   if (faults.inject_applies) {
     std::vector<ShadowMessage> published;
     ApplyUpdate(request, *body, published);
@@ -184,7 +174,17 @@ void ShadowService::Update(const Request& given, std::string_view payload, std::
       if (message.topic != request.Topic("accepted")) out.push_back(std::move(message));
     }
   }
-  Reject(request, code, code == 409 ? "Version conflict" : "Internal service failure", out);
+  RejectInjected(request, faults.inject, out);
+}
+
+void ShadowService::RejectInjected(const Request& request, std::vector<int>& codes, std::vector<ShadowMessage>& out) {
+  const int code = codes.front();
+  codes.erase(codes.begin());
+  ++counters_.injected;
+  const char* const message = code == 409   ? "Version conflict"
+                              : code == 429 ? "Rate exceeded"
+                                            : "Internal service failure";
+  Reject(request, code, message, out);
 }
 
 void ShadowService::ApplyUpdate(const Request& request, const Json& body, std::vector<ShadowMessage>& out) {
@@ -288,6 +288,11 @@ void ShadowService::Schedule(const std::string& thing, std::int64_t now_ms, std:
   std::vector<ShadowMessage> sent;
   std::int64_t last_due = now_ms;
   for (ShadowMessage& message : out) {
+    if (!faults.only.empty() && !message.topic.ends_with("/" + faults.only)) {
+      message.due_ms = now_ms;
+      sent.push_back(std::move(message));
+      continue;
+    }
     message.due_ms = due();
     last_due = std::max(last_due, message.due_ms);
     if (chance(faults.drop)) {

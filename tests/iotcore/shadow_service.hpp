@@ -37,6 +37,8 @@ struct ShadowFaults {
   std::int64_t jitter_ms = 0;   // plus a random part up to this
   std::vector<int> inject;      // codes for the next updates, in turn: 409, 429, 500 instead of applying them
   bool inject_applies = false;  // the injected answer lies: the update was applied all the same
+  std::vector<int> inject_get;  // codes for the next gets, in turn
+  std::string only;             // drop, duplicate and delay touch only this kind ("update/accepted"); empty: all
 };
 
 struct ShadowMessage {
@@ -91,6 +93,7 @@ class ShadowService {
   void Reject(const Request& request, int code, const std::string& message, std::vector<ShadowMessage>& out);
   // The live document, and the version that an update may name; expired tombstones are removed.
   Entry* Find(const Key& key, std::int64_t now_ms);
+  void RejectInjected(const Request& request, std::vector<int>& codes, std::vector<ShadowMessage>& out);
   bool TakeSlot(const std::string& thing, std::int64_t now_ms);
   void Schedule(const std::string& thing, std::int64_t now_ms, std::vector<ShadowMessage>& out);
 

@@ -1,0 +1,2 @@
+add_executable(crash_replay ${CMAKE_CURRENT_SOURCE_DIR}/crash_replay_main.cpp)
+target_link_libraries(crash_replay PRIVATE penumbra_options penumbra_crash_replay Boost::program_options)

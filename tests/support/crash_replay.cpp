@@ -1,0 +1,586 @@
+#include "support/crash_replay.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+
+#include "store/migrations.hpp"
+#include "store/store_worker.hpp"
+#include "support/model_disk.hpp"
+
+namespace penumbra::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = ModelDisk::Kind;
+
+constexpr const char* kFile = "/store/penumbra.db";
+constexpr std::uint64_t kMaxSize = 64 * 1024;  // of the store: small blocks, an early checkpoint, early retention
+constexpr std::size_t kNever = SIZE_MAX;
+constexpr std::array kThings = {"boiler", "pump", "roof"};
+constexpr const char* kAfterwards = "after-the-cut";  // boot id of readings that the workload did not make
+constexpr std::size_t kToldViolations = 10;
+constexpr int kSecondCutEvery = 8;  // of how many disks one has its power cut a second time
+
+using Name = std::pair<std::string, std::uint64_t>;  // of a reading: thing and seq
+
+struct ReadingFate {
+  Reading reading;
+  std::size_t reported_at = kNever;  // operations done when it was reported as committed
+  std::size_t may_go_from = kNever;
+  std::size_t ack_begun_at = kNever;
+  std::size_t ack_reported_at = kNever;
+};
+
+// Versions 1, 2, 3 ... of something that is replaced by each commit.
+struct VersionFate {
+  std::vector<std::size_t> begun_at;
+  std::vector<std::size_t> reported_at;
+};
+
+struct History {
+  std::map<Name, ReadingFate> readings;
+  VersionFate setting;
+  VersionFate pair;  // two tables written by one transaction
+  std::size_t damaged_from = kNever;
+};
+
+// A mark file that is written and never read.
+class ForgetfulDisk : public ModelDisk {
+ public:
+  using ModelDisk::ModelDisk;
+  Result<std::optional<std::string>> Read(const std::filesystem::path& path) override {
+    if (path.extension() == ".seq") return std::nullopt;
+    return ModelDisk::Read(path);
+  }
+};
+
+// After a failed sync nothing is written again.
+class ForgivingDisk : public ModelDisk {
+ public:
+  using ModelDisk::ModelDisk;
+  Status Rewrite(const std::filesystem::path&) override { return {}; }
+};
+
+std::unique_ptr<ModelDisk> MakeDisk(const DiskImage& image, Sabotage sabotage) {
+  if (sabotage == Sabotage::kFailedSyncForgiven) return std::make_unique<ForgivingDisk>(image);
+  if (sabotage == Sabotage::kMarkIgnored) return std::make_unique<ForgetfulDisk>(image);
+  return std::make_unique<ModelDisk>(image);
+}
+
+void Must(const Status& status) {
+  if (!status) throw std::runtime_error("the workload cannot go on: " + status.error().message);
+}
+
+Reading MakeReading(const std::string& thing, std::int64_t unix_ms, double value, const std::string& boot) {
+  Reading reading;
+  reading.thing = thing;
+  reading.unix_ms = unix_ms;
+  reading.boot_ns = unix_ms * 1'000'000 + 77;
+  reading.boot_id = boot;
+  // Values that do not pack well, so that a few hundred readings fill the store.
+  for (const char* point : {"temperature", "humidity", "pressure", "voltage", "current"}) {
+    reading.values.push_back({point, value /= 7, Quality::kGood, ""});
+  }
+  return reading;
+}
+
+// A store's worker on a model disk and virtual time, without a thread.
+class Bench {
+ public:
+  explicit Bench(ModelDisk& disk) : disk_(disk) {
+    Store::Options options;
+    options.file = kFile;
+    options.settings.commit_interval = Duration::zero();
+    options.settings.max_size = kMaxSize;
+    options.settings.min_free = 0;
+    options.vfs = disk.vfs();
+    options.files = &disk;
+    options.now = [this] { return now_; };
+    worker_ = std::make_shared<StoreWorker>(options);
+  }
+
+  Status Open() {
+    if (const Status opened = worker_->Open(); !opened) return opened;
+    worker_->Attach([this](WorkerReport report) {
+      for (Reading& reading : report.readings) committed.emplace_back(std::move(reading), disk_.operations());
+      for (const auto& done : report.done) done();
+    });
+    return {};
+  }
+
+  StoreWorker& worker() { return *worker_; }
+
+  // Runs what is due now, and maintenance a second later. false: the store does not get its commits through.
+  bool Settle() {
+    bool flushed = false;
+    for (int attempt = 0; attempt < 8 && !flushed; ++attempt) {
+      // Shared: while the store is in trouble the answer may come long after we stopped to wait.
+      const auto result = std::make_shared<std::optional<Status>>();
+      worker_->PushFlush([result](Status status) { *result = std::move(status); });
+      for (int turn = 0; turn < 4 && !*result; ++turn) worker_->Turn();
+      flushed = *result && **result;
+      if (!flushed) now_ += 10s;  // past every pause before the next attempt
+    }
+    now_ += 2s;
+    Maintain();
+    return flushed;
+  }
+  void Maintain() {
+    for (int turn = 0; turn < 60; ++turn) {
+      const std::size_t before = disk_.operations();
+      worker_->Turn();
+      if (disk_.operations() == before) break;
+    }
+  }
+  void Close() { worker_->Close(); }
+
+  template <typename Work>
+  Status Transact(Work work) {
+    const auto result = std::make_shared<std::optional<Status>>();
+    worker_->PushWork({work, [result](Status status) { *result = std::move(status); }, {}});
+    for (int turn = 0; turn < 4 && !*result; ++turn) worker_->Turn();
+    return *result ? **result : Status(Fail(Action::kRetry, "no answer"));
+  }
+
+  Result<std::vector<StoredReading>> All(const std::string& thing) {
+    const auto result = std::make_shared<std::optional<Result<std::vector<StoredReading>>>>();
+    Journal::QueryState state;
+    state.query.thing = thing;
+    state.query.limit = SIZE_MAX;
+    worker_->PushRequest([result, state](Journal* journal, Journal::Deadline) mutable {
+      if (journal == nullptr) {
+        *result = Fail(Action::kBackOff, "the store is in trouble");
+        return true;
+      }
+      const Result<bool> complete = journal->ContinueQuery(state, Journal::Deadline::max());
+      if (complete) {
+        *result = std::move(state.found);
+      } else {
+        *result = Fail(complete.error());
+      }
+      return true;
+    });
+    for (int turn = 0; turn < 4 && !*result; ++turn) worker_->Turn();
+    return *result ? std::move(**result) : Fail(Action::kRetry, "no answer");
+  }
+
+  std::vector<std::pair<Reading, std::size_t>> committed;  // with the operations done when it was reported
+
+ private:
+  ModelDisk& disk_;
+  std::chrono::steady_clock::time_point now_{};
+  std::shared_ptr<StoreWorker> worker_;
+};
+
+// ---- the workload ----
+
+class Workload {
+ public:
+  Workload(ModelDisk& disk, const CrashReplayOptions& options)
+      : disk_(disk), options_(options), random_(options.seed) {}
+
+  History Run() {
+    if (options_.seed % 2 == 0) StartWithSchema1();
+    Start();
+    for (int i = 0; i < 60; ++i) Step(1 + random_() % 12);
+    Restart();
+    for (int i = 0; i < 16; ++i) Step(20 + random_() % 40);  // until retention and vacuum have work
+    FailASync();
+    for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
+    FillTheDisk();
+    for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
+    Restart();
+    Step(5);
+    DamageTheFile();
+    for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
+    bench_->Close();
+    return std::move(history_);
+  }
+
+ private:
+  void StartWithSchema1() {
+    auto database = Database::Open({.file = kFile, .vfs = disk_.vfs()}, nullptr).value();
+    Must(Migrate(*database, EmbeddedMigrations().first(1)));
+    SeqMark mark(std::string(kFile) + ".seq", disk_);
+    auto journal = Journal::Load(*database, mark, {}, true).value();
+    for (int i = 0; i < 5; ++i) {
+      std::vector<Reading> readings;
+      for (const char* thing : kThings) readings.push_back(Fresh(thing));
+      Must(database->Begin());
+      Must(journal->Write(readings, {}, wall_ms_));
+      Must(database->Commit());
+      for (const Reading& reading : readings) Note(reading, disk_.operations());
+    }
+    Must(database->Begin());
+    Must(journal->CloseGeneration());
+    Must(database->Commit());
+  }
+
+  void Start() {
+    bench_ = std::make_unique<Bench>(disk_);
+    Must(bench_->Open());
+  }
+
+  void Restart() {
+    bench_->Close();
+    Start();
+  }
+
+  Reading Fresh(const std::string& thing) {
+    wall_ms_ += 1000;
+    return MakeReading(thing, wall_ms_, static_cast<double>(random_() % 100'000) / 100,
+                       fmt::format("boot-{}", options_.seed));
+  }
+
+  void Step(std::uint64_t readings) {
+    const std::size_t begun = disk_.operations();
+    const bool early = options_.sabotage == Sabotage::kReportBeforeCommit;
+    for (std::uint64_t i = 0; i < readings; ++i) {
+      bench_->worker().PushReading(Fresh(kThings[random_() % kThings.size()]), wall_ms_);
+    }
+    const std::vector<Name> acks = PushAcks();
+    const bool sets = random_() % 4 == 0;
+    if (sets) PushSetting();
+    const bool commits_pair = random_() % 3 == 0;
+    const bool flushed = commits_pair ? CommitPair() && bench_->Settle() : bench_->Settle();
+    const std::size_t reported = early ? begun : disk_.operations();
+    NoteCommitted(early ? std::optional(begun) : std::nullopt);
+    if (flushed) {
+      for (const Name& name : acks) history_.readings[name].ack_reported_at = reported;
+      if (sets) history_.setting.reported_at.back() = reported;
+    }
+    NoteGone(begun);
+  }
+
+  // Some of the oldest, as a link does that works off its backlog, and some anywhere.
+  std::vector<Name> PushAcks() {
+    std::vector<Name> acks;
+    const std::uint64_t count = random_() % 16;
+    for (auto& [name, fate] : history_.readings) {
+      if (acks.size() >= count) break;
+      if (fate.ack_begun_at != kNever || fate.may_go_from != kNever || random_() % 4 == 0) continue;
+      fate.ack_begun_at = disk_.operations();
+      bench_->worker().PushAck(name.first, name.second);
+      acks.push_back(name);
+    }
+    return acks;
+  }
+
+  void PushSetting() {
+    history_.setting.begun_at.push_back(disk_.operations());
+    history_.setting.reported_at.push_back(kNever);
+    bench_->worker().PushSetting("fact", std::to_string(history_.setting.begun_at.size()), {});
+  }
+
+  // A shadow and a command, as the shadow module writes them: both or neither.
+  bool CommitPair() {
+    VersionFate& pair = history_.pair;
+    pair.begun_at.push_back(disk_.operations());
+    pair.reported_at.push_back(kNever);
+    const auto version = static_cast<std::int64_t>(pair.begun_at.size());
+    const Status done = bench_->Transact([version](Database& database) -> Status {
+      auto shadow = database.Prepare(
+          "INSERT OR REPLACE INTO shadow(thing, name, cloud_exists, cloud_version, cloud_time, delta_version, mirror, "
+          "desired_times, reported_local, reported_base, desired_pending, desired_base, local_rev, pushed_rev, "
+          "delete_intent) VALUES('boiler', '', 1, ?, 0, 0, ?, '{}', '{}', '{}', '{}', '{}', 0, 0, 0)");
+      if (!shadow) return Fail(shadow.error());
+      const std::string mirror = fmt::format(R"({{"reported":{{"v":{},"text":"{}"}}}})", version,
+                                             std::string(static_cast<std::size_t>(version) % 900, 'm'));
+      if (const Status run = shadow->Bind(1, version).Bind(2, std::string_view(mirror)).Run(); !run) return run;
+      auto command = database.Prepare(
+          "INSERT OR REPLACE INTO command(thing, key, value, version, desired_s, received_ms, received_boot, "
+          "received_boot_ns, state, reason) VALUES('boiler', 'setpoint', '1', ?, 0, 0, '', 0, 0, '')");
+      if (!command) return Fail(command.error());
+      return command->Bind(1, version).Run();
+    });
+    const bool early = options_.sabotage == Sabotage::kReportBeforeCommit;
+    if (done) pair.reported_at.back() = early ? pair.begun_at.back() : disk_.operations();
+    return true;
+  }
+
+  // The third sync from now fails, once; the kernel then takes the pages for written.
+  void FailASync() {
+    int syncs = 0;
+    disk_.on_operation = [&syncs](Kind kind, const std::string&, std::size_t) {
+      return kind == Kind::kSync && ++syncs == 3 ? ModelDisk::Fault::kIoError : ModelDisk::Fault::kNone;
+    };
+    for (int i = 0; i < 4; ++i) Step(4);
+    disk_.on_operation = nullptr;
+  }
+
+  // Nothing can grow for two steps. Then there is room again.
+  void FillTheDisk() {
+    disk_.capacity = disk_.SpaceAt(kFile).free == UINT64_MAX ? Used() : 0;
+    for (int i = 0; i < 2; ++i) Step(10);
+    disk_.capacity = UINT64_MAX;
+  }
+  std::uint64_t Used() const {
+    std::uint64_t used = 0;
+    for (const auto& [name, bytes] : disk_.Contents()) used += bytes.size();
+    return used;
+  }
+
+  // The clock is back in 1970 as well: only the mark knows which seqs were given.
+  void DamageTheFile() {
+    bench_->Close();
+    history_.damaged_from = disk_.operations();
+    const auto file = disk_.Find(kFile);
+    // One sector, so that a power cut leaves the damage whole or not at all.
+    static_cast<void>(disk_.WriteAt(*file, 0, std::string(ModelDisk::kSector, 'x')));
+    static_cast<void>(disk_.Sync(*file));
+    for (auto& [name, fate] : history_.readings) fate.may_go_from = std::min(fate.may_go_from, history_.damaged_from);
+    wall_ms_ = 1000;
+    Start();
+  }
+
+  void Note(const Reading& reading, std::size_t reported_at) {
+    ReadingFate& fate = history_.readings[{reading.thing, reading.seq}];
+    fate.reading = reading;
+    fate.reported_at = reported_at;
+  }
+  void NoteCommitted(std::optional<std::size_t> reported_at) {
+    for (const auto& [reading, operations] : bench_->committed) Note(reading, reported_at.value_or(operations));
+    bench_->committed.clear();
+  }
+
+  // What retention removed in this step may be missing from its beginning on.
+  void NoteGone(std::size_t begun) {
+    std::set<Name> there;
+    for (const char* thing : kThings) {
+      const auto all = bench_->All(thing);
+      if (!all) return;  // in trouble: nothing is removed
+      for (const StoredReading& stored : *all) there.insert({thing, stored.reading.seq});
+    }
+    for (auto& [name, fate] : history_.readings) {
+      if (fate.may_go_from == kNever && !there.contains(name)) fate.may_go_from = begun;
+    }
+  }
+
+  ModelDisk& disk_;
+  const CrashReplayOptions options_;
+  std::mt19937_64 random_;
+  std::int64_t wall_ms_ = 1'700'000'000'000;
+  std::unique_ptr<Bench> bench_;
+  History history_;
+};
+
+// ---- the check ----
+
+class Checker {
+ public:
+  Checker(const History& history, Sabotage sabotage) : history_(history), sabotage_(sabotage) {}
+
+  // Opens a store on `image`, as it may be after a power cut before operation `point`; answers the disk afterwards.
+  std::unique_ptr<ModelDisk> Check(const DiskImage& image, std::size_t point) {
+    auto disk = MakeDisk(image, sabotage_);
+    Bench bench(*disk);
+    if (const Status opened = bench.Open(); !opened) {
+      Violation(point, "does not open: " + opened.error().message);
+      return disk;
+    }
+    if (point < history_.damaged_from) {
+      for (const auto& [name, bytes] : disk->Contents()) {
+        if (name.find(".damaged-") != std::string::npos) Violation(point, "was taken for damaged");
+      }
+    }
+    for (const char* thing : kThings) CheckReadings(bench, thing, point);
+    CheckVersions(bench, point);
+    CheckNextSeqs(bench, point);
+    bench.Close();
+    return disk;
+  }
+
+  std::size_t violations = 0;
+  std::vector<std::string> first;
+
+ private:
+  void Violation(std::size_t point, const std::string& what) {
+    if (++violations <= kToldViolations) first.push_back(fmt::format("before operation {}: {}", point, what));
+  }
+
+  void CheckReadings(Bench& bench, const std::string& thing, std::size_t point) {
+    auto all = bench.All(thing);
+    if (!all) return Violation(point, fmt::format("{} cannot be read: {}", thing, all.error().message));
+    std::map<std::uint64_t, const StoredReading*> there;
+    for (const StoredReading& stored : *all) {
+      if (!there.emplace(stored.reading.seq, &stored).second) {
+        Violation(point, fmt::format("{} {} is there twice", thing, stored.reading.seq));
+      }
+    }
+    for (const auto& [seq, stored] : there) {
+      const auto fate = history_.readings.find({thing, seq});
+      if (stored->reading.boot_id == kAfterwards) continue;  // by us, before the second cut
+      if (fate == history_.readings.end() || !(fate->second.reading == stored->reading)) {
+        Violation(point, fmt::format("{} {} has contents that nobody gave it", thing, seq));
+      } else {
+        CheckDelivery(*stored, fate->second, point);
+      }
+    }
+    for (auto it = history_.readings.lower_bound({thing, 0}); it != history_.readings.end() && it->first.first == thing;
+         ++it) {
+      const ReadingFate& fate = it->second;
+      if (fate.reported_at <= point && fate.may_go_from > point && !there.contains(it->first.second)) {
+        Violation(point, fmt::format("{} {}, reported after operation {}, is lost", thing, it->first.second,
+                                     fate.reported_at));
+      }
+    }
+  }
+
+  void CheckDelivery(const StoredReading& stored, const ReadingFate& fate, std::size_t point) {
+    if (fate.may_go_from <= point) return;  // on its way out of the outbox
+    if (stored.sent && fate.ack_begun_at > point) {
+      Violation(point, fmt::format("{} {} counts as sent without an ack", stored.reading.thing, stored.reading.seq));
+    }
+    if (!stored.sent && fate.ack_reported_at <= point) {
+      Violation(point,
+                fmt::format("{} {} was acknowledged and is unsent again", stored.reading.thing, stored.reading.seq));
+    }
+  }
+
+  void CheckVersions(Bench& bench, std::size_t point) {
+    struct Found {
+      std::int64_t setting = 0;
+      std::int64_t shadow = 0;
+      std::int64_t command = 0;
+      std::string integrity;
+    };
+    const auto found = std::make_shared<Found>();
+    const Status read = bench.Transact([found](Database& database) -> Status {
+      found->setting = database.Integer("SELECT value FROM setting WHERE key = 'fact'").value_or(-1);
+      found->shadow = database.Integer("SELECT cloud_version FROM shadow").value_or(-1);
+      found->command = database.Integer("SELECT version FROM command").value_or(-1);
+      auto check = database.Prepare("PRAGMA quick_check");
+      if (!check) return Fail(check.error());
+      const Result<bool> row = check->Step();
+      if (!row) return Fail(row.error());
+      found->integrity = check->Bytes(0).substr(0, 100);
+      return {};
+    });
+    if (!read) return Violation(point, "cannot be read: " + read.error().message);
+    if (found->integrity != "ok") Violation(point, "the file is damaged: " + found->integrity);
+    if (found->shadow != found->command) {
+      Violation(point, fmt::format("half a transaction: {} and {}", found->shadow, found->command));
+    }
+    if (point >= history_.damaged_from) return;
+    CheckVersion("setting", history_.setting, found->setting, point);
+    CheckVersion("transaction", history_.pair, found->shadow, point);
+  }
+
+  void CheckVersion(const char* what, const VersionFate& fate, std::int64_t found, std::size_t point) {
+    const auto version = static_cast<std::size_t>(found);
+    if (version > fate.begun_at.size() || (version > 0 && fate.begun_at[version - 1] > point)) {
+      return Violation(point, fmt::format("{} {} comes from nowhere", what, found));
+    }
+    for (std::size_t later = version; later < fate.reported_at.size(); ++later) {
+      if (fate.reported_at[later] <= point) return Violation(point, fmt::format("{} {} is lost", what, later + 1));
+    }
+  }
+
+  void CheckNextSeqs(Bench& bench, std::size_t point) {
+    // The wall clock of 1970: it must not matter.
+    for (const char* thing : kThings) bench.worker().PushReading(MakeReading(thing, 5, 1, kAfterwards), 5);
+    if (!bench.Settle()) return Violation(point, "commits nothing any more");
+    for (const auto& [reading, operations] : bench.committed) {
+      const auto seen = std::find_if(history_.readings.lower_bound({reading.thing, reading.seq}),
+                                     history_.readings.upper_bound({reading.thing, SeqMark::kMaxSeq}),
+                                     [point](const auto& entry) { return entry.second.reported_at <= point; });
+      if (seen != history_.readings.upper_bound({reading.thing, SeqMark::kMaxSeq})) {
+        Violation(point, fmt::format("{} gives seq {}, and {} was seen before", reading.thing, reading.seq,
+                                     seen->first.second));
+      }
+    }
+  }
+
+  const History& history_;
+  const Sabotage sabotage_;
+};
+
+// How much had been promised before an operation: a disk that was good for as much need not be looked at again.
+class Promises {
+ public:
+  explicit Promises(const History& history) {
+    for (const auto& [name, fate] : history.readings) {
+      at_.push_back(fate.reported_at);
+      at_.push_back(fate.ack_reported_at);
+    }
+    for (const VersionFate* fate : {&history.setting, &history.pair}) {
+      at_.insert(at_.end(), fate->reported_at.begin(), fate->reported_at.end());
+    }
+    std::sort(at_.begin(), at_.end());
+  }
+  std::ptrdiff_t Before(std::size_t point) const {
+    return std::upper_bound(at_.begin(), at_.end(), point) - at_.begin();
+  }
+
+ private:
+  std::vector<std::size_t> at_;
+};
+
+// That the workload did what it is meant to do.
+void CountWork(const ModelDisk& disk, const History& history, CrashReplayResult& result) {
+  for (const auto& [name, fate] : history.readings) {
+    result.removed += fate.may_go_from < history.damaged_from ? 1 : 0;
+    result.acknowledged += fate.ack_reported_at != kNever ? 1 : 0;
+  }
+  std::map<int, std::string> names;
+  for (const ModelDisk::Operation& operation : disk.log()) {
+    if (operation.kind == Kind::kCreate) names[operation.file] = operation.name;
+    if (operation.kind == Kind::kFailedSync) result.failed_syncs += 1;
+    if (operation.file < 0 || names[operation.file] != kFile) continue;
+    if (operation.kind == Kind::kSync) result.checkpoints += 1;
+    if (operation.kind == Kind::kTruncate) result.shrunk += 1;
+  }
+}
+
+}  // namespace
+
+CrashReplayResult ReplayCrashes(const CrashReplayOptions& options) {
+  const auto disk = MakeDisk({}, options.sabotage);
+  disk->ignore_syncs = options.sabotage == Sabotage::kSyncsDoNothing;
+  const History history = Workload(*disk, options).Run();
+  CrashReplayResult result;
+  Checker checker(history, options.sabotage);
+  std::mt19937_64 random(options.seed);
+  PowerCut cut(*disk, {});
+  CountWork(*disk, history, result);
+  const Promises promises(history);
+  std::unordered_map<std::uint64_t, std::ptrdiff_t> good_for;  // by disk
+  const auto check = [&](const DiskImage& image, std::size_t point) -> std::unique_ptr<ModelDisk> {
+    const auto [known, fresh] = good_for.try_emplace(HashOf(image), -1);
+    if (known->second == promises.Before(point)) return nullptr;
+    known->second = promises.Before(point);
+    result.checked += 1;
+    result.distinct.insert(known->first);
+    return checker.Check(image, point);
+  };
+  for (std::size_t point = 0; point <= disk->operations(); ++point) {
+    cut.Advance(point);
+    result.points += 1;
+    for (int i = -2; i < options.arbitrary; ++i) {
+      if (i > -2 && !cut.open()) break;
+      const auto survivors = i == -2   ? PowerCut::Survivors::kNothing
+                             : i == -1 ? PowerCut::Survivors::kEverything
+                                       : PowerCut::Survivors::kArbitrary;
+      const DiskImage image = cut.Image(survivors, random);
+      const auto afterwards = check(image, point);
+      if (afterwards == nullptr || random() % kSecondCutEvery != 0) continue;
+      PowerCut second(*afterwards, image);
+      second.Advance(random() % (afterwards->operations() + 1));
+      check(second.Image(PowerCut::Survivors::kArbitrary, random), point);
+    }
+  }
+  result.violations = checker.violations;
+  result.first_violations = std::move(checker.first);
+  return result;
+}
+
+}  // namespace penumbra::test
