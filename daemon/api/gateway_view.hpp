@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "config/config.hpp"
 #include "driver/bus_manager.hpp"
+#include "event/time_trust.hpp"
 #include "model/settings.hpp"
 #include "store/store.hpp"
 #include "uplink/uplink.hpp"
@@ -22,11 +24,13 @@ namespace penumbra::api {
 
 struct GatewayInfo {
   std::string version;
-  std::int64_t started_ms = 0;  // Unix time of the daemon's start, as the clock was believed then
+  std::int64_t started_ms = 0;  // Unix time of the daemon's start, as far as it is known now
   Duration uptime{};            // on CLOCK_BOOTTIME: right even when the wall clock has jumped
   std::int64_t now_ms = 0;      // Unix time now, as the daemon believes it
   bool clock_trusted = false;
+  ClockStatus clock;
   std::string config_file;
+  std::uint64_t written_bytes = 0;   // by the whole process since its start, as the kernel counts them; 0: not known
   std::uint64_t resident_bytes = 0;  // of the daemon itself; 0: not known
   Duration longest_handler{};        // how long the event loop was ever kept busy by one handler
 };
@@ -48,6 +52,9 @@ class GatewayView {
   virtual std::vector<LinkStatus> Links() const = 0;
 
   virtual StoreStats Stats() const = 0;
+  virtual std::filesystem::path StoreFile() const = 0;
+  // Store::Vacuum.
+  virtual void Vacuum(std::function<void(Result<std::uint64_t>)> done) = 0;
   virtual OutboxState Outbox(const std::string& thing) const = 0;
   // Things with readings in the store, also those that are not configured any more.
   virtual std::vector<std::string> StoredThings() const = 0;

@@ -16,17 +16,19 @@ double Finite(double value) {
   return std::isfinite(value) ? value : 0;
 }
 
-// Extrapolated from the bytes written since start; in the first minute it would be mostly the start itself.
-std::uint64_t WrittenPerDay(const StoreStats& stats, Duration uptime) {
-  const double seconds = std::max(60.0, std::chrono::duration<double>(uptime).count());
-  return static_cast<std::uint64_t>(std::llround(static_cast<double>(stats.written_bytes) / seconds * 86400));
-}
-
 OrderedJson RenderGateway(const Settings& settings, const GatewayInfo& info, const std::vector<LinkStatus>& links) {
   OrderedJson json{{"thing", settings.gateway.thing},
                    {"version", info.version},
                    {"started_ms", info.started_ms},
-                   {"clock", {{"trusted", info.clock_trusted}, {"now_ms", info.now_ms}}},
+                   {"clock",
+                    {{"trusted", info.clock_trusted},
+                     {"now_ms", info.now_ms},
+                     {"source", info.clock.source},
+                     {"in_doubt", info.clock.in_doubt},
+                     {"steps", info.clock.steps},
+                     {"last_step_ms", info.clock.last_step_ms},
+                     {"last_step_at_ms", info.clock.last_step_at_ms},
+                     {"drift_ms", info.clock.drift_ms}}},
                    {"uptime_ms", Milliseconds(info.uptime)},
                    {"resident_bytes", info.resident_bytes},
                    {"longest_handler_ms", static_cast<double>(info.longest_handler.count() / 1000) / 1000}};
@@ -48,10 +50,10 @@ OrderedJson RenderUpstream(const Settings& settings, const std::vector<LinkStatu
   return {{"endpoint", settings.upstream.endpoint}, {"connected", connected}, {"things", sessions.size()}};
 }
 
-OrderedJson RenderStore(const StoreStats& stats, Duration uptime) {
+OrderedJson RenderStoreSummary(const StoreStats& stats) {
   return {{"bytes", stats.file_bytes},
           {"readings", stats.readings},
-          {"write_bytes_per_day", WrittenPerDay(stats, uptime)},
+          {"write_bytes_per_day", stats.write_bytes_per_day},
           {"last_commit_ms", stats.last_commit_ms},
           {"last_commit_took_ms", Finite(stats.last_commit_took_ms)},
           {"commits", stats.commits},
@@ -90,6 +92,38 @@ OrderedJson RenderPoint(const PointSettings& settings, const PointStatus& point)
 
 }  // namespace
 
+OrderedJson RenderStore(const GatewayView& view) {
+  constexpr double kDaysPerYear = 365;
+  const StoreStats stats = view.Stats();
+  const StoreSettings& settings = view.settings().store;
+  const double per_year = static_cast<double>(stats.write_bytes_per_day) * kDaysPerYear;
+  OrderedJson forecast{{"bytes_per_day", stats.write_bytes_per_day}, {"bytes_per_year", std::llround(per_year)}};
+  if (settings.endurance && per_year > 0) {
+    const double left =
+        static_cast<double>(*settings.endurance - std::min(*settings.endurance, stats.lifetime_written_bytes));
+    forecast["endurance_per_year"] = per_year / static_cast<double>(*settings.endurance);
+    forecast["years_left"] = left / per_year;
+  }
+  OrderedJson json{{"file", view.StoreFile().string()}};
+  json.update(RenderStoreSummary(stats));
+  json.update(OrderedJson{{"wal_bytes", stats.wal_bytes},
+                          {"free_bytes", stats.free_bytes},
+                          {"vacuuming", stats.vacuuming},
+                          {"page_size", stats.page_size},
+                          {"checkpoints", stats.checkpoints},
+                          {"lifetime_written_bytes", stats.lifetime_written_bytes},
+                          {"process_written_bytes", view.Info().written_bytes},
+                          {"commit_interval_ms", stats.commit_interval_ms},
+                          {"longest_commit_interval_ms", Milliseconds(settings.commit_interval)},
+                          {"write_budget", settings.write_budget ? OrderedJson(*settings.write_budget) : OrderedJson()},
+                          {"over_budget", stats.over_budget},
+                          {"endurance", settings.endurance ? OrderedJson(*settings.endurance) : OrderedJson()},
+                          {"forecast", std::move(forecast)},
+                          {"max_size", settings.max_size},
+                          {"retention_ms", Milliseconds(settings.retention)}});
+  return json;
+}
+
 std::optional<LinkStatus> FindLink(const std::vector<LinkStatus>& links, const std::string& thing) {
   const auto it =
       std::find_if(links.begin(), links.end(), [&thing](const LinkStatus& link) { return link.thing == thing; });
@@ -114,7 +148,7 @@ OrderedJson RenderStatus(const GatewayView& view) {
           {"upstream", RenderUpstream(settings, links)},
           {"things", std::move(things)},
           {"buses", std::move(buses)},
-          {"store", RenderStore(view.Stats(), info.uptime)}};
+          {"store", RenderStoreSummary(view.Stats())}};
 }
 
 OrderedJson Render(const BusStatus& bus) {

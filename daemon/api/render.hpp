@@ -21,6 +21,10 @@ struct ThingFacts {
   OutboxState outbox;
 };
 
+// What the store holds and costs: "file", sizes, counts, the write budget, and "forecast": {"bytes_per_day",
+// "bytes_per_year", "years_left" and "endurance_per_year" (a share) when [store] endurance is given}.
+OrderedJson RenderStore(const GatewayView& view);
+
 // The link of `thing`, or nullopt.
 std::optional<LinkStatus> FindLink(const std::vector<LinkStatus>& links, const std::string& thing);
 ThingFacts Gather(const GatewayView& view, const std::vector<LinkStatus>& links, const std::string& thing);

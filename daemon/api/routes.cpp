@@ -9,6 +9,7 @@
 #include "api/metrics.hpp"
 #include "api/render.hpp"
 #include "api/target.hpp"
+#include "base/log.hpp"
 #include "base/text.hpp"
 
 namespace penumbra::api {
@@ -231,6 +232,22 @@ void GetOutbox(const Request& request) {
   request.Answer(RenderOutbox(request.view));
 }
 
+void GetStore(const Request& request) {
+  request.Answer(RenderStore(request.view));
+}
+
+void VacuumStore(const Request& request) {
+  const StoreStats stats = request.view.Stats();
+  if (stats.vacuuming)
+    return request.Fail(409, "the store is being vacuumed already", "`penumbra store stats` shows it");
+  // It may take longer than anybody waits for an answer: "vacuuming" of /v1/store says when it is over.
+  request.view.Vacuum([](const Result<std::uint64_t>& given_back) {
+    if (!given_back) return log::Warning("store.vacuum_failed", given_back.error().message);
+    log::Notice("store.vacuumed", "unused pages went back to the file system", {{"bytes", *given_back}});
+  });
+  request.Answer(OrderedJson{{"started", true}, {"bytes", stats.file_bytes}});
+}
+
 void GetConfig(const Request& request) {
   request.Answer(RenderConfig(request.view));
 }
@@ -259,6 +276,8 @@ const std::vector<Route>& Routes() {
       {"GET", {"v1", "buses"}, GetBuses},
       {"POST", {"v1", "buses", "*", "ask"}, AskBus},
       {"GET", {"v1", "outbox"}, GetOutbox},
+      {"GET", {"v1", "store"}, GetStore},
+      {"POST", {"v1", "store", "vacuum"}, VacuumStore},
       {"GET", {"v1", "config"}, GetConfig},
       {"GET", {"metrics"}, GetMetrics},
   };
@@ -302,7 +321,7 @@ void Handle(GatewayView& view, const ApiCounters& counters, std::string_view met
   if (allow.empty()) {
     return respond(ErrorResponse(404, "no such path",
                                  "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
-                                 "/v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/config, /metrics"));
+                                 "/v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, /metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));
   response.allow = allow;

@@ -10,6 +10,8 @@
 //   GET  /v1/buses  /v1/outbox  /v1/config
 //   POST /v1/buses/<bus>/ask         ?timeout_ms= (1..600000, default 5000); body: the question, one JSON object;
 //                                    {"bus","answer":[object]}
+//   GET  /v1/store                   render.hpp, RenderStore
+//   POST /v1/store/vacuum            {"started","bytes"}; "vacuuming" of GET /v1/store says when it is over
 //   GET  /metrics                    Prometheus text
 //
 // Errors: JSON {"error","hint"}; 400 bad target or parameter, 404 unknown, 405 with Allow, 500/503 what the gateway

@@ -22,6 +22,8 @@
 #include "event/asio_loop.hpp"
 #include "model/settings_diff.hpp"
 #include "mqtt/paho_transport.hpp"
+#include "store/time_keeper.hpp"
+#include "store/units.hpp"
 
 namespace penumbra {
 namespace {
@@ -78,7 +80,7 @@ class Daemon {
   ConfigReader config_reader_;
   UniqueFd lock_;
   std::unique_ptr<Store> store_;
-  std::optional<TimeTrust> time_trust_;
+  std::optional<TimeKeeper> time_;
   std::unique_ptr<mqtt::PahoTransport> transport_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
@@ -99,15 +101,16 @@ Status Daemon::SetUp() {
   auto store = Store::Open({settings_.paths.state / "penumbra.db", settings_.store}, loop_);
   if (!store) return Fail(store.error().WithContext("store"));
   store_ = std::move(*store);
-  time_trust_.emplace(clock_, settings_.clock.always_trusted, store_->NewestTrustedMs());
+  time_.emplace(loop_, settings_.clock, *store_);
+  RememberUnits(*store_, settings_.things);
 
   transport_ = mqtt::PahoTransport::Create(loop_);
   uplink_ = Uplink::Create({settings_.upstream, settings_.clock, settings_.paths.state}, loop_, *transport_, *store_,
-                           *time_trust_);
+                           time_->trust());
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
-  buses_ = BusManager::Create({settings_.paths, FactsIn(*store_)}, loop_, *time_trust_,
+  buses_ = BusManager::Create({settings_.paths, FactsIn(*store_)}, loop_, time_->trust(),
                               [this](Reading reading) { OnReading(std::move(reading)); });
-  view_ = std::make_unique<View>(loaded_, config_file_, loop_, *time_trust_, *store_, *buses_, *uplink_);
+  view_ = std::make_unique<View>(loaded_, config_file_, loop_, time_->trust(), *store_, *buses_, *uplink_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);

@@ -18,6 +18,17 @@ std::uint64_t ResidentBytes() {
   return statm ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
+// proc(5), /proc/pid/io: what this process made the kernel write, whole pages. 0 when it cannot be read.
+std::uint64_t WrittenBytes() {
+  std::ifstream io("/proc/self/io");
+  std::string key;
+  std::uint64_t value = 0;
+  while (io >> key >> value) {
+    if (key == "write_bytes:") return value;
+  }
+  return 0;
+}
+
 }  // namespace
 
 View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
@@ -29,18 +40,19 @@ View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLo
       store_(store),
       buses_(&buses),
       uplink_(uplink),
-      started_ms_(loop.clock().UnixMs()),
       started_(loop.Now()) {}
 
 api::GatewayInfo View::Info() const {
   api::GatewayInfo info;
   info.version = kVersion;
-  info.started_ms = started_ms_;
-  info.uptime = loop_.Now() - started_;
-  info.now_ms = loop_.clock().UnixMs();
   info.clock_trusted = time_trust_.Trusted();
+  info.clock = time_trust_.Status();
+  info.now_ms = info.clock.now_ms;
+  info.uptime = loop_.Now() - started_;
+  info.started_ms = info.now_ms - std::chrono::duration_cast<std::chrono::milliseconds>(info.uptime).count();
   info.config_file = config_file_.string();
   info.resident_bytes = ResidentBytes();
+  info.written_bytes = WrittenBytes();
   info.longest_handler = loop_.longest_handler();
   return info;
 }

@@ -23,6 +23,8 @@ class View : public api::GatewayView {
   std::optional<ThingStatus> Thing(const std::string& thing) const override;
   std::vector<LinkStatus> Links() const override { return uplink_.Links(); }
   StoreStats Stats() const override { return store_.Stats(); }
+  std::filesystem::path StoreFile() const override { return loaded_.settings.paths.state / "penumbra.db"; }
+  void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { store_.Vacuum(std::move(done)); }
   OutboxState Outbox(const std::string& thing) const override { return store_.Outbox(thing); }
   std::vector<std::string> StoredThings() const override { return store_.Things(); }
   void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) override {
@@ -43,7 +45,6 @@ class View : public api::GatewayView {
   Store& store_;
   BusManager* buses_;
   Uplink& uplink_;
-  std::int64_t started_ms_;
   BootTime started_;
 };
 

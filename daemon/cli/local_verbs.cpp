@@ -257,4 +257,9 @@ std::optional<std::filesystem::path> FindSocket(const Invocation& invocation) {
   return loaded.settings.paths.run / kSocketName;
 }
 
+std::filesystem::path FindStateDirectory(const Invocation& invocation) {
+  const LoadedConfig loaded = LoadPaths(ConfigFile(invocation));
+  return PathsAreUnknown(loaded) ? PathSettings().state : loaded.settings.paths.state;
+}
+
 }  // namespace penumbra::cli

@@ -27,6 +27,9 @@ void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics);
 // cannot be read; complained about, exit code 78.
 std::optional<std::filesystem::path> FindSocket(const Invocation& invocation);
 
+// [paths] state of --config, or its default; what a configuration with errors says of it counts too.
+std::filesystem::path FindStateDirectory(const Invocation& invocation);
+
 // {"file","ok","diagnostics":[{"file","line","column","severity","message"}]}
 OrderedJson RenderDiagnostics(const std::string& file, const std::vector<Diagnostic>& diagnostics);
 // The rows of `config show`: without `all`, those that a file or a profile set.

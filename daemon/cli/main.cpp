@@ -10,6 +10,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
+#include "cli/store_verbs.hpp"
 
 namespace penumbra::cli {
 namespace {
@@ -68,6 +69,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "config") return Config(*invocation);
   if (invocation->verb == "bus") return Bus(*invocation);
   if (invocation->verb == "driver") return Driver(*invocation);
+  if (invocation->verb == "store") return StoreVerb(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {

@@ -37,6 +37,12 @@ po::options_description VerbOptions() {
   add("timeout", po::value<std::string>()->value_name("DURATION"),
       "bus: how long the driver may take (default: plan 5s, scan 2m, self-test 1m, ask 10s; at most 10m)");
   add("follow,f", "readings: go on printing new ones until Ctrl-C");
+  add("thing", po::value<std::string>()->value_name("THING"), "store export: only this one");
+  add("from", po::value<std::string>()->value_name("TIME"),
+      "store export: from this moment on: \"2h\" ago, \"2026-11-25\", \"2026-11-25T10:00:00Z\", or Unix ms");
+  add("to", po::value<std::string>()->value_name("TIME"), "store export: before this moment");
+  add("format", po::value<std::string>()->value_name("csv|jsonl|sqlite"), "store export: form of the data (csv)");
+  add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
   return description;
 }
@@ -123,6 +129,14 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
     }
     invocation.timeout = *timeout;
   }
+  const std::pair<const char*, std::optional<std::string>*> texts[] = {{"thing", &invocation.thing},
+                                                                       {"from", &invocation.from},
+                                                                       {"to", &invocation.to},
+                                                                       {"format", &invocation.format},
+                                                                       {"output", &invocation.output}};
+  for (const auto& [name, into] : texts) {
+    if (given.count(name) != 0) *into = given[name].as<std::string>();
+  }
   invocation.json = given.count("json") != 0;
   invocation.no_color = given.count("no-color") != 0;
   invocation.follow = given.count("follow") != 0;
@@ -204,6 +218,15 @@ const std::vector<Verb>& Verbs() {
        "what waits for the cloud, thing by thing",
        "Things that are not configured any more but still have readings are shown too.",
        {}},
+      {"store",
+       "stats|export|vacuum [--thing T] [--from TIME] [--to TIME] [--format csv|jsonl|sqlite] [--output FILE]",
+       1,
+       1,
+       "what the database holds and costs; take data out of it; make it small",
+       "stats: sizes, bytes written a day, and what that means for the card in a year ([store] endurance).\n"
+       "export: readings as CSV (the default), JSON lines or an SQLite file, of the running daemon or without one.\n"
+       "vacuum: gives unused pages back to the file system, while the daemon runs.",
+       {"thing", "from", "to", "format", "output"}},
       {"config",
        "check|show [--effective]",
        1,

@@ -36,6 +36,8 @@ struct Invocation {
   std::optional<Duration> since;
   std::optional<std::uint64_t> limit;  // 1 or more
   std::optional<Duration> timeout;
+  // store export
+  std::optional<std::string> thing, from, to, format, output;
   bool follow = false;
   bool effective = false;
 };

@@ -59,13 +59,25 @@ std::string JoinTexts(const Json& array) {
   return out.empty() ? "-" : out;
 }
 
+std::string ClockText(const Json& clock, const Style& style, std::int64_t now_ms) {
+  const bool trusted = GetBool(clock, "trusted").value_or(false);
+  std::string text = "clock not trusted: readings wait until it is set";
+  if (trusted) text = "clock trusted";
+  if (const std::string source = Field(clock, "source"); trusted && source != "-") text += " (" + source + ")";
+  if (GetBool(clock, "in_doubt").value_or(false)) text = "clock has jumped: readings wait to see whether it stays";
+  text = Paint(text, trusted ? Tone::kGood : Tone::kWarning, style);
+  if (Number(clock, "steps") == 0) return text;
+  const std::int64_t by_ms = Number(clock, "last_step_ms");
+  return text + fmt::format(", set {} by {} {}", by_ms < 0 ? "back" : "ahead",
+                            Milliseconds(by_ms < 0 ? (by_ms == INT64_MIN ? INT64_MAX : -by_ms) : by_ms),
+                            api::Moment(Number(clock, "last_step_at_ms"), now_ms));
+}
+
 std::string GatewayLines(const Json& status, const Style& style, std::int64_t now_ms) {
   const Json& gateway = Member(status, "gateway");
   const Json& upstream = Member(status, "upstream");
   const Json& store = Member(status, "store");
-  const bool trusted = GetBool(Member(gateway, "clock"), "trusted").value_or(false);
-  const std::string clock = Paint(trusted ? "clock trusted" : "clock not trusted: readings wait until it is set",
-                                  trusted ? Tone::kGood : Tone::kWarning, style);
+  const std::string clock = ClockText(Member(gateway, "clock"), style, now_ms);
   std::string out = fmt::format("gateway   {}, penumbrad {}, started {}, {}\n", Field(gateway, "thing"),
                                 Field(gateway, "version"), api::Moment(Number(gateway, "started_ms"), now_ms), clock);
   if (Field(upstream, "endpoint") == "-") {

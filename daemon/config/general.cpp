@@ -133,6 +133,8 @@ class GeneralReader {
     store.retention = section.Time("retention").value_or(store.retention);
     store.max_size = section.Size("max_size").value_or(store.max_size);
     store.min_free = section.Size("min_free");
+    store.write_budget = section.Size("write_budget");
+    store.endurance = section.Size("endurance");
   }
 
   const Node& root_;

@@ -363,7 +363,7 @@ Duration BusRunner::ProbeTime(const Unit& unit) const {
 
 PollTimes BusRunner::TimesOf(BootTime begun) const {
   Clock& clock = context_.loop.clock();
-  return {begun, clock.Now(), clock.UnixMs(), clock.BootId(), context_.time_trust.Trusted()};
+  return {begun, clock.Now(), context_.time_trust.UnixMs(), clock.BootId(), context_.time_trust.Trusted()};
 }
 
 void BusRunner::SendPoll(std::uint32_t index, ReadCallbacks done) {

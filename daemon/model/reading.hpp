@@ -20,7 +20,7 @@ struct PointValue {
 struct Reading {
   std::string thing;
   std::uint64_t seq = 0;     // given by the store at commit; 0 before that. 1 .. 2^53-1
-  std::int64_t unix_ms = 0;  // time of measurement on the wall clock as it was believed then
+  std::int64_t unix_ms = 0;  // time of measurement as it was believed then (TimeTrust); Redate makes it the true one
   std::int64_t boot_ns = 0;  // the same moment on CLOCK_BOOTTIME, of the boot named by boot_id
   std::string boot_id;
   bool time_trusted = true;

@@ -23,7 +23,7 @@ Shadows::~Shadows() {
 }
 
 Moment Shadows::Now() {
-  return {loop_.Now(), loop_.clock().UnixMs(), time_trust_.Trusted()};
+  return {loop_.Now(), time_trust_.UnixMs(), time_trust_.Trusted()};
 }
 
 void Shadows::Start(std::vector<ThingSettings> things, std::function<void()> done) {

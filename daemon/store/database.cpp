@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -28,6 +29,19 @@ Error MakeError(sqlite3* db, std::string_view what, int code) {
 
 bool IsCorrupt(int code) {
   return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+// A path inside a "file:" URI (sqlite.org/uri.html).
+std::string UriPath(const std::string& path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      out += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -119,6 +133,30 @@ Result<std::unique_ptr<Database>> Database::Open(const Options& options, bool* c
   if (corrupt != nullptr) *corrupt = database->corrupt();
   if (!opened) return Fail(opened.error());
   return database;
+}
+
+Result<std::unique_ptr<Database>> Database::OpenReadOnly(const std::filesystem::path& file) {
+  std::filesystem::path wal = file;
+  wal += "-wal";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) {
+    return Fail(Action::kFixConfig, fmt::format("{} does not exist", file.string()));
+  }
+  std::unique_ptr<Database> database(new Database({.file = file, .vfs = {}}));
+  // Without a WAL nobody has it open and nothing is left to recover: then it can be read where nothing may be written.
+  const bool immutable = !std::filesystem::exists(wal, ignored) && ::access(file.parent_path().c_str(), W_OK) != 0;
+  const std::string uri =
+      fmt::format("file:{}{}", UriPath(std::filesystem::absolute(file).string()), immutable ? "?immutable=1" : "");
+  const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  int code = sqlite3_open_v2(uri.c_str(), &database->db_, flags, nullptr);
+  if (code == SQLITE_OK) {
+    sqlite3_busy_timeout(database->db_, kBusyTimeoutMs);
+    code = sqlite3_exec(database->db_, "PRAGMA trusted_schema=OFF; SELECT count(*) FROM sqlite_schema", nullptr,
+                        nullptr, nullptr);
+  }
+  if (code == SQLITE_OK) return database;
+  const Error error = database->TakeError("cannot read " + file.string(), code);
+  return Fail(Action::kFixConfig, error.message + "; run it as root or as the daemon's user");
 }
 
 Database::~Database() {

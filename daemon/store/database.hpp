@@ -73,6 +73,9 @@ class Database {
   // Opens or creates, sets what the durability contract needs and reads it back. Errors: kFixConfig when the place is
   // unusable, kFatal otherwise; `*corrupt` says whether it is the file's contents that are damaged.
   static Result<std::unique_ptr<Database>> Open(const Options& options, bool* corrupt);
+  // For reading only, beside a running daemon or without one; writes nothing but SQLite's own -shm file. Error
+  // kFixConfig: it cannot be opened, and why.
+  static Result<std::unique_ptr<Database>> OpenReadOnly(const std::filesystem::path& file);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -97,7 +100,10 @@ class Database {
   // Copies the WAL into the database file (passive: never waits) or, with `everything`, also syncs and restarts it.
   Status Checkpoint(bool everything);
   // The WAL is as long as it should get: time for a checkpoint.
-  bool WantsCheckpoint() const { return static_cast<std::uint64_t>(wal_pages_) * kPageSize >= options_.wal_bytes; }
+  bool WantsCheckpoint() const { return wal_bytes() >= options_.wal_bytes; }
+
+  // Pages that wait in the WAL.
+  std::uint64_t wal_bytes() const { return static_cast<std::uint64_t>(wal_pages_) * kPageSize; }
 
   // The last failure says: the file is damaged (SQLITE_CORRUPT, SQLITE_NOTADB); no space is left (SQLITE_FULL).
   bool corrupt() const { return corrupt_; }

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
-#include "base/bytes.hpp"
 #include "base/log.hpp"
+#include "store/ranges.hpp"
 
 namespace penumbra {
 namespace {
@@ -26,32 +27,9 @@ constexpr WordTable kWordTables[] = {
 constexpr std::string_view kSnapshotRow = "snapshot_row";
 constexpr std::string_view kReadings = "readings";
 constexpr std::string_view kNewestTrusted = "newest_trusted_ms";
+constexpr std::string_view kAge = "age_ms";
 constexpr std::string_view kGeneration = "generation";
 constexpr std::string_view kClosed = "closed";  // 1: the last end was a clean one
-
-std::string EncodeRanges(const IntervalSet& set) {
-  ByteWriter out;
-  std::uint64_t before = 0;
-  for (const auto& [first, last] : set.map()) {
-    out.Varint(first - before);
-    out.Varint(last - first);
-    before = last;
-  }
-  return out.Take();
-}
-
-bool DecodeRanges(std::string_view bytes, IntervalSet& set) {
-  ByteReader in(bytes);
-  std::uint64_t before = 0;
-  while (!in.AtEnd()) {
-    const std::uint64_t first = before + in.Varint();
-    const std::uint64_t last = first + in.Varint();
-    if (!in.Ok() || first < before || last < first || last > SeqMark::kMaxSeq) return false;
-    set.Add(first, last);
-    before = last;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -82,12 +60,14 @@ Status Journal::LoadSnapshot() {
   const Result<std::int64_t> row = Meta(kSnapshotRow, 0);
   const Result<std::int64_t> readings = Meta(kReadings, 0);
   const Result<std::int64_t> trusted = Meta(kNewestTrusted, 0);
-  for (const auto* value : {&row, &readings, &trusted}) {
+  const Result<std::int64_t> age = Meta(kAge, trusted ? *trusted : 0);
+  for (const auto* value : {&row, &readings, &trusted, &age}) {
     if (!*value) return Fail(value->error());
   }
   block_ = Block::StartingAt(*row + 1);
   readings_ = static_cast<std::uint64_t>(*readings);
   newest_trusted_ms_ = *trusted;
+  age_ms_ = *age;
   auto states = database_.Prepare("SELECT thing, last_seq, last_ms, ranges FROM outbox");
   if (!states) return Fail(states.error());
   for (;;) {
@@ -159,6 +139,18 @@ Status Journal::CloseGeneration() {
   if (const Status next = mark_.NextGeneration(); !next) return next;
   if (const Status set = SetMeta(kClosed, 1); !set) return set;
   return SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
+}
+
+void Journal::TimesChanged() {
+  for (auto& [name, thing] : things_) thing.oldest_seq = 0;
+}
+
+Status Journal::LowerNewestTrusted(std::int64_t unix_ms) {
+  if (newest_trusted_ms_ <= unix_ms) return {};
+  newest_trusted_ms_ = unix_ms;
+  // With the block ended, no row is replayed at the next start that could bring the wrong time back.
+  if (const Status closed = CloseBlock(); !closed) return closed;
+  return SetMeta(kNewestTrusted, unix_ms);
 }
 
 Status Journal::SetMeta(std::string_view key, std::int64_t value) {
@@ -254,6 +246,16 @@ Status Journal::WriteFreshWords() {
   return {};
 }
 
+// Across a reboot BootTime says nothing of how long it took: the age then catches up little by little.
+void Journal::AdvanceAge(const RowHeader& header) {
+  if (!header.newest_trusted_ms) return;
+  const std::int64_t before_ns = std::exchange(age_boot_ns_, header.base_boot_ns).value_or(header.base_boot_ns);
+  if (age_ms_ == 0) age_ms_ = *header.newest_trusted_ms;
+  const std::int64_t passed_ms = std::max<std::int64_t>(0, header.base_boot_ns / 1'000'000 - before_ns / 1'000'000);
+  const std::int64_t most_ms = passed_ms > INT64_MAX / 2 - age_ms_ ? INT64_MAX : age_ms_ + 2 * passed_ms;
+  age_ms_ = std::max(age_ms_, std::min(*header.newest_trusted_ms, most_ms));
+}
+
 void Journal::AddToState(const RowHeader& header, std::size_t blob_bytes) {
   for (const AckRange& ack : header.acks) {
     if (ThingState* thing = ById(ack.thing)) thing->unsent.Remove(ack.first, ack.last);
@@ -266,6 +268,7 @@ void Journal::AddToState(const RowHeader& header, std::size_t blob_bytes) {
     thing->newest_ms = section.last_ms;
     readings_ += section.count;
   }
+  AdvanceAge(header);
   newest_trusted_ms_ = std::max(newest_trusted_ms_, header.newest_trusted_ms.value_or(0));
   block_.Add(header, blob_bytes);
 }
@@ -290,6 +293,7 @@ Status Journal::CloseBlock() {
   }
   if (const Status done = SetMeta(kReadings, static_cast<std::int64_t>(readings_)); !done) return done;
   if (const Status done = SetMeta(kNewestTrusted, newest_trusted_ms_); !done) return done;
+  if (const Status done = SetMeta(kAge, age_ms_); !done) return done;
   if (const Status done = SetMeta(kSnapshotRow, block_.last_row); !done) return done;
   block_ = Block::StartingAt(block_.last_row + 1);
   return {};

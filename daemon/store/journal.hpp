@@ -29,6 +29,7 @@
 #include "store/journal_block.hpp"
 #include "store/seq_mark.hpp"
 #include "store/store.hpp"
+#include "store/time_book.hpp"
 
 namespace penumbra {
 
@@ -42,8 +43,9 @@ class Journal {
   struct Options {
     std::int64_t max_block_rows = Block::kMaxRows;
     std::uint64_t max_block_bytes = Block::kMaxBytes;
-    bool wal_missing = false;   // no WAL was beside the file
-    bool wal_doubtful = false;  // more may have been committed than is there (wal_check.hpp)
+    bool wal_missing = false;         // no WAL was beside the file
+    bool wal_doubtful = false;        // more may have been committed than is there (wal_check.hpp)
+    const TimeBook* times = nullptr;  // what is read is dated by it; outlives the journal
   };
 
   // No reading with a seq from `seq` on lies before `row`: where the next search of a kind begins.
@@ -75,6 +77,10 @@ class Journal {
   Status Write(std::vector<Reading>& readings, const AckMap& acks, std::int64_t now_ms);
   // Seqs may have been given that the file does not know: goes on from the mark.
   void DoubtSeqs() { seq_floor_ = mark_.mark(); }
+  // TimeBook has changed: times that are remembered are to be looked up again.
+  void TimesChanged();
+  // Within a transaction: a newest trusted time beyond `unix_ms` was wrong.
+  Status LowerNewestTrusted(std::int64_t unix_ms);
   // Within a transaction, at a clean end.
   Status CloseGeneration();
 
@@ -113,6 +119,9 @@ class Journal {
   const std::map<std::string, ThingState>& things() const { return things_; }
   std::uint64_t readings() const { return readings_; }
   std::int64_t newest_trusted_ms() const { return newest_trusted_ms_; }
+  // The time from which retention counts: the newest trusted time, but never running more than twice as fast as
+  // CLOCK_BOOTTIME, so that a clock that jumps ahead costs no more history than the time it is believed.
+  std::int64_t age_ms() const { return std::min(age_ms_, newest_trusted_ms_); }
   std::int64_t last_row() const { return block_.last_row; }
 
  private:
@@ -140,6 +149,7 @@ class Journal {
   Status GiveSeqs(std::vector<Reading>& readings, std::int64_t now_ms);
   std::vector<AckRange> ApplyAcks(const AckMap& acks);
   Status WriteFreshWords();
+  void AdvanceAge(const RowHeader& header);
   void AddToState(const RowHeader& header, std::size_t blob_bytes);
 
   Result<std::shared_ptr<const Row>> LoadRow(std::int64_t id);
@@ -162,6 +172,8 @@ class Journal {
   std::uint64_t seq_floor_ = 0;         // every new seq is at least this: set when an older file may have given more
   std::uint64_t readings_ = 0;
   std::int64_t newest_trusted_ms_ = 0;
+  std::int64_t age_ms_ = 0;  // 0: not known yet
+  std::optional<std::int64_t> age_boot_ns_;
   AckMap lost_;
 
   struct CachedRow {

@@ -103,7 +103,9 @@ Status Journal::CollectUnsent(const ThingState& thing, const Row& row, std::uint
   if (!decoded) return decoded;
   for (Reading& reading : readings) {
     if (out.size() >= limit) break;
-    if (reading.seq >= from && thing.unsent.Contains(reading.seq)) out.push_back(std::move(reading));
+    if (reading.seq < from || !thing.unsent.Contains(reading.seq)) continue;
+    if (options_.times != nullptr) options_.times->Redate(reading);
+    out.push_back(std::move(reading));
   }
   return {};
 }
@@ -175,8 +177,10 @@ std::int64_t Journal::OldestUnsentMs(const std::string& name, Deadline deadline)
 
 bool Journal::MayMatch(const QueryState& state, const ThingState& thing, const Block& block) const {
   const BlockThing* part = block.Find(thing.id);
-  return part != nullptr && part->last_seq > state.query.after_seq && block.newest_ms >= state.query.since_ms &&
-         block.oldest_ms < state.query.until_ms;
+  if (part == nullptr || part->last_seq <= state.query.after_seq) return false;
+  static const TimeBook kNone;
+  const TimeBook& times = options_.times != nullptr ? *options_.times : kNone;
+  return times.MayLieIn(block.oldest_ms, block.newest_ms, state.query.since_ms, state.query.until_ms);
 }
 
 Status Journal::CollectQuery(QueryState& state, const ThingState& thing, const Row& row) {
@@ -188,6 +192,7 @@ Status Journal::CollectQuery(QueryState& state, const ThingState& thing, const R
   if (state.query.newest_first) std::reverse(readings.begin(), readings.end());
   for (Reading& reading : readings) {
     if (state.found.size() >= state.query.limit) break;
+    if (options_.times != nullptr) options_.times->Redate(reading);
     if (reading.seq <= state.query.after_seq || reading.unix_ms < state.query.since_ms ||
         reading.unix_ms >= state.query.until_ms) {
       continue;

@@ -11,6 +11,7 @@ constexpr std::uint64_t kDefaultMinFree = 256ULL * 1024 * 1024;
 constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kWalShare = 16;              // of max_size: a WAL above it is cut before readings go
 constexpr auto kQuiet = std::chrono::hours(6);       // without a drop: the next one is news again
+constexpr int kBlocksLookedAt = 64;                  // for one whose times can be believed
 constexpr int kPagesPerStep = 256;                   // of vacuum: a quarter of a MiB, a few milliseconds
 constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
 
@@ -73,17 +74,30 @@ Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal)
   return GiveBack(database, *space);
 }
 
+// Rows are in the order of measurement. A time that lies ahead of the age was given by a clock that had jumped.
+Result<bool> Retention::IsOlderThan(Journal& journal, const Block& block, std::int64_t cutoff_ms) {
+  std::optional<Block> dated = block;
+  for (int looked = 0; dated && looked < kBlocksLookedAt; ++looked) {
+    if (dated->trusted && dated->newest_ms <= journal.age_ms()) return dated->newest_ms < cutoff_ms;
+    Result<std::optional<Block>> next = journal.StoredBlockFrom(dated->last_row + 1);
+    if (!next) return Fail(next.error());
+    dated = std::move(*next);
+  }
+  return false;
+}
+
 Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& journal, Need need) {
   if (need == Need::kAge) cursor_ = 0;
   const std::int64_t from = need == Need::kSpace && !dropping_unsent_ ? cursor_ : 0;
   const auto block = journal.StoredBlockFrom(from);
   if (!block) return Fail(block.error());
   if (need == Need::kAge) {
-    const std::int64_t cutoff = journal.newest_trusted_ms() -
-                                std::chrono::duration_cast<std::chrono::milliseconds>(settings_.retention).count();
-    if (!*block || !(*block)->trusted || (*block)->newest_ms >= cutoff || journal.UnsentIn(**block) > 0) {
-      return Outcome{};
-    }
+    const std::int64_t cutoff =
+        journal.age_ms() - std::chrono::duration_cast<std::chrono::milliseconds>(settings_.retention).count();
+    if (!*block || journal.UnsentIn(**block) > 0) return Outcome{};
+    const Result<bool> old = IsOlderThan(journal, **block, cutoff);
+    if (!old) return Fail(old.error());
+    if (!*old) return Outcome{};
     return Remove(database, journal, **block);
   }
   if (!*block && !dropping_unsent_) {
@@ -130,13 +144,16 @@ void Retention::ReportDrop(std::uint64_t dropped) {
   last_drop_ = now;
 }
 
+Status Retention::GiveBackPages(Database& database) {
+  return database.Execute("PRAGMA incremental_vacuum(" + std::to_string(kPagesPerStep) + ")");
+}
+
 Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& space) {
   const std::uint64_t inside = space.file - space.used;
   const bool must = inside > 0 && (space.file > settings_.max_size || space.free < MinFree(space));
   const bool worth = inside > kWorthGivingBack && inside > space.file / 4;
   if (!must && !worth) return Outcome{};
-  const std::string vacuum = "PRAGMA incremental_vacuum(" + std::to_string(kPagesPerStep) + ")";
-  if (const Status done = database.Execute(vacuum); !done) return Fail(done.error());
+  if (const Status done = GiveBackPages(database); !done) return Fail(done.error());
   return Outcome{.more = inside > static_cast<std::uint64_t>(kPagesPerStep) * Database::kPageSize};
 }
 

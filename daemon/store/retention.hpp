@@ -2,8 +2,8 @@
 // must keep free. Removes whole blocks: what is older than `retention` and sent; for space first what is sent, then
 // the oldest unsent. Gives the pages back to the file system when the file is larger than it may be.
 //
-// Age is counted from the newest trusted time of measurement in the store, not from the wall clock: a clock that
-// jumps must not empty the store, and blocks with untrusted times go only with space.
+// Age is counted from Journal::age_ms, not from the wall clock: a clock that jumps must not empty the store. A block
+// whose own times are not to be believed is as old as the next one whose times are.
 // Thread: the store thread; outside transactions (it makes its own).
 #pragma once
 
@@ -40,6 +40,8 @@ class Retention {
   Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
 
   static Result<Space> Measure(Database& database, Files& files);
+  // A few of the free pages, in a transaction of its own; none when there are none.
+  static Status GiveBackPages(Database& database);
   // One step: at most one block or a few pages.
   Result<Outcome> Step(Database& database, Journal& journal);
 
@@ -47,6 +49,7 @@ class Retention {
   enum class Need { kNone, kAge, kSpace };
   Need WhatIsNeeded(const Space& space, const Journal& journal);
   std::uint64_t MinFree(const Space& space) const;
+  static Result<bool> IsOlderThan(Journal& journal, const Block& block, std::int64_t cutoff_ms);
   Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need);
   Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
   void ReportDrop(std::uint64_t dropped);

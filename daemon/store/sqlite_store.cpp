@@ -39,6 +39,7 @@ class SqliteStore : public Store {
       things_[name] = {thing.unsent, thing.newest_seq, thing.newest_ms, 0, 0};
     }
     newest_trusted_ms_ = journal.newest_trusted_ms();
+    times_ = worker_->times();
     stats_ = worker_->stats();
     started_ = true;
     StoreWorker::Start(worker_, [this, &loop = loop_, alive = std::weak_ptr(alive_)](WorkerReport report) {
@@ -93,6 +94,35 @@ class SqliteStore : public Store {
     });
   }
 
+  void PutWallHistory(WallHistory history) override {
+    for (auto& [name, mirror] : things_) {
+      if (mirror.newest_boot_id == history.boot_id) mirror.Redate(history);
+    }
+    times_.Put(history);
+    worker_->PushWallHistory(std::move(history));
+  }
+
+  WallHistory WallHistoryOf(const std::string& boot_id) const override {
+    const WallHistory* known = times_.Of(boot_id);
+    return known != nullptr ? *known : WallHistory{boot_id, {}};
+  }
+
+  void LowerNewestTrusted(std::int64_t unix_ms) override {
+    if (newest_trusted_ms_ <= unix_ms) return;
+    newest_trusted_ms_ = unix_ms;
+    worker_->PushNewestTrusted(unix_ms);
+  }
+
+  void Vacuum(std::function<void(Result<std::uint64_t>)> done) override {
+    const bool taken = worker_->PushVacuum(Answer<std::uint64_t>([this, done](Result<std::uint64_t> given_back) {
+      vacuuming_ = false;
+      done(std::move(given_back));
+    }));
+    vacuuming_ = true;
+    if (taken) return;
+    loop_.Post([done] { done(Fail(Action::kBackOff, "the store is being vacuumed already")); });
+  }
+
   OutboxState Outbox(const std::string& thing) const override {
     const auto it = things_.find(thing);
     if (it == things_.end()) return {};
@@ -116,6 +146,7 @@ class SqliteStore : public Store {
   StoreStats Stats() const override {
     StoreStats stats = stats_;
     stats.dropped_queue_full = worker_->dropped();
+    stats.vacuuming = vacuuming_;
     return stats;
   }
 
@@ -148,6 +179,18 @@ class SqliteStore : public Store {
     std::int64_t newest_ms = 0;
     std::uint64_t oldest_seq = 0;
     std::int64_t oldest_ms = 0;
+    // Of the newest reading, when it came in this run: to date it anew.
+    std::string newest_boot_id = {};
+    std::int64_t newest_boot_ns = 0;
+
+    void Redate(const WallHistory& history) {
+      Reading newest;
+      newest.unix_ms = newest_ms;
+      newest.boot_ns = newest_boot_ns;
+      newest.boot_id = newest_boot_id;
+      penumbra::Redate(newest, history);
+      newest_ms = newest.unix_ms;
+    }
   };
 
   // Brings an answer from the store thread to the loop.
@@ -177,7 +220,10 @@ class SqliteStore : public Store {
       mirror.unsent.Add(reading.seq, reading.seq);
       mirror.newest_seq = reading.seq;
       mirror.newest_ms = reading.unix_ms;
-      if (reading.time_trusted) newest_trusted_ms_ = std::max(newest_trusted_ms_, reading.unix_ms);
+      mirror.newest_boot_id = reading.boot_id;
+      mirror.newest_boot_ns = reading.boot_ns;
+      if (const WallHistory* history = times_.Of(reading.boot_id)) mirror.Redate(*history);
+      if (reading.time_trusted) newest_trusted_ms_ = std::max(newest_trusted_ms_, mirror.newest_ms);
     }
     for (const auto& [name, ranges] : report.gone) {
       for (const auto& [first, last] : ranges.map()) things_[name].unsent.Remove(first, last);
@@ -203,6 +249,8 @@ class SqliteStore : public Store {
   std::map<std::string, std::string> settings_;
   std::int64_t newest_trusted_ms_ = 0;
   StoreStats stats_;
+  bool vacuuming_ = false;
+  TimeBook times_;
   std::function<void(const std::vector<Reading>&)> handler_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

@@ -20,6 +20,7 @@
 
 #include "base/error.hpp"
 #include "event/loop.hpp"
+#include "event/wall_history.hpp"
 #include "model/reading.hpp"
 #include "model/settings.hpp"
 
@@ -43,6 +44,17 @@ struct StoreStats {
   std::uint64_t commits = 0;
   std::uint64_t committed_readings = 0;
   std::uint64_t written_bytes = 0;  // handed to the file system by SQLite since start
+  // Wear (write_meter.hpp): what a day costs at the present pace, with what is still to be checkpointed; and what was
+  // written in the store's whole life.
+  std::uint64_t write_bytes_per_day = 0;
+  std::uint64_t lifetime_written_bytes = 0;
+  std::uint64_t checkpoints = 0;        // since start
+  std::int64_t commit_interval_ms = 0;  // in force: shorter than configured while the write budget allows
+  bool over_budget = false;             // write_budget cannot be kept even at the configured commit_interval
+  std::uint64_t page_size = 0;
+  std::uint64_t free_bytes = 0;  // of the file: pages that wait to be used again
+  std::uint64_t wal_bytes = 0;
+  bool vacuuming = false;  // Vacuum has not answered yet
   std::uint64_t dropped_queue_full = 0;
   std::uint64_t dropped_unsent = 0;  // removed by retention before they were sent
   std::int64_t last_commit_ms = 0;   // Unix time
@@ -102,6 +114,18 @@ class Store {
   virtual void ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
                           std::function<void(Result<std::vector<Reading>>)> done) = 0;
   virtual void Query(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
+
+  // How the wall clock stood in a boot is known better now (TimeTrust::OnChange): from here on ReadUnsent, Query and
+  // Outbox answer that boot's readings with their true times. Durable with the next commit.
+  virtual void PutWallHistory(WallHistory history) = 0;
+  // What was put last, in this process or an earlier one; without eras when nothing is known.
+  virtual WallHistory WallHistoryOf(const std::string& boot_id) const = 0;
+  // The newest trusted time was wrong, and is to be believed no more (TimeTrust): the clock had run ahead.
+  virtual void LowerNewestTrusted(std::int64_t unix_ms) = 0;
+
+  // Gives all unused pages of the file back to the file system, in short steps between commits, and answers how many
+  // bytes that were.
+  virtual void Vacuum(std::function<void(Result<std::uint64_t>)> done) = 0;
 
   // As of the last commit and ack that the loop has seen.
   virtual OutboxState Outbox(const std::string& thing) const = 0;

@@ -104,6 +104,33 @@ void StoreWorker::PushFlush(DoneHandler done) {
   wake_.notify_one();
 }
 
+void StoreWorker::PushWallHistory(WallHistory history) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::string boot = history.boot_id;
+    queued_.times[std::move(boot)] = std::move(history);
+  }
+  wake_.notify_one();
+}
+
+void StoreWorker::PushNewestTrusted(std::int64_t not_later_than_ms) {
+  {
+    const std::lock_guard lock(mutex_);
+    queued_.newest_trusted = not_later_than_ms;
+  }
+  wake_.notify_one();
+}
+
+bool StoreWorker::PushVacuum(VacuumHandler done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (vacuum_) return false;
+    vacuum_ = std::move(done);
+  }
+  wake_.notify_one();
+  return true;
+}
+
 void StoreWorker::Start(const std::shared_ptr<StoreWorker>& worker, ReportHandler report) {
   worker->report_ = std::move(report);
   // The thread keeps its object alive, should it ever have to be left behind (Stop).
@@ -193,10 +220,16 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
   Status ready = Migrate(*database_, EmbeddedMigrations());
+  // After a failure this process still knows what the file may not.
+  if (ready && first) ready = times_.Load(*database_);
+  if (ready && first) ready = LoadWear();
   if (ready) {
-    auto journal = Journal::Load(
-        *database_, *mark_,
-        {.max_block_bytes = block_bytes, .wal_missing = wal_missing, .wal_doubtful = wal_check.doubtful}, first);
+    auto journal = Journal::Load(*database_, *mark_,
+                                 {.max_block_bytes = block_bytes,
+                                  .wal_missing = wal_missing,
+                                  .wal_doubtful = wal_check.doubtful,
+                                  .times = &times_},
+                                 first);
     if (journal) {
       journal_ = std::move(*journal);
     } else {
@@ -246,9 +279,9 @@ Result<std::map<std::string, std::string>> StoreWorker::Settings() {
 
 bool StoreWorker::DueLocked(Time now) const {
   const bool at_once = stop_ || !queued_.flushes.empty() || !queued_.settings.empty() || !queued_.works.empty() ||
-                       queued_readings_.size() >= kMaxBatch;
+                       !queued_.times.empty() || queued_.newest_trusted || queued_readings_.size() >= kMaxBatch;
   if (at_once) return true;
-  const auto interval = options_.settings.commit_interval;
+  const auto interval = interval_;
   if (first_reading_ && now >= *first_reading_ + interval) return true;
   return first_ack_ && now >= *first_ack_ + kAckIntervals * std::max<Duration>(interval, kMinAckInterval);
 }
@@ -258,7 +291,7 @@ StoreWorker::Time StoreWorker::NextDueLocked(Time now) const {
   Time next = now + 60s;
   if (maintain_at_) next = std::min(next, *maintain_at_);
   if (retry_at_) return std::min(next, *retry_at_);
-  const auto interval = options_.settings.commit_interval;
+  const auto interval = interval_;
   if (first_reading_) next = std::min(next, *first_reading_ + interval);
   if (first_ack_) next = std::min(next, *first_ack_ + kAckIntervals * std::max<Duration>(interval, kMinAckInterval));
   return next;
@@ -277,6 +310,9 @@ void StoreWorker::TakeLocked(Batch& batch) {
   Append(batch.settings_done, queued_.settings_done);
   Append(batch.works, queued_.works);
   Append(batch.flushes, queued_.flushes);
+  for (auto& [boot, history] : queued_.times) batch.times[boot] = std::move(history);
+  queued_.times.clear();
+  if (queued_.newest_trusted) batch.newest_trusted = std::exchange(queued_.newest_trusted, std::nullopt);
   first_ack_.reset();
   if (queued_readings_.empty()) first_reading_.reset();
   batch_now_ms_ = now_ms_;
@@ -288,7 +324,7 @@ void StoreWorker::Run() {
     const auto awake = [this] {
       const Time t = Now();
       const bool blocked = retry_at_ && t < *retry_at_;
-      return stop_ || !requests_.empty() || (!blocked && (retry_at_ || DueLocked(t))) ||
+      return stop_ || !requests_.empty() || (vacuum_ && !retry_at_) || (!blocked && (retry_at_ || DueLocked(t))) ||
              (maintain_at_ && t >= *maintain_at_);
     };
     while (!awake()) wake_.wait_until(lock, NextDueLocked(Now()));
@@ -336,11 +372,17 @@ void StoreWorker::CommitBatch() {
 }
 
 Status StoreWorker::WriteBatch(Batch& batch) {
-  const bool nothing = batch.readings.empty() && batch.acks.empty() && batch.settings.empty() && batch.works.empty();
+  const bool nothing = batch.readings.empty() && batch.acks.empty() && batch.settings.empty() && batch.works.empty() &&
+                       batch.times.empty() && !batch.newest_trusted;
   if (nothing) return {};
   if (const Status begun = database_->Begin(); !begun) return begun;
   if (const Status done = journal_->Write(batch.readings, batch.acks, batch_now_ms_); !done) return done;
   if (const Status done = WriteSettings(batch); !done) return done;
+  if (const Status done = WriteTimes(batch); !done) return done;
+  // Once a block, which dirties the page of table meta anyway.
+  if (journal_->newest_block().empty()) {
+    if (const Status done = WriteWear(); !done) return done;
+  }
   for (Batch::Work& work : batch.works) RunWork(work);
   return database_->Commit();
 }
@@ -355,6 +397,73 @@ Status StoreWorker::WriteSettings(const Batch& batch) {
     if (const Status done = statement->Run(); !done) return done;
   }
   return {};
+}
+
+Status StoreWorker::WriteTimes(const Batch& batch) {
+  for (const auto& [boot, history] : batch.times) {
+    if (const Status done = TimeBook::Write(*database_, history); !done) return done;
+  }
+  return batch.newest_trusted ? journal_->LowerNewestTrusted(*batch.newest_trusted) : Status();
+}
+
+Status StoreWorker::LoadWear() {
+  WriteMeter::Memory memory;
+  auto rows = database_->Prepare("SELECT key, value FROM meta WHERE key LIKE 'wear_%'");
+  if (!rows) return Fail(rows.error());
+  for (;;) {
+    const Result<bool> row = rows->Step();
+    if (!row) return Fail(row.error());
+    if (!*row) break;
+    if (rows->Bytes(0) == "wear_bytes") memory.bytes = static_cast<double>(rows->Int(1));
+    if (rows->Bytes(0) == "wear_ms") memory.seconds = static_cast<double>(rows->Int(1)) / 1000;
+    if (rows->Bytes(0) == "wear_lifetime") memory.lifetime_bytes = static_cast<std::uint64_t>(rows->Int(1));
+  }
+  meter_.Restore(memory);
+  return {};
+}
+
+Status StoreWorker::WriteWear() {
+  const WriteMeter::Memory& memory = meter_.memory();
+  const std::pair<std::string_view, std::int64_t> values[] = {
+      {"wear_bytes", static_cast<std::int64_t>(memory.bytes)},
+      {"wear_ms", static_cast<std::int64_t>(memory.seconds * 1000)},
+      {"wear_lifetime", static_cast<std::int64_t>(memory.lifetime_bytes)}};
+  for (const auto& [key, value] : values) {
+    auto row = database_->Prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)");
+    if (!row) return Fail(row.error());
+    if (const Status done = row->Bind(1, key).Bind(2, value).Run(); !done) return done;
+  }
+  return {};
+}
+
+Status StoreWorker::Checkpoint(bool everything) {
+  const std::uint64_t wal_bytes = database_->wal_bytes();
+  const std::uint64_t before = vfs_->written();
+  Status done = database_->Checkpoint(everything);
+  if (!done) return done;
+  stats_.checkpoints += 1;
+  if (database_->wal_bytes() == 0) meter_.Checkpointed(wal_bytes, vfs_->written() - before);
+  return {};
+}
+
+void StoreWorker::GovernPace(Time now) {
+  meter_.Committed(vfs_->written(), database_->wal_bytes(), now);
+  Duration interval = options_.settings.commit_interval;
+  bool over = false;
+  if (options_.settings.write_budget) {
+    over = meter_.OverBudget(*options_.settings.write_budget, interval);
+    interval = meter_.IntervalFor(*options_.settings.write_budget, interval);
+  }
+  if (over != stats_.over_budget) {
+    log::Notice(over ? "store.over_budget" : "store.within_budget",
+                over ? "the write budget cannot be kept even with a commit every commit_interval"
+                     : "the write budget is kept again",
+                {{"bytes_per_day", meter_.PerDay()}, {"write_budget", *options_.settings.write_budget}});
+  }
+  stats_.over_budget = over;
+  stats_.commit_interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(interval).count();
+  const std::lock_guard lock(mutex_);
+  interval_ = interval;
 }
 
 void StoreWorker::RunWork(Batch::Work& work) {
@@ -374,6 +483,12 @@ void StoreWorker::Committed(Time began) {
   stats_.committed_readings += batch_.readings.size();
   stats_.last_commit_ms = batch_now_ms_;
   stats_.last_commit_took_ms = std::chrono::duration<double, std::milli>(now - began).count();
+  if (!batch_.times.empty()) {
+    for (auto& [boot, history] : batch_.times) times_.Put(std::move(history));
+    journal_->TimesChanged();
+    reported_oldest_.clear();
+  }
+  GovernPace(now);
   if (!maintain_at_) maintain_at_ = now + kMaintenancePause;
   if (database_->WantsCheckpoint()) maintain_at_ = now;
   for (const Reading& reading : batch_.readings) reported_newest_[reading.thing] = reading.seq;
@@ -495,7 +610,14 @@ void StoreWorker::UpdateStats() {
   stats_.written_bytes = vfs_->written();
   if (journal_ == nullptr) return;
   stats_.readings = journal_->readings();
-  if (const auto space = Retention::Measure(*database_, files_)) stats_.file_bytes = space->file;
+  stats_.write_bytes_per_day = meter_.PerDay();
+  stats_.lifetime_written_bytes = meter_.memory().lifetime_bytes;
+  stats_.page_size = Database::kPageSize;
+  if (const auto space = Retention::Measure(*database_, files_)) {
+    stats_.file_bytes = space->file;
+    stats_.free_bytes = space->file - space->used;
+    stats_.wal_bytes = space->wal;
+  }
 }
 
 void StoreWorker::AnswerRequests() {
@@ -530,11 +652,55 @@ void StoreWorker::ForgetLost() {
   Report(std::move(report));
 }
 
+// What an operator asked for: all free pages, and the WAL. In steps, so that commits come in between.
+bool StoreWorker::VacuumStep(Time now) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!vacuum_) return false;
+  }
+  const auto space = Retention::Measure(*database_, files_);
+  if (!space) {
+    EndVacuum(Fail(space.error()));
+    Failed(space.error(), now);
+    return false;
+  }
+  if (!vacuum_from_) vacuum_from_ = space->file;
+  // Free pages that SQLite cannot give back would be tried for ever.
+  const std::uint64_t free = space->file - space->used;
+  const bool unused = free > 0 && free != vacuum_free_;
+  vacuum_free_ = free;
+  const Status done = unused ? Retention::GiveBackPages(*database_) : Checkpoint(true);
+  if (!done) {
+    EndVacuum(Fail(done.error()));
+    Failed(done.error(), now);
+    return false;
+  }
+  if (unused) return true;
+  const auto after = Retention::Measure(*database_, files_);
+  const std::uint64_t size = after ? after->file : space->file;
+  EndVacuum(*vacuum_from_ - std::min(*vacuum_from_, size));
+  return true;
+}
+
+void StoreWorker::EndVacuum(Result<std::uint64_t> given_back) {
+  vacuum_from_.reset();
+  vacuum_free_ = 0;
+  WorkerReport report;
+  {
+    const std::lock_guard lock(mutex_);
+    report.done.push_back([done = std::exchange(vacuum_, nullptr), given_back] { done(given_back); });
+  }
+  if (journal_ != nullptr) FillOldest(report);
+  Report(std::move(report));
+}
+
 void StoreWorker::Maintain(Time now) {
+  VacuumStep(now);
+  if (journal_ == nullptr) return;
   if (!maintain_at_ || now < *maintain_at_) return;
   maintain_at_.reset();
   if (database_->WantsCheckpoint()) {
-    if (const Status done = database_->Checkpoint(false); !done) return Failed(done.error(), now);
+    if (const Status done = Checkpoint(false); !done) return Failed(done.error(), now);
   }
   const auto outcome = retention_->Step(*database_, *journal_);
   if (!outcome) return Failed(outcome.error(), now);
@@ -551,6 +717,7 @@ void StoreWorker::CloseCleanly() {
   if (journal_ != nullptr) {
     Status closed = database_->Begin();
     if (closed) closed = journal_->CloseGeneration();
+    if (closed) closed = WriteWear();
     if (closed) closed = database_->Commit();
     if (!closed) log::Error("store.close_failed", closed.error().message);
   }

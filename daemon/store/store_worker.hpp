@@ -26,6 +26,8 @@
 #include "store/journal.hpp"
 #include "store/retention.hpp"
 #include "store/store.hpp"
+#include "store/time_book.hpp"
+#include "store/write_meter.hpp"
 
 namespace penumbra {
 
@@ -44,9 +46,12 @@ struct Batch {
   };
   std::vector<Work> works;
   std::vector<DoneHandler> flushes;
+  std::map<std::string, WallHistory> times;    // by boot id
+  std::optional<std::int64_t> newest_trusted;  // not later than this
 
   bool empty() const {
-    return readings.empty() && acks.empty() && settings.empty() && works.empty() && flushes.empty();
+    return readings.empty() && acks.empty() && settings.empty() && works.empty() && flushes.empty() && times.empty() &&
+           !newest_trusted;
   }
 };
 
@@ -71,13 +76,16 @@ class StoreWorker {
   using Request = std::function<bool(Journal*, Journal::Deadline)>;
 
   explicit StoreWorker(Store::Options options)
-      : options_(std::move(options)), files_(options_.files != nullptr ? *options_.files : Files::Platform()) {}
+      : options_(std::move(options)),
+        files_(options_.files != nullptr ? *options_.files : Files::Platform()),
+        interval_(options_.settings.commit_interval) {}
 
   // Before the thread runs: opens, migrates, recovers. Errors as Store::Open.
   Status Open();
   const Journal& journal() const { return *journal_; }
   Result<std::map<std::string, std::string>> Settings();
   const StoreStats& stats() const { return stats_; }
+  const TimeBook& times() const { return times_; }  // before the thread runs
 
   static void Start(const std::shared_ptr<StoreWorker>& worker, ReportHandler report);
   // `now_ms`: the wall clock as the loop sees it; a thing without a seq starts there.
@@ -87,6 +95,10 @@ class StoreWorker {
   bool PushWork(Batch::Work work);    // false: too many are waiting
   bool PushRequest(Request request);  // false: too many are waiting
   void PushFlush(DoneHandler done);
+  void PushWallHistory(WallHistory history);
+  void PushNewestTrusted(std::int64_t not_later_than_ms);
+  using VacuumHandler = std::function<void(Result<std::uint64_t>)>;
+  bool PushVacuum(VacuumHandler done);  // false: one is under way
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // For tests without a thread and on virtual time: instead of Start; the caller then calls Turn again and again, and
@@ -116,6 +128,13 @@ class StoreWorker {
   void CommitBatch();
   Status WriteBatch(Batch& batch);
   Status WriteSettings(const Batch& batch);
+  Status WriteTimes(const Batch& batch);
+  Status LoadWear();
+  Status WriteWear();
+  Status Checkpoint(bool everything);
+  void GovernPace(Time now);
+  bool VacuumStep(Time now);
+  void EndVacuum(Result<std::uint64_t> given_back);
   void RunWork(Batch::Work& work);
   void Committed(Time began);
   void Failed(const Error& error, Time now);
@@ -142,6 +161,8 @@ class StoreWorker {
   std::deque<Reading> queued_readings_;
   Batch queued_;  // all but readings
   std::deque<Request> requests_;
+  VacuumHandler vacuum_;
+  Duration interval_;  // between commits, now: see WriteMeter
   std::optional<Time> first_reading_;
   std::optional<Time> first_ack_;
   bool stop_ = false;
@@ -157,6 +178,10 @@ class StoreWorker {
   UniqueFd lock_;  // held for as long as the database may be written
   std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SeqMark> mark_;
+  TimeBook times_;
+  WriteMeter meter_;
+  std::optional<std::uint64_t> vacuum_from_;  // size of the file when vacuuming began
+  std::uint64_t vacuum_free_ = 0;             // free bytes at its last step
   std::unique_ptr<Database> database_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Retention> retention_;

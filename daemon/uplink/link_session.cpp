@@ -152,9 +152,8 @@ mqtt::ConnectOptions LinkSession::Options() const {
   options.version = version_;
   options.connect_timeout = upstream.connect_timeout;
   options.keep_alive = upstream.keep_alive;
-  options.will =
-      mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.loop.clock().UnixMs()),
-                 upstream.status_retained};
+  options.will = mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.trust.UnixMs()),
+                            upstream.status_retained};
   return options;
 }
 
@@ -294,7 +293,7 @@ void LinkSession::OnConnected(const mqtt::Session& session) {
   session_ = session;
   ++status_.connects;
   connected_at_ = context_.loop.Now();
-  status_.connected_since_ms = context_.loop.clock().UnixMs();
+  status_.connected_since_ms = context_.trust.UnixMs();
   told_credentials_.clear();
   Fire(LinkEvent::kConnected);
 }
@@ -419,7 +418,7 @@ void LinkSession::Publish(std::string topic, std::string payload, std::function<
 
 void LinkSession::QueuePresence(bool connected, bool farewell) {
   queue_.push_front({PresenceTopic(thing_.name),
-                     PresencePayload(thing_.name, connected, context_.loop.clock().UnixMs()),
+                     PresencePayload(thing_.name, connected, context_.trust.UnixMs()),
                      context_.upstream.status_retained,
                      {},
                      {},
@@ -544,7 +543,7 @@ LinkStatus LinkSession::Snapshot() const {
   status.suspended_topics = suspension_.Topics();
   for (std::string& filter : filters_.Topics()) status.suspended_topics.push_back(std::move(filter));
   const BootTime now = context_.loop.Now();
-  const std::int64_t now_ms = context_.loop.clock().UnixMs();
+  const std::int64_t now_ms = context_.trust.UnixMs();
   const auto in_ms = [&](BootTime due) { return now_ms + std::max<std::int64_t>(0, (due - now).count() / 1'000'000); };
   if (state_ == LinkState::kBackoff) status.next_attempt_ms = in_ms(timer_due_);
   if (state_ == LinkState::kWaiting) status.next_attempt_ms = in_ms(context_.gate.Earliest(thing_.name));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "store/time_book.hpp"
 
 namespace penumbra {
 
@@ -20,6 +21,8 @@ OutboxSender::OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& s
 
 void OutboxSender::Begin() {
   End();
+  // A short interruption does not begin the wait for the clock anew, or a restless link would make it endless.
+  if (const BootTime now = loop_.Now(); !went_down_ || now - *went_down_ >= patience_) reachable_since_ = now;
   up_ = true;
   session_ = std::make_shared<bool>(true);
   ReadPage();
@@ -27,7 +30,7 @@ void OutboxSender::Begin() {
 
 void OutboxSender::End() {
   *session_ = false;
-  up_ = false;
+  if (std::exchange(up_, false)) went_down_ = loop_.Now();
   fresh_.clear();
   backlog_.clear();
   claimed_.Clear();
@@ -79,7 +82,7 @@ void OutboxSender::WakeIn(Duration delay) {
 
 TimeNow OutboxSender::Now() {
   Clock& clock = loop_.clock();
-  return {clock.Now(), clock.UnixMs(), clock.BootId(), trust_.Trusted()};
+  return {clock.Now(), clock.BootId(), trust_.InDoubt(), reachable_since_};
 }
 
 bool OutboxSender::MayUse(const std::string& topic) {
@@ -89,8 +92,14 @@ bool OutboxSender::MayUse(const std::string& topic) {
   return false;
 }
 
+// The store's answer may be older than what the clock has told since.
+Reading OutboxSender::Dated(Reading reading) const {
+  Redate(reading, trust_.history());
+  return reading;
+}
+
 bool OutboxSender::Ready(const Reading& reading, const TimeNow& now) {
-  const Duration wait = TimeWait(reading, now, patience_);
+  const Duration wait = TimeWait(Dated(reading), now, patience_);
   if (wait <= Duration::zero()) return true;
   WakeIn(std::min(wait, kTrustPoll));
   return false;
@@ -119,7 +128,7 @@ std::optional<OutboxSender::Message> OutboxSender::NextFresh(const TimeNow& now)
   } else {
     return std::nullopt;
   }
-  return Single(std::move(next), now);
+  return Single(next);
 }
 
 // Once the cloud refuses the batch topic, the backlog goes reading by reading.
@@ -132,21 +141,20 @@ std::optional<OutboxSender::Message> OutboxSender::NextBacklog(const TimeNow& no
   if (backlog_.empty() || !Ready(backlog_.front(), now)) return std::nullopt;
   if (Batching()) return Batch(now);
   if (!MayUse(thing_.topic)) return std::nullopt;
-  Reading next = std::move(backlog_.front());
+  const Reading next = std::move(backlog_.front());
   backlog_.pop_front();
-  return Single(std::move(next), now);
+  return Single(next);
 }
 
-OutboxSender::Message OutboxSender::Single(Reading reading, const TimeNow& now) const {
-  const std::uint64_t seq = reading.seq;
-  return {thing_.topic, TelemetryJson(Redate(std::move(reading), now), thing_.primary), {seq}};
+OutboxSender::Message OutboxSender::Single(const Reading& reading) const {
+  return {thing_.topic, TelemetryJson(Dated(reading), thing_.primary), {reading.seq}};
 }
 
 OutboxSender::Message OutboxSender::Batch(const TimeNow& now) {
   const std::size_t limit = std::min<std::size_t>(*thing_.batch_bytes, kMaxBatchBytes);
   Message batch{batch_topic_, "[", {}};
   while (!backlog_.empty() && Ready(backlog_.front(), now)) {
-    const std::string object = TelemetryJson(Redate(backlog_.front(), now), thing_.primary);
+    const std::string object = TelemetryJson(Dated(backlog_.front()), thing_.primary);
     const std::size_t size = batch.payload.size() + object.size() + 2;
     if (!batch.seqs.empty() && size > limit) break;
     if (!batch.seqs.empty()) batch.payload += ',';
@@ -191,7 +199,9 @@ void OutboxSender::TakePage(std::uint64_t after, const Result<std::vector<Readin
 std::string OutboxSender::Waiting(std::uint64_t seq) const {
   if (suspension_.Suspended(thing_.topic)) return "suspended: the cloud refuses " + thing_.topic;
   if (loop_.clock().Now() < paused_until_) return "waits: the cloud said that a quota is exceeded";
-  const auto untrusted = [&](const Reading& reading) { return reading.seq == seq && !reading.time_trusted; };
+  const auto untrusted = [&](const Reading& reading) {
+    return reading.seq == seq && (trust_.InDoubt() || !Dated(reading).time_trusted);
+  };
   if (std::any_of(fresh_.begin(), fresh_.end(), untrusted) ||
       std::any_of(backlog_.begin(), backlog_.end(), untrusted)) {
     return "waits for a trusted clock";

@@ -18,8 +18,8 @@
 #include "model/reading.hpp"
 #include "model/settings.hpp"
 #include "store/store.hpp"
-#include "uplink/redate.hpp"
 #include "uplink/seq_set.hpp"
+#include "uplink/time_wait.hpp"
 #include "uplink/topic_suspension.hpp"
 
 namespace penumbra {
@@ -64,8 +64,9 @@ class OutboxSender {
   bool MayUse(const std::string& topic);
   std::optional<Message> NextFresh(const TimeNow& now);
   std::optional<Message> NextBacklog(const TimeNow& now);
-  Message Single(Reading reading, const TimeNow& now) const;
+  Message Single(const Reading& reading) const;
   Message Batch(const TimeNow& now);
+  Reading Dated(Reading reading) const;
   bool Batching();
   bool Ready(const Reading& reading, const TimeNow& now);
   void TrimFresh();
@@ -84,12 +85,14 @@ class OutboxSender {
   const std::function<void()> wake_;
 
   bool up_ = false;
-  std::deque<Reading> fresh_;    // ascending
-  std::deque<Reading> backlog_;  // ascending
-  SeqSet claimed_;               // taken in, in flight or acknowledged in this session
-  std::uint64_t cursor_ = 0;     // the backlog is read up to here
-  bool exhausted_ = false;       // nothing in the store behind the cursor that is not claimed
-  bool reading_ = false;         // a page is on its way
+  std::deque<Reading> fresh_;          // ascending
+  std::deque<Reading> backlog_;        // ascending
+  SeqSet claimed_;                     // taken in, in flight or acknowledged in this session
+  std::uint64_t cursor_ = 0;           // the backlog is read up to here
+  bool exhausted_ = false;             // nothing in the store behind the cursor that is not claimed
+  bool reading_ = false;               // a page is on its way
+  std::optional<BootTime> went_down_;  // when the last session ended
+  BootTime reachable_since_{};
   BootTime paused_until_{};
   SubscriptionPtr timer_;
   BootTime timer_due_{};

@@ -1,7 +1,11 @@
-// What the store costs: bytes written to disk per reading and readings per second at 1, 10, 100 and 1000 readings per
-// commit, acks included; and how a large backlog opens and drains. Medians of several runs.
-// Not a test: nothing here fails because of a figure. Process bytes are /proc/self/io write_bytes (what the kernel was
-// asked to write, whole pages), store bytes are what SQLite handed to the file system.
+// What the store costs: bytes written to disk per reading and readings per second at 1 to 1000 readings per commit,
+// acks included; the same blobs written by a bare program in the same run; how a large backlog opens and drains; and
+// how long a query over a day of one thing takes. Medians of several runs. Not a test: nothing here fails because of a
+// figure. Process bytes are /proc/self/io write_bytes (what the kernel was asked to write, whole pages), store bytes
+// are what SQLite handed to the file system, device bytes are what the whole machine wrote to the disk meanwhile
+// (sectors of /sys/dev/block/<disk>/stat).
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,10 +15,13 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <mutex>
 
 #include "event/clock.hpp"
 #include "event/loop.hpp"
+#include "store/codec.hpp"
+#include "store/database.hpp"
 #include "store/store.hpp"
 
 namespace penumbra {
@@ -61,6 +68,18 @@ std::uint64_t ProcessWriteBytes() {
     if (key == "write_bytes:") return value;
   }
   return 0;
+}
+
+// 0: the file system is on no disk of its own (tmpfs, overlay).
+std::uint64_t DeviceBytes(const std::filesystem::path& folder) {
+  struct stat at {};
+  if (::stat(folder.c_str(), &at) != 0) return 0;
+  std::ifstream stat("/sys/dev/block/" + std::to_string(major(at.st_dev)) + ":" + std::to_string(minor(at.st_dev)) +
+                     "/stat");
+  std::uint64_t value = 0;
+  for (int field = 0; field < 7 && stat >> value; ++field) {
+  }
+  return stat ? value * 512 : 0;
 }
 
 std::uint64_t ResidentKib() {
@@ -142,6 +161,15 @@ class Bench {
     return std::move(*answer);
   }
 
+  std::vector<StoredReading> Query(ReadingQuery query) {
+    std::optional<std::vector<StoredReading>> answer;
+    store_->Query(std::move(query), [&answer](Result<std::vector<StoredReading>> r) {
+      answer = r ? std::move(*r) : std::vector<StoredReading>();
+    });
+    loop_.RunUntil([&answer] { return answer.has_value(); });
+    return std::move(*answer);
+  }
+
   Store& store() { return *store_; }
   void Close() { store_.reset(); }
   void set_ack(bool ack) { ack_ = ack; }
@@ -155,15 +183,70 @@ class Bench {
 
 struct WriteFigures {
   int per_commit;
-  double process_bytes, store_bytes, file_bytes, per_second, commit_ms;
+  double process_bytes, store_bytes, file_bytes, per_second, commit_ms, device_bytes;
+  double bare_process_bytes, bare_per_second;
 };
 
+struct BareFigures {
+  double process_bytes, per_second;
+};
+
+// What a program without any of our bookkeeping would write: the same packed blobs, a row each, nothing else, with the
+// same page size, WAL and checkpoints. No acks, no block directory, no seq mark.
+BareFigures WriteBare(const std::filesystem::path& folder, int per_commit, int commits) {
+  std::filesystem::create_directories(folder);
+  auto opened = Database::Open({.file = folder / "bare.db", .vfs = {}}, nullptr);
+  if (!opened) {
+    std::fprintf(stderr, "%s\n", opened.error().message.c_str());
+    std::exit(1);
+  }
+  std::unique_ptr<Database> database = std::move(*opened);
+  if (!database->Execute("CREATE TABLE blob_row(id INTEGER PRIMARY KEY, data BLOB)")) std::exit(1);
+  Dictionary dictionary;
+  std::int64_t tick = 0;
+  std::vector<std::string> blobs;
+  for (int i = 0; i < commits; ++i) {
+    std::vector<Reading> readings;
+    for (int r = 0; r < per_commit; ++r, ++tick)
+      readings.push_back(Sample(static_cast<int>(tick % 100), tick / 100, 1'763'841'600'000));
+    std::stable_sort(readings.begin(), readings.end(),
+                     [](const Reading& a, const Reading& b) { return a.thing < b.thing; });
+    std::map<std::string, std::uint64_t> next;
+    for (Reading& reading : readings) {
+      std::uint64_t& seq = next[reading.thing];
+      if (seq == 0) seq = static_cast<std::uint64_t>(1'763'841'600'000 + tick / 100);
+      reading.seq = seq++;
+    }
+    blobs.push_back(EncodeRow(readings, {}, dictionary));
+  }
+  const std::uint64_t before = ProcessWriteBytes();
+  const auto began = Steady::now();
+  for (const std::string& blob : blobs) {
+    bool done = static_cast<bool>(database->Begin());
+    if (auto insert = database->Prepare("INSERT INTO blob_row(data) VALUES(?)"); done && insert) {
+      done = static_cast<bool>(insert->BindBlob(1, blob).Run());
+    }
+    if (!done || !database->Commit()) std::exit(1);
+    if (database->WantsCheckpoint() && !database->Checkpoint(false)) std::exit(1);
+  }
+  const double took = Seconds(Steady::now() - began);
+  database.reset();
+  const double readings = static_cast<double>(per_commit) * commits;
+  const BareFigures figures{static_cast<double>(ProcessWriteBytes() - before) / readings, readings / took};
+  std::filesystem::remove_all(folder);
+  return figures;
+}
+
 WriteFigures MeasureWrites(const std::filesystem::path& folder, int per_commit, int commits, int runs) {
-  std::vector<double> process, store, file, rate, commit;
+  std::vector<double> process, store, file, rate, commit, device, bare_bytes, bare_rate;
   for (int run = 0; run < runs; ++run) {
+    const BareFigures bare = WriteBare(folder.string() + ".bare", per_commit, commits);
+    bare_bytes.push_back(bare.process_bytes);
+    bare_rate.push_back(bare.per_second);
     Bench bench(folder);
     bench.Open();
     std::int64_t tick = 0;
+    const std::uint64_t device_before = DeviceBytes(folder);
     bench.Commit(per_commit, 100, tick);  // names are written once
     const std::uint64_t io_before = ProcessWriteBytes();
     const std::uint64_t store_before = bench.store().Stats().written_bytes;
@@ -175,10 +258,12 @@ WriteFigures MeasureWrites(const std::filesystem::path& folder, int per_commit, 
     file.push_back(static_cast<double>(bench.store().Stats().file_bytes) / readings);
     bench.Close();  // with its checkpoint: what was put off counts
     process.push_back(static_cast<double>(ProcessWriteBytes() - io_before) / readings);
+    device.push_back(static_cast<double>(DeviceBytes(folder) - device_before) / readings);
     rate.push_back(readings / took);
     commit.push_back(1000 * took / commits);
   }
-  return {per_commit, Median(process), Median(store), Median(file), Median(rate), Median(commit)};
+  return {per_commit,     Median(process), Median(store),      Median(file),     Median(rate),
+          Median(commit), Median(device),  Median(bare_bytes), Median(bare_rate)};
 }
 
 struct BacklogFigures {
@@ -223,34 +308,96 @@ BacklogFigures MeasureBacklog(const std::filesystem::path& folder, std::uint64_t
   return figures;
 }
 
-void Print(const std::vector<WriteFigures>& writes, const BacklogFigures& backlog, bool json) {
+// A day of one reading a second of each of twenty things, one commit a second; then questions about one of them.
+struct HistoryFigures {
+  int seconds = 0;
+  std::uint64_t found = 0;
+  double first_page_ms = 0, newest_ms = 0, all_ms = 0;
+};
+
+std::uint64_t Ask(Bench& bench, ReadingQuery query, double& took_ms, std::uint64_t& last_seq) {
+  const auto began = Steady::now();
+  const std::vector<StoredReading> rows = bench.Query(std::move(query));
+  took_ms += 1000 * Seconds(Steady::now() - began);
+  if (!rows.empty()) last_seq = rows.back().reading.seq;
+  return rows.size();
+}
+
+HistoryFigures MeasureHistory(const std::filesystem::path& folder, int seconds, int runs) {
+  constexpr int kThings = 20;
+  HistoryFigures figures{.seconds = seconds};
+  if (seconds == 0) return figures;
+  Bench bench(folder);
+  bench.Open();
+  std::int64_t tick = 0;
+  for (int i = 0; i < seconds; ++i) bench.Commit(kThings, kThings, tick);
+  const std::int64_t begin_ms = 1'763'841'600'000;
+  const ReadingQuery day{.thing = "sensor-107", .since_ms = begin_ms, .until_ms = begin_ms + seconds * 1000LL};
+  std::vector<double> first, newest, all;
+  for (int run = 0; run < runs; ++run) {
+    std::uint64_t last = 0;
+    ReadingQuery query = day;
+    query.since_ms += seconds * 500LL;  // somewhere in the middle
+    Ask(bench, query, first.emplace_back(), last);
+    query = day;
+    query.newest_first = true;
+    Ask(bench, query, newest.emplace_back(), last);
+    query = day;
+    query.limit = Store::kMaxQueryRows;
+    figures.found = 0;
+    all.emplace_back();
+    for (std::uint64_t count = 1; count > 0; figures.found += count) {
+      count = Ask(bench, query, all.back(), last);
+      query.after_seq = last;
+    }
+  }
+  figures.first_page_ms = Median(first);
+  figures.newest_ms = Median(newest);
+  figures.all_ms = Median(all);
+  return figures;
+}
+
+void Print(const std::vector<WriteFigures>& writes, const BacklogFigures& backlog, const HistoryFigures& history,
+           bool json) {
   if (json) {
     std::printf("{\"writes\":[");
     for (std::size_t i = 0; i < writes.size(); ++i) {
       const WriteFigures& w = writes[i];
       std::printf(
           "%s{\"per_commit\":%d,\"process_bytes\":%.1f,\"store_bytes\":%.1f,\"file_bytes\":%.1f,"
-          "\"readings_per_second\":%.0f,\"commit_ms\":%.3f}",
-          i == 0 ? "" : ",", w.per_commit, w.process_bytes, w.store_bytes, w.file_bytes, w.per_second, w.commit_ms);
+          "\"readings_per_second\":%.0f,\"commit_ms\":%.3f,\"device_bytes\":%.1f,\"bare_process_bytes\":%.1f,"
+          "\"bare_readings_per_second\":%.0f}",
+          i == 0 ? "" : ",", w.per_commit, w.process_bytes, w.store_bytes, w.file_bytes, w.per_second, w.commit_ms,
+          w.device_bytes, w.bare_process_bytes, w.bare_per_second);
     }
     std::printf(
         "],\"backlog\":{\"readings\":%llu,\"open_s\":%.3f,\"drain_per_second\":%.0f,\"grown_kib\":%llu,"
-        "\"in_order\":%s}}\n",
+        "\"in_order\":%s},\"history\":{\"seconds\":%d,\"found\":%llu,\"page_ms\":%.2f,\"newest_ms\":%.2f,\"all_ms\":%."
+        "1f}}\n",
         static_cast<unsigned long long>(backlog.readings), backlog.open_s, backlog.drain_per_second,
-        static_cast<unsigned long long>(backlog.grown_kib), backlog.in_order ? "true" : "false");
+        static_cast<unsigned long long>(backlog.grown_kib), backlog.in_order ? "true" : "false", history.seconds,
+        static_cast<unsigned long long>(history.found), history.first_page_ms, history.newest_ms, history.all_ms);
     return;
   }
-  std::printf("%12s %16s %14s %13s %14s %10s\n", "per commit", "process B/read.", "store B/read.", "file B/read.",
-              "readings/s", "commit ms");
+  std::printf("%10s %9s %9s %9s %9s %11s %9s %12s %9s\n", "per commit", "process B", "device B", "store B", "file B",
+              "readings/s", "commit ms", "bare proc. B", "ours/bare");
   for (const WriteFigures& w : writes) {
-    std::printf("%12d %16.1f %14.1f %13.1f %14.0f %10.3f\n", w.per_commit, w.process_bytes, w.store_bytes, w.file_bytes,
-                w.per_second, w.commit_ms);
+    std::printf("%10d %9.1f %9.1f %9.1f %9.1f %11.0f %9.3f %12.1f %9.2f\n", w.per_commit, w.process_bytes,
+                w.device_bytes, w.store_bytes, w.file_bytes, w.per_second, w.commit_ms, w.bare_process_bytes,
+                w.process_bytes / w.bare_process_bytes);
   }
   std::printf(
       "\nbacklog of %llu readings of 100 things: opens in %.3f s, drains in order (%s) at %.0f readings/s, "
       "resident memory grows by %llu KiB\n",
       static_cast<unsigned long long>(backlog.readings), backlog.open_s, backlog.in_order ? "yes" : "NO",
       backlog.drain_per_second, static_cast<unsigned long long>(backlog.grown_kib));
+  if (history.seconds == 0) return;
+  std::printf(
+      "history of 20 things, a reading a second each, %d s: 1000 readings from the middle in %.2f ms, the newest 1000 "
+      "in "
+      "%.2f ms, all %llu of one thing in %.1f ms\n",
+      history.seconds, history.first_page_ms, history.newest_ms, static_cast<unsigned long long>(history.found),
+      history.all_ms);
 }
 
 }  // namespace
@@ -263,7 +410,8 @@ int main(int argc, char** argv) {
       "dir", po::value<std::string>()->default_value("store_bench.tmp"), "folder on the disk to measure; removed")(
       "runs", po::value<int>()->default_value(3), "runs per figure, of which the median is shown")(
       "commits", po::value<int>()->default_value(1000), "commits per run")(
-      "backlog", po::value<std::uint64_t>()->default_value(1'000'000), "readings in the backlog");
+      "backlog", po::value<std::uint64_t>()->default_value(1'000'000), "readings in the backlog")(
+      "history", po::value<int>()->default_value(0), "seconds of history to ask about (86400: a day); 0: none");
   po::variables_map args;
   try {
     po::store(po::parse_command_line(argc, argv, usage), args);
@@ -280,7 +428,8 @@ int main(int argc, char** argv) {
   for (const int per_commit : {1, 10, 100, 200, 1000}) {
     writes.push_back(penumbra::MeasureWrites(folder, per_commit, args["commits"].as<int>(), args["runs"].as<int>()));
   }
-  penumbra::Print(writes, penumbra::MeasureBacklog(folder, args["backlog"].as<std::uint64_t>()),
-                  args.count("json") != 0);
+  const auto backlog = penumbra::MeasureBacklog(folder, args["backlog"].as<std::uint64_t>());
+  const auto history = penumbra::MeasureHistory(folder, args["history"].as<int>(), args["runs"].as<int>());
+  penumbra::Print(writes, backlog, history, args.count("json") != 0);
   return 0;
 }

@@ -98,7 +98,7 @@ class Gateway:
         if upstream:
             text += table("[upstream]", upstream)
         text += table("[store]", {"min_free": "1MiB", **(store or {})})
-        text += table("[clock]", {"trust": clock})
+        text += table("[clock]", clock if isinstance(clock, dict) else {"trust": clock})
         for bus in buses:
             text += table("[[bus]]", bus)
         for thing in things:

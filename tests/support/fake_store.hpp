@@ -15,6 +15,7 @@
 
 #include "event/loop.hpp"
 #include "store/store.hpp"
+#include "store/time_book.hpp"
 
 namespace penumbra::test {
 
@@ -28,6 +29,7 @@ class FakeStore : public Store {
   std::size_t short_page = SIZE_MAX;  // ReadUnsent may answer fewer than asked for
   std::optional<Error> read_error;
   std::map<std::string, std::set<std::uint64_t>> acked;
+  TimeBook times;
 
   void Append(Reading reading) override {
     auto& readings = readings_[reading.thing];
@@ -70,6 +72,13 @@ class FakeStore : public Store {
     state.newest_ms = found->second.rbegin()->second.unix_ms;
     return state;
   }
+  void PutWallHistory(WallHistory history) override { times.Put(std::move(history)); }
+  WallHistory WallHistoryOf(const std::string& boot_id) const override {
+    const WallHistory* known = times.Of(boot_id);
+    return known != nullptr ? *known : WallHistory{boot_id, {}};
+  }
+  void LowerNewestTrusted(std::int64_t) override {}
+  void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { done(0); }
   std::vector<std::string> Things() const override { return {}; }
   std::int64_t NewestTrustedMs() const override { return 0; }
   StoreStats Stats() const override { return {}; }
@@ -97,6 +106,7 @@ class FakeStore : public Store {
       if (seq <= after || acked[thing].count(seq) == 1) continue;
       if (page.size() == std::min(limit, short_page)) break;
       page.push_back(reading);
+      times.Redate(page.back());
     }
     return page;
   }

@@ -38,6 +38,7 @@ class FakeView : public api::GatewayView {
     stats.file_bytes = 4096;
     stats.readings = 1;
     stats.written_bytes = 1000;
+    stats.write_bytes_per_day = 24'000;
     stats.last_commit_ms = kNowMs - 1'000;
     rows = {Row(4711, 22.5, true)};
     origins = {{"store.retention", "\"30d\"", "default"}};
@@ -64,6 +65,8 @@ class FakeView : public api::GatewayView {
   }
   std::vector<LinkStatus> Links() const override { return links; }
   StoreStats Stats() const override { return stats; }
+  std::filesystem::path StoreFile() const override { return "/var/lib/penumbra/penumbra.db"; }
+  void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { done(4096); }
   OutboxState Outbox(const std::string& thing) const override {
     const auto it = outbox.find(thing);
     return it == outbox.end() ? OutboxState{} : it->second;

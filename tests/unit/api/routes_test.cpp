@@ -109,7 +109,7 @@ TEST_F(Routes, StatusHasExactlyThePromisedShape) {
       {"thing", "link", "protocol", "backlog", "oldest_unsent_ms", "last_reading_ms", "last_error"});
   has(status["buses"][0], {"bus", "driver", "state", "load", "polls", "errors", "restarts"});
   has(status["store"], {"bytes", "readings", "write_bytes_per_day", "last_commit_ms"});
-  EXPECT_EQ(status["store"]["write_bytes_per_day"], 24'000);  // 1000 bytes in one hour
+  EXPECT_EQ(status["store"]["write_bytes_per_day"], 24'000);
 }
 
 TEST_F(Routes, StatusCountsSessionsWithTheGatewaysOwn) {

@@ -47,29 +47,6 @@ TEST(TokenBucketTest, IsNotFooledByTimeThatStandsStill) {
   EXPECT_FALSE(bucket.TryTake(BootTime{50}));
 }
 
-TEST(TimeTrustTest, DoesNotBelieveAClockThatNobodySet) {
-  test::VirtualClock clock;
-  clock.synchronised = false;
-  TimeTrust trust(clock, false, 0);
-  EXPECT_FALSE(trust.Trusted());
-  clock.synchronised = true;
-  clock.now = clock.now + 2s;
-  EXPECT_TRUE(trust.Trusted());
-  clock.synchronised = false;  // holdover
-  clock.now = clock.now + 2s;
-  EXPECT_TRUE(trust.Trusted());
-}
-
-TEST(TimeTrustTest, BelievesABatteryClockOnlyPastTheNewestStoredTime) {
-  test::VirtualClock clock;
-  clock.synchronised = false;
-  clock.battery = true;
-  EXPECT_FALSE(TimeTrust(clock, false, 0).Trusted());
-  EXPECT_TRUE(TimeTrust(clock, false, clock.UnixMs() - 1000).Trusted());
-  EXPECT_FALSE(TimeTrust(clock, false, clock.UnixMs() + 1000).Trusted());
-  EXPECT_TRUE(TimeTrust(clock, true, clock.UnixMs() + 1000).Trusted());
-}
-
 TEST(VirtualLoopTest, RunsTimersInOrderOfTheirTimes) {
   test::VirtualLoop loop;
   std::string order;

@@ -5,10 +5,11 @@
 #include <random>
 #include <set>
 
+#include "store/time_book.hpp"
 #include "uplink/link_state.hpp"
 #include "uplink/rate_window.hpp"
-#include "uplink/redate.hpp"
 #include "uplink/seq_set.hpp"
+#include "uplink/time_wait.hpp"
 #include "uplink/topic_suspension.hpp"
 
 namespace penumbra {
@@ -61,22 +62,36 @@ TEST(RateWindow, NeverExceedsTheRateInAnySecondAndReachesIt) {
   }
 }
 
-TEST(Redate, TouchesOnlyUntrustedReadingsOfThisBoot) {
+TEST(TimeWait, IsForUntrustedReadingsOfThisBootAndNoLongerThanPatience) {
   Reading reading;
-  reading.unix_ms = 5;
   reading.boot_ns = 10'000'000'000;
   reading.boot_id = "now";
   reading.time_trusted = false;
-  const TimeNow trusted{{12'000'000'000}, 1'700'000'000'000, "now", true};
-  EXPECT_EQ(Redate(reading, trusted).unix_ms, 1'700'000'000'000 - 2000);
-  EXPECT_TRUE(Redate(reading, trusted).time_trusted);
-  const TimeNow untrusted{{12'000'000'000}, 1'700'000'000'000, "now", false};
-  EXPECT_EQ(Redate(reading, untrusted), reading);
-  const TimeNow later{{12'000'000'000}, 1'700'000'000'000, "next", true};
-  EXPECT_EQ(Redate(reading, later), reading);
-  EXPECT_EQ(TimeWait(reading, untrusted, 5s), 3s);
-  EXPECT_EQ(TimeWait(reading, untrusted, 1s), 0s);
-  EXPECT_EQ(TimeWait(reading, later, 5s), 0s);
+  const TimeNow now{BootTime{12'000'000'000}, "now", false, BootTime{0}};
+  EXPECT_EQ(TimeWait(reading, now, 5s), 3s);
+  EXPECT_EQ(TimeWait(reading, now, 1s), 0s);
+  const TimeNow next_boot{BootTime{12'000'000'000}, "next", false, BootTime{0}};
+  EXPECT_EQ(TimeWait(reading, next_boot, 5s), 0s);
+  reading.time_trusted = true;
+  EXPECT_EQ(TimeWait(reading, now, 5s), 0s);
+}
+
+TEST(TimeWait, CountsFromWhenTheCloudCouldBeReached) {
+  Reading reading;
+  reading.boot_ns = 10'000'000'000;
+  reading.boot_id = "now";
+  reading.time_trusted = false;
+  const TimeNow after_an_hour{BootTime{3'612'000'000'000}, "now", false, BootTime{3'610'000'000'000}};
+  EXPECT_EQ(TimeWait(reading, after_an_hour, 5s), 3s);
+}
+
+TEST(TimeWait, HoldsTrustedReadingsTooWhileTheClockIsInDoubt) {
+  Reading reading;
+  reading.boot_id = "now";
+  const TimeNow doubt{BootTime{12'000'000'000}, "now", true, BootTime{0}};
+  EXPECT_GT(TimeWait(reading, doubt, 5s), 0s);
+  reading.boot_id = "an older boot";
+  EXPECT_EQ(TimeWait(reading, doubt, 5s), 0s);
 }
 
 TEST(TopicSuspension, MessagesInFlightBesideTheRefusedOneAreNoFailedProbe) {
