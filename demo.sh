@@ -3,7 +3,8 @@
 # and an outage. Needs nothing set up before: on Debian 12 it installs what is missing, builds, and runs unprivileged.
 #
 #   ./demo.sh                      a guided tour of about 90 seconds
-#   ./demo.sh --for 60s --json     unattended; ends with one JSON object, and fails if a reading was lost
+#   ./demo.sh --for 60s --json     unattended; ends with one JSON object, and fails if a reading was
+#                                  lost or a desired value did not reach its device
 #   ./demo.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -31,6 +31,8 @@ CREATE TABLE command (
   received_ms      INTEGER NOT NULL,  -- Unix time of the gateway; 0: its clock was not trusted
   received_boot    TEXT NOT NULL,     -- boot id
   received_boot_ns INTEGER NOT NULL,  -- CLOCK_BOOTTIME in that boot
+  received_age_s   INTEGER NOT NULL,  -- how old it was then, by the service's clock
+  superseded       INTEGER NOT NULL,  -- older wishes that it overtook before they were done
   state            INTEGER NOT NULL,  -- shadow::CommandState
   reason           TEXT NOT NULL,
   PRIMARY KEY (thing, key)

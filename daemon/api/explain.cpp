@@ -95,6 +95,18 @@ std::string PointLine(const ExplainInput& in) {
   return line;
 }
 
+// What became of the newest desired value.
+std::string DesiredLine(const ExplainInput& in) {
+  if (!in.command) return "nothing is desired";
+  const CommandInfo& command = *in.command;
+  std::string line = fmt::format("{} (version {}) is {}{}", Dump(command.value), command.version, command.state,
+                                 Because(command.reason));
+  if (command.superseded > 0) {
+    line += fmt::format("; it overtook {} older value{}", command.superseded, command.superseded == 1 ? "" : "s");
+  }
+  return line;
+}
+
 std::string ReportLine(const ExplainInput& in) {
   if (in.thing.telemetry == Telemetry::kEveryPoll) return "every poll is stored and sent";
   const ReportPolicy& report = in.point.report;
@@ -233,6 +245,9 @@ Explanation Explain(const ExplainInput& in) {
   result.story = {{"bus", BusLine(in)},       {"thing", ThingLine(in)}, {"point", PointLine(in)},
                   {"report", ReportLine(in)}, {"store", StoreLine(in)}, {"cloud", CloudLine(in)},
                   {"link", LinkLine(in)}};
+  if (in.point.writable || in.command) {
+    result.story.insert(result.story.begin() + 3, {"desired", DesiredLine(in)});
+  }
   Verdict verdict = JudgeReading(in);
   if (verdict.obstacle == Obstacle::kNone) verdict = JudgeDelivery(in);
   result.obstacle = verdict.obstacle;

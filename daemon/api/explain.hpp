@@ -17,9 +17,10 @@ struct ExplainInput {
   PointSettings point;
   UpstreamSettings upstream;
   GatewayInfo info;
-  std::optional<BusStatus> bus;       // nullopt: no such bus is running
-  std::optional<ThingStatus> status;  // nullopt: the poll schedule does not know the thing
-  std::optional<LinkStatus> link;     // nullopt: the uplink does not know the thing
+  std::optional<BusStatus> bus;        // nullopt: no such bus is running
+  std::optional<ThingStatus> status;   // nullopt: the poll schedule does not know the thing
+  std::optional<LinkStatus> link;      // nullopt: the uplink does not know the thing
+  std::optional<CommandInfo> command;  // the newest desired value; nullopt: none
   OutboxState outbox;
   StoreStats store;
   std::optional<StoredReading> newest;  // of the thing; nullopt: none stored
@@ -32,7 +33,7 @@ enum class Obstacle { kNone, kBus, kWaiting, kDevice, kPoint, kStore, kClock, kR
 
 struct Explanation {
   struct Line {
-    std::string stage;  // "bus", "thing", "point", "report", "store", "cloud", "link"
+    std::string stage;  // "bus", "thing", "point", "desired" (writable points), "report", "store", "cloud", "link"
     std::string text;
   };
   std::string thing, point;

@@ -1,6 +1,7 @@
 // What the local API sees of the gateway: a narrow, read-mostly view that `app` implements over the modules.
 // It exists so that request handlers never touch a module, and so that tests put plain structs in its place.
-// Deliberately without JSON: api/render.hpp turns these structs into what programs read.
+// Deliberately without JSON, but for shadow documents, which are nothing else: api/render.hpp turns these structs into
+// what programs read.
 //
 // Thread: loop thread, every function, and none of them blocks. Callbacks come on the loop thread, once, possibly
 // inside the call.
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "config/config.hpp"
 #include "driver/bus_manager.hpp"
 #include "event/time_trust.hpp"
@@ -33,6 +35,31 @@ struct GatewayInfo {
   std::uint64_t written_bytes = 0;   // by the whole process since its start, as the kernel counts them; 0: not known
   std::uint64_t resident_bytes = 0;  // of the daemon itself; 0: not known
   Duration longest_handler{};        // how long the event loop was ever kept busy by one handler
+};
+
+// One shadow of a thing, as the gateway knows it, online or not.
+struct ShadowState {
+  std::string thing, name;  // "" is the classic shadow
+  Json desired = Json::object();
+  Json reported = Json::object();  // the device's own truth
+  std::int64_t version = 0;        // counts changes of reported here
+  bool pending = false;            // something is still to be told or learned (SyncedShadow::Pending)
+  bool cloud_exists = false;
+  std::int64_t cloud_version = 0;
+  Json cloud = Json::object();          // {"desired","reported"} as last learned
+  Json base_desired = Json::object();   // the cloud's desired that local edits are meant against
+  Json base_reported = Json::object();  // all that was ever pushed: what makes a key ours
+  Json to_send = Json::object();        // {"desired","reported"}: the patches that will go
+  std::string blocked;                  // why the cloud does not take our report; empty: it does
+};
+
+// A desired value on its way to the device.
+struct CommandInfo {
+  std::string state;  // "received" "pending" "written" "verified" "reported" "refused" "expired" "failed"
+  Json value;
+  std::string reason;           // why it is not done, or not yet
+  std::int64_t version = 0;     // of the shadow that brought it
+  std::int64_t superseded = 0;  // older values that it overtook before they were done
 };
 
 class GatewayView {
@@ -61,6 +88,14 @@ class GatewayView {
   virtual void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
   // What became of a thing's reading on its way to the cloud (Uplink::Explain).
   virtual std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const = 0;
+
+  // Error: there is no such shadow.
+  virtual Result<ShadowState> Shadow(const std::string& thing, const std::string& name) const = 0;
+  // Merges `patch` (an object) into desired, null removes. `done` when it is durable, or what is wrong with it.
+  virtual void SetDesired(const std::string& thing, const std::string& name, const Json& patch,
+                          std::function<void(Status)> done) = 0;
+  // The newest desired value of a point; nullopt: there is none.
+  virtual std::optional<CommandInfo> Command(const std::string& thing, const std::string& point) const = 0;
 
   // Polls `thing` as soon as its bus is free; the reading also goes the normal way.
   virtual void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) = 0;

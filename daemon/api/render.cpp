@@ -302,6 +302,28 @@ OrderedJson RenderConfig(const GatewayView& view) {
   return {{"file", view.Info().config_file}, {"values", std::move(values)}};
 }
 
+OrderedJson RenderShadow(const ShadowState& shadow) {
+  return {{"thing", shadow.thing},
+          {"name", shadow.name},
+          {"state", {{"desired", shadow.desired}, {"reported", shadow.reported}}},
+          {"version", shadow.version},
+          {"cloud_version", shadow.cloud_version},
+          {"pending", shadow.pending}};
+}
+
+OrderedJson RenderShadowDiff(const ShadowState& shadow) {
+  return {{"thing", shadow.thing},
+          {"name", shadow.name},
+          {"local", {{"desired", shadow.desired}, {"reported", shadow.reported}}},
+          {"cloud", shadow.cloud_exists ? OrderedJson(shadow.cloud) : OrderedJson()},
+          {"base", {{"desired", shadow.base_desired}, {"reported", shadow.base_reported}}},
+          {"to_send", shadow.to_send},
+          {"version", shadow.version},
+          {"cloud_version", shadow.cloud_version},
+          {"pending", shadow.pending},
+          {"blocked", shadow.blocked}};
+}
+
 OrderedJson RenderError(std::string_view error, std::string_view hint) {
   OrderedJson json{{"error", error}};
   if (!hint.empty()) json["hint"] = hint;

@@ -61,6 +61,12 @@ std::string RenderReadings(const std::string& thing, const std::vector<StoredRea
 // {"file","values":[{"key","value","origin"}]}
 OrderedJson RenderConfig(const GatewayView& view);
 
+// {"thing","name","state":{"desired","reported"},"version","cloud_version","pending"}
+OrderedJson RenderShadow(const ShadowState& shadow);
+// {"thing","name","local":{..},"cloud":{..}|null,"base":{..},"to_send":{..},"version","cloud_version","pending",
+//  "blocked"}: each {..} has "desired" and "reported"; to_send only what will go
+OrderedJson RenderShadowDiff(const ShadowState& shadow);
+
 // {"error":..., "hint":...}; an empty hint is left out.
 OrderedJson RenderError(std::string_view error, std::string_view hint);
 

@@ -167,6 +167,7 @@ ExplainInput GatherExplain(const GatewayView& view, const ThingSettings& thing, 
   in.link = FindLink(view.Links(), thing.name);
   in.outbox = view.Outbox(thing.name);
   in.store = view.Stats();
+  in.command = view.Command(thing.name, point.name);
   return in;
 }
 
@@ -191,6 +192,51 @@ void GetExplain(const Request& request) {
       in.delivery = request.view.ExplainDelivery(in.thing.name, in.newest->reading.seq);
     }
     request.Answer(Render(Explain(in)));
+  });
+}
+
+// The shadow that a request names, or false after it has answered. "" is the classic one.
+bool TakeShadowName(const Request& request, std::string& name) {
+  if (FindThing(request.view, request.Part(2)) == nullptr) {
+    UnknownThing(request, request.Part(2));
+    return false;
+  }
+  for (const auto& [key, value] : request.target.query) {
+    if (key != "name") {
+      request.Fail(400, fmt::format("unknown parameter \"{}\"", key), "known: name");
+      return false;
+    }
+    name = value;
+  }
+  return true;
+}
+
+void AnswerShadow(const Request& request, const std::string& name,
+                  OrderedJson (*render)(const ShadowState& shadow) = RenderShadow) {
+  const auto shadow = request.view.Shadow(request.Part(2), name);
+  if (!shadow) return request.Fail(404, shadow.error().message, {});
+  request.Answer(render(*shadow));
+}
+
+void GetShadow(const Request& request) {
+  std::string name;
+  if (TakeShadowName(request, name)) AnswerShadow(request, name);
+}
+
+void GetShadowDiff(const Request& request) {
+  std::string name;
+  if (TakeShadowName(request, name)) AnswerShadow(request, name, RenderShadowDiff);
+}
+
+void SetDesired(const Request& request) {
+  std::string name;
+  if (!TakeShadowName(request, name)) return;
+  auto patch = ParseJson(request.body);
+  if (!patch) return request.Fail(400, patch.error().message, "the body is a JSON object of keys and values");
+  if (!patch->is_object()) return request.Fail(400, "the body is not a JSON object", R"(such as {"setpoint":21.5})");
+  request.view.SetDesired(request.Part(2), name, *patch, [request, name](const Status& status) {
+    if (!status) return request.Answer(status.error());
+    AnswerShadow(request, name);
   });
 }
 
@@ -273,6 +319,9 @@ const std::vector<Route>& Routes() {
       {"POST", {"v1", "things", "*", "read"}, ReadThing},
       {"GET", {"v1", "readings", "*"}, GetReadings},
       {"GET", {"v1", "explain", "*", "*"}, GetExplain},
+      {"GET", {"v1", "shadows", "*"}, GetShadow},
+      {"GET", {"v1", "shadows", "*", "diff"}, GetShadowDiff},
+      {"POST", {"v1", "shadows", "*", "desired"}, SetDesired},
       {"GET", {"v1", "buses"}, GetBuses},
       {"POST", {"v1", "buses", "*", "ask"}, AskBus},
       {"GET", {"v1", "outbox"}, GetOutbox},
@@ -321,7 +370,8 @@ void Handle(GatewayView& view, const ApiCounters& counters, std::string_view met
   if (allow.empty()) {
     return respond(ErrorResponse(404, "no such path",
                                  "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
-                                 "/v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, /metrics"));
+                                 "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, "
+                                 "/metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));
   response.allow = allow;

@@ -7,6 +7,9 @@
 //   POST /v1/things/<t>/read         poll now; the reading
 //   GET  /v1/readings/<t>            ?since_ms= &until_ms= &after_seq= &limit= (1..1000, default 100) &newest=1
 //   GET  /v1/explain/<t>/<point>     explain.hpp
+//   GET  /v1/shadows/<t>             ?name=; RenderShadow
+//   GET  /v1/shadows/<t>/diff        ?name=; RenderShadowDiff
+//   POST /v1/shadows/<t>/desired     ?name=; the body merges into desired, null removes; answers as the first
 //   GET  /v1/buses  /v1/outbox  /v1/config
 //   POST /v1/buses/<bus>/ask         ?timeout_ms= (1..600000, default 5000); body: the question, one JSON object;
 //                                    {"bus","answer":[object]}
@@ -43,6 +46,7 @@ using Respond = std::function<void(Response)>;
 Response ErrorResponse(int status, std::string_view error, std::string_view hint = {});
 
 // Answers through `respond`, exactly once if the view keeps its promise, now or later. `method` is "GET", "POST", ...
+// `body` is looked at by POST only, and is foreign bytes like the target.
 void Handle(GatewayView& view, const ApiCounters& counters, std::string_view method, std::string_view target,
             std::string_view body, Respond respond);
 

@@ -1,5 +1,7 @@
-// Order of making: lock, store, buses, uplink, API, then readiness; order of taking down: buses (nothing new), uplink
-// (says goodbye), store (commits what is left), API. Loop thread, except the set-up before Run.
+// Order of making: lock, store, uplink, buses, shadows, API; order of starting: buses, shadows (which read what is
+// stored), and only then the uplink, so that no desired value arrives before it is known what was done with it; order
+// of taking down: buses (nothing new), uplink (says goodbye), store (commits what is left), API. Loop thread, except
+// the set-up before Run.
 #include "app/daemon.hpp"
 
 #include <fmt/format.h>
@@ -7,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <random>
 
 #include "api/server.hpp"
 #include "app/bus_fact_store.hpp"
@@ -22,6 +25,7 @@
 #include "event/asio_loop.hpp"
 #include "model/settings_diff.hpp"
 #include "mqtt/paho_transport.hpp"
+#include "shadow/shadows.hpp"
 #include "store/time_keeper.hpp"
 #include "store/units.hpp"
 
@@ -49,8 +53,9 @@ UniqueFd SignalDescriptor() {
 
 class Daemon {
  public:
-  Daemon(const LoadedConfig& loaded, std::filesystem::path config_file)
+  Daemon(const LoadedConfig& loaded, std::filesystem::path config_file, const DaemonSeams& seams)
       : loaded_(loaded),
+        seams_(seams),
         config_file_(std::move(config_file)),
         settings_(loaded_.settings),
         signals_(SignalDescriptor()),
@@ -61,7 +66,8 @@ class Daemon {
   void Run();
 
  private:
-  void OnReading(Reading reading) { store_->Append(std::move(reading)); }
+  shadow::Shadows::Options ShadowOptions() const;
+  void OnReading(Reading reading);
   void OnSignal();
   void Reload();
   void Apply(LoadedConfig wanted);
@@ -72,6 +78,7 @@ class Daemon {
   std::string StatusLine() const;
 
   LoadedConfig loaded_;  // in force; a reload replaces it
+  const DaemonSeams& seams_;
   std::filesystem::path config_file_;
   const Settings& settings_;
   UniqueFd signals_;
@@ -82,6 +89,8 @@ class Daemon {
   std::unique_ptr<Store> store_;
   std::optional<TimeKeeper> time_;
   std::unique_ptr<mqtt::PahoTransport> transport_;
+  std::unique_ptr<shadow::ShadowStore> shadow_store_;
+  std::unique_ptr<shadow::Shadows> shadows_;  // a client of the uplink, so it goes after it
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
   std::unique_ptr<View> view_;
@@ -110,17 +119,36 @@ Status Daemon::SetUp() {
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
   buses_ = BusManager::Create({settings_.paths, FactsIn(*store_)}, loop_, time_->trust(),
                               [this](Reading reading) { OnReading(std::move(reading)); });
-  view_ = std::make_unique<View>(loaded_, config_file_, loop_, time_->trust(), *store_, *buses_, *uplink_);
+  shadow_store_ = shadow::MakeSqliteShadowStore(*store_);
+  shadows_ = std::make_unique<shadow::Shadows>(ShadowOptions(), loop_, time_->trust(), *shadow_store_, *buses_);
+  uplink_->Attach(*shadows_);
+  view_ = std::make_unique<View>(loaded_, config_file_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);
   return {};
 }
 
+shadow::Shadows::Options Daemon::ShadowOptions() const {
+  std::random_device random;
+  shadow::Shadows::Options options;
+  options.session = fmt::format("{:08x}{:08x}", random(), random());
+  options.seed = random();
+  options.at_moment = seams_.shadow_moment;
+  return options;
+}
+
+void Daemon::OnReading(Reading reading) {
+  shadows_->OnReading(reading);
+  store_->Append(std::move(reading));
+}
+
 void Daemon::Run() {
   signal_watch_ = loop_.WhenReadable(signals_.get(), [this] { OnSignal(); });
   buses_->Start(settings_.buses, settings_.things);
-  uplink_->Start(settings_.gateway, settings_.things);
+  shadows_->Start(settings_.things, [this] {
+    if (!stopping_) uplink_->Start(settings_.gateway, settings_.things);
+  });
   CheckHealth();
   StartWatchdog();
   service_manager::Ready();
@@ -165,7 +193,7 @@ void Daemon::Apply(LoadedConfig wanted) {
                  {{"changes", diff.restart.size()}, {"first", diff.restart.front()}});
     return;
   }
-  for (const SettingsDiff::Interval& change : diff.intervals) buses_->SetSampleInterval(change.thing, change.to);
+  for (const SettingsDiff::Interval& change : diff.intervals) shadows_->SetBaseInterval(change.thing, change.to);
   loaded_ = std::move(wanted);
   log::Notice("daemon.reloaded", "the new configuration is in force", {{"intervals", diff.intervals.size()}});
 }
@@ -177,6 +205,7 @@ void Daemon::BeginStop(std::string_view why) {
   service_manager::Stopping();
   buses_.reset();
   view_->BusesGone();
+  shadows_->BusesGone();
   stop_timer_ = loop_.After(kUplinkGoodbye, [this] { FinishStop(); });
   uplink_->Shutdown([this] { FinishStop(); });
 }
@@ -231,8 +260,8 @@ std::string Daemon::StatusLine() const {
 
 }  // namespace
 
-int RunDaemon(const LoadedConfig& loaded, const std::filesystem::path& config_file) {
-  Daemon daemon(loaded, config_file);
+int RunDaemon(const LoadedConfig& loaded, const std::filesystem::path& config_file, const DaemonSeams& seams) {
+  Daemon daemon(loaded, config_file, seams);
   if (const Status ready = daemon.SetUp(); !ready) {
     log::Error("daemon.cannot_start", ready.error().message);
     return ready.error().action == Action::kFixConfig ? kExitConfig : kExitFailed;

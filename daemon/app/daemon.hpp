@@ -1,12 +1,20 @@
 // The composition root: makes the modules, connects them, and takes them down again in order.
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "config/config.hpp"
 
 namespace penumbra {
 
+// Where tests reach in; empty in the program that is shipped.
+struct DaemonSeams {
+  std::function<void(std::string_view)> shadow_moment;  // shadow::Shadows::Options::at_moment
+};
+
 // Runs until SIGTERM or SIGINT. Answers the exit code: 0 after a stop that committed everything, kExitConfig for what
 // the operator must mend (paths, permissions, a second daemon), kExitFailed for the rest.
-int RunDaemon(const LoadedConfig& loaded, const std::filesystem::path& config_file);
+int RunDaemon(const LoadedConfig& loaded, const std::filesystem::path& config_file, const DaemonSeams& seams);
 
 }  // namespace penumbra

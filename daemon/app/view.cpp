@@ -1,9 +1,12 @@
 #include "app/view.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
+#include "base/text.hpp"
 #include "base/version.hpp"
 
 namespace penumbra {
@@ -32,7 +35,7 @@ std::uint64_t WrittenBytes() {
 }  // namespace
 
 View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
-           Store& store, BusManager& buses, Uplink& uplink)
+           Store& store, BusManager& buses, Uplink& uplink, shadow::Shadows& shadows)
     : loaded_(loaded),
       config_file_(std::move(config_file)),
       loop_(loop),
@@ -40,6 +43,7 @@ View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLo
       store_(store),
       buses_(&buses),
       uplink_(uplink),
+      shadows_(shadows),
       started_(loop.Now()) {}
 
 api::GatewayInfo View::Info() const {
@@ -63,6 +67,62 @@ std::vector<BusStatus> View::Buses() const {
 
 std::optional<ThingStatus> View::Thing(const std::string& thing) const {
   return buses_ != nullptr ? buses_->Thing(thing) : std::nullopt;
+}
+
+std::vector<Origin> View::EffectiveConfig() const {
+  std::vector<Origin> origins = loaded_.origins;
+  for (const ThingSettings& thing : loaded_.settings.things) {
+    const shadow::ThingShadows* shadows = shadows_.Find(thing.name);
+    if (shadows == nullptr || !shadows->interval_desired()) continue;
+    const std::string key = fmt::format("thing.{}.sample_interval", thing.name);
+    Origin origin{key, fmt::format("\"{}\"", FormatDuration(shadows->interval())), "shadow (desired)"};
+    const auto known =
+        std::find_if(origins.begin(), origins.end(), [&key](const Origin& candidate) { return candidate.key == key; });
+    if (known == origins.end()) {
+      origins.push_back(std::move(origin));
+    } else {
+      *known = std::move(origin);
+    }
+  }
+  return origins;
+}
+
+Result<api::ShadowState> View::Shadow(const std::string& thing, const std::string& name) const {
+  const shadow::ThingShadows* shadows = shadows_.Find(thing);
+  const shadow::SyncedShadow* found = shadows == nullptr ? nullptr : shadows->Find(name);
+  if (found == nullptr) return Fail(Action::kGiveUp, fmt::format("{} has no shadow named \"{}\"", thing, name));
+  const shadow::ShadowRow& row = found->row();
+  api::ShadowState state;
+  state.thing = thing;
+  state.name = name;
+  state.desired = found->desired();
+  state.reported = row.reported_local;
+  state.version = row.local_rev;
+  state.pending = found->Pending();
+  state.cloud_exists = row.mirror.exists;
+  state.cloud_version = row.mirror.version;
+  state.cloud = {{"desired", row.mirror.desired()}, {"reported", row.mirror.reported()}};
+  state.base_desired = row.desired_base;
+  state.base_reported = row.reported_base;
+  if (Json patch = found->ReportPatch(); !patch.empty()) state.to_send["reported"] = std::move(patch);
+  if (!row.desired_pending.empty()) state.to_send["desired"] = row.desired_pending;
+  state.blocked = found->blocked();
+  return state;
+}
+
+std::optional<api::CommandInfo> View::Command(const std::string& thing, const std::string& point) const {
+  const shadow::ThingShadows* shadows = shadows_.Find(thing);
+  if (shadows == nullptr) return std::nullopt;
+  const auto& rows = shadows->commands().rows();
+  const auto row = rows.find(point);
+  if (row == rows.end()) return std::nullopt;
+  api::CommandInfo info;
+  info.state = shadow::ToString(row->second.state);
+  info.value = row->second.value;
+  info.reason = row->second.reason;
+  info.version = row->second.version;
+  info.superseded = row->second.superseded;
+  return info;
 }
 
 void View::ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) {

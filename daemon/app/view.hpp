@@ -4,6 +4,7 @@
 #include "api/gateway_view.hpp"
 #include "event/asio_loop.hpp"
 #include "event/time_trust.hpp"
+#include "shadow/shadows.hpp"
 
 namespace penumbra {
 
@@ -11,14 +12,15 @@ class View : public api::GatewayView {
  public:
   // Everything outlives the view, except the buses: see BusesGone.
   View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
-       Store& store, BusManager& buses, Uplink& uplink);
+       Store& store, BusManager& buses, Uplink& uplink, shadow::Shadows& shadows);
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
 
   api::GatewayInfo Info() const override;
   const Settings& settings() const override { return loaded_.settings; }
-  std::vector<Origin> EffectiveConfig() const override { return loaded_.origins; }
+  // The files' values, and those that the shadow has set instead.
+  std::vector<Origin> EffectiveConfig() const override;
   std::vector<BusStatus> Buses() const override;
   std::optional<ThingStatus> Thing(const std::string& thing) const override;
   std::vector<LinkStatus> Links() const override { return uplink_.Links(); }
@@ -33,6 +35,12 @@ class View : public api::GatewayView {
   std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const override {
     return uplink_.Explain(thing, seq);
   }
+  Result<api::ShadowState> Shadow(const std::string& thing, const std::string& name) const override;
+  void SetDesired(const std::string& thing, const std::string& name, const Json& patch,
+                  std::function<void(Status)> done) override {
+    shadows_.Set(thing, name, patch, std::move(done));
+  }
+  std::optional<api::CommandInfo> Command(const std::string& thing, const std::string& point) const override;
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
   void AskBus(const std::string& bus, const Json& question, Duration timeout,
               std::function<void(Result<OrderedJson>)> done) override;
@@ -45,6 +53,7 @@ class View : public api::GatewayView {
   Store& store_;
   BusManager* buses_;
   Uplink& uplink_;
+  shadow::Shadows& shadows_;
   BootTime started_;
 };
 

@@ -33,8 +33,7 @@ int ComplainOf(const Answer& answer) {
   return answer.status == kServiceUnavailable ? kExitUnavailable : kExitFailed;
 }
 
-Fetched Fetch(const Client& client, const std::string& target) {
-  auto answer = client.Get(target);
+Fetched Judge(const Client& client, Result<Answer> answer) {
   if (!answer) {
     Complain(answer.error());
     return {.exit_code = kExitUnavailable};
@@ -46,6 +45,14 @@ Fetched Fetch(const Client& client, const std::string& target) {
     return {.exit_code = kExitFailed};
   }
   return {.exit_code = kExitOk, .json = std::move(*json), .body = std::move(answer->body)};
+}
+
+Fetched Fetch(const Client& client, const std::string& target) {
+  return Judge(client, client.Get(target));
+}
+
+Fetched Send(const Client& client, const std::string& target, std::string body) {
+  return Judge(client, client.Post(target, std::move(body)));
 }
 
 int Status(const Client& client, const Invocation& invocation) {

@@ -12,6 +12,8 @@ int Things(const Client& client, const Invocation& invocation);
 int Explain(const Client& client, const Invocation& invocation);
 int Buses(const Client& client, const Invocation& invocation);
 int Outbox(const Client& client, const Invocation& invocation);
+// In shadow.cpp.
+int Shadow(const Client& client, const Invocation& invocation);
 // In readings.cpp: pages through the store, and follows.
 int Readings(const Client& client, const Invocation& invocation);
 
@@ -24,6 +26,8 @@ struct Fetched {
   Json json;
   std::string body;
 };
+Fetched Judge(const Client& client, Result<Answer> answer);
 Fetched Fetch(const Client& client, const std::string& target);
+Fetched Send(const Client& client, const std::string& target, std::string body);
 
 }  // namespace penumbra::cli

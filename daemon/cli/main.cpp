@@ -21,7 +21,8 @@ struct DaemonVerb {
 };
 
 constexpr DaemonVerb kDaemonVerbs[] = {{"status", Status},   {"things", Things}, {"readings", Readings},
-                                       {"explain", Explain}, {"buses", Buses},   {"outbox", Outbox}};
+                                       {"explain", Explain}, {"buses", Buses},   {"outbox", Outbox},
+                                       {"shadow", Shadow}};
 
 int Version(const Invocation& invocation) {
   const std::string version = kVersion;

@@ -43,6 +43,7 @@ po::options_description VerbOptions() {
   add("to", po::value<std::string>()->value_name("TIME"), "store export: before this moment");
   add("format", po::value<std::string>()->value_name("csv|jsonl|sqlite"), "store export: form of the data (csv)");
   add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
+  add("name", po::value<std::string>()->value_name("NAME"), "shadow: a named shadow instead of the classic one");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
   return description;
 }
@@ -142,6 +143,7 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
   invocation.follow = given.count("follow") != 0;
   invocation.effective = given.count("effective") != 0;
   invocation.help = given.count("help") != 0;
+  if (given.count("name") != 0) invocation.name = given["name"].as<std::string>();
   return {};
 }
 
@@ -193,6 +195,17 @@ const std::vector<Verb>& Verbs() {
        "why a point is silent, or what became of its value",
        "Follows the point from its bus to the cloud. The last line is the verdict.",
        {}},
+      {"shadow",
+       "get|diff|set THING [KEY=VALUE...] [--name N]",
+       2,
+       66,
+       "a thing's shadow: look at it, compare it with the cloud, or change desired",
+       "Works online and offline: what is set offline goes to the device at once and to the cloud later.\n"
+       "get:  desired and reported as the gateway knows them.\n"
+       "diff: what the device says, what the cloud last showed, the base, and what will be sent.\n"
+       "set:  merges into desired. KEY=VALUE with VALUE as JSON, or as text if it is none; or a whole JSON object,\n"
+       "      as in: penumbra shadow set hall-1 setpoint=21.5 '{\"sample_interval\":10}'. null removes a key.",
+       {"name"}},
       {"buses",
        "",
        0,
@@ -313,6 +326,26 @@ std::string VerbHelp(const Verb& verb) {
   }
   if (!own.options().empty()) options << '\n' << own;
   return text + options.str() + "\nOptions of every verb: see penumbra --help.\n";
+}
+
+Result<Json> ReadAssignments(const std::vector<std::string>& words) {
+  Json patch = Json::object();
+  for (const std::string& word : words) {
+    if (!word.empty() && word.front() == '{') {
+      const auto object = ParseJson(word);
+      if (!object) return Usage(fmt::format("{}: {}", word, object.error().message));
+      patch.update(*object);
+      continue;
+    }
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Usage(fmt::format("\"{}\" is neither KEY=VALUE nor a JSON object", word));
+    }
+    const std::string text = word.substr(equals + 1);
+    const auto value = ParseJson(text);
+    patch[word.substr(0, equals)] = value ? *value : Json(text);
+  }
+  return patch;
 }
 
 std::optional<std::pair<std::string, std::string>> SplitPoint(std::string_view text) {

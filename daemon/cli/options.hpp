@@ -10,6 +10,7 @@
 
 #include "base/duration.hpp"
 #include "base/error.hpp"
+#include "base/json.hpp"
 
 namespace penumbra::cli {
 
@@ -40,6 +41,7 @@ struct Invocation {
   std::optional<std::string> thing, from, to, format, output;
   bool follow = false;
   bool effective = false;
+  std::optional<std::string> name;  // of a shadow
 };
 
 // `arguments` without the program's name. Error: for stderr, exit code 2; names the nearest verb or option.
@@ -47,6 +49,10 @@ Result<Invocation> ParseCommandLine(const std::vector<std::string>& arguments);
 
 std::string GeneralHelp();
 std::string VerbHelp(const Verb& verb);
+
+// {"setpoint":21.5} from "setpoint=21.5", from a whole JSON object, or from several of both (the later wins). A value
+// that is not JSON is text. Error: which word is neither.
+Result<Json> ReadAssignments(const std::vector<std::string>& words);
 
 // "sensor-001.temperature" at the first dot (thing names have none). nullopt when a part is missing.
 std::optional<std::pair<std::string, std::string>> SplitPoint(std::string_view text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "api/when.hpp"
 #include "base/text.hpp"
@@ -71,6 +72,28 @@ std::string ClockText(const Json& clock, const Style& style, std::int64_t now_ms
   return text + fmt::format(", set {} by {} {}", by_ms < 0 ? "back" : "ahead",
                             Milliseconds(by_ms < 0 ? (by_ms == INT64_MIN ? INT64_MAX : -by_ms) : by_ms),
                             api::Moment(Number(clock, "last_step_at_ms"), now_ms));
+}
+
+// "key" of a section as it stands in a table: JSON, "-" when it is not there.
+std::string Text(const Json& section, const std::string& key) {
+  return section.is_object() && section.contains(key) ? Dump(section[key]) : "-";
+}
+
+// Every key of any of the sections, once, in order.
+std::set<std::string> KeysOf(std::initializer_list<const Json*> sections) {
+  std::set<std::string> keys;
+  for (const Json* section : sections) {
+    if (!section->is_object()) continue;
+    for (const auto& [key, value] : section->items()) keys.insert(key);
+  }
+  return keys;
+}
+
+std::string ShadowHead(const Json& shadow) {
+  const std::string name = Field(shadow, "name");
+  return fmt::format("{}, {}; version {} here, {} in the cloud\n\n", Printable(Field(shadow, "thing")),
+                     name == "-" ? "classic shadow" : "shadow " + Printable(name), Field(shadow, "version"),
+                     Field(shadow, "cloud_version"));
 }
 
 std::string GatewayLines(const Json& status, const Style& style, std::int64_t now_ms) {
@@ -273,6 +296,52 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
   }
   if (table.empty()) return "no things are configured\n";
   return table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));
+}
+
+std::string ShadowView(const Json& shadow, const Style& style) {
+  const Json& state = Member(shadow, "state");
+  const Json& desired = Member(state, "desired");
+  const Json& reported = Member(state, "reported");
+  Table table({{"KEY"}, {"DESIRED"}, {"REPORTED"}});
+  for (const std::string& key : KeysOf({&desired, &reported})) {
+    const bool differs = desired.contains(key) && Text(desired, key) != Text(reported, key);
+    table.Row({{key}, {Text(desired, key), differs ? Tone::kWarning : Tone::kPlain}, {Text(reported, key)}});
+  }
+  const bool pending = GetBool(shadow, "pending").value_or(false);
+  return ShadowHead(shadow) + (table.empty() ? "nothing is reported yet\n" : table.Text(style)) + "\n" +
+         Paint(pending ? "not all of this is in the cloud yet" : "the cloud shows the same",
+               pending ? Tone::kWarning : Tone::kGood, style) +
+         "\n";
+}
+
+std::string ShadowDiffView(const Json& diff, const Style& style) {
+  const Json& cloud = Member(diff, "cloud");
+  const Json& to_send = Member(diff, "to_send");
+  Table table({{"SECTION"}, {"KEY"}, {"LOCAL"}, {"CLOUD"}, {"BASE"}, {"WILL SEND"}});
+  for (const char* section : {"desired", "reported"}) {
+    const Json& local = Member(Member(diff, "local"), section);
+    const Json& theirs = Member(cloud, section);
+    const Json& base = Member(Member(diff, "base"), section);
+    const Json& patch = Member(to_send, section);
+    for (const std::string& key : KeysOf({&local, &theirs, &base, &patch})) {
+      const bool goes = patch.is_object() && patch.contains(key);
+      table.Row(
+          {{section},
+           {key},
+           {Text(local, key)},
+           {Text(theirs, key)},
+           {Text(base, key)},
+           {goes && patch[key].is_null() ? "(removes it)" : Text(patch, key), goes ? Tone::kWarning : Tone::kPlain}});
+    }
+  }
+  std::string out = ShadowHead(diff);
+  if (cloud.is_null()) out += "the cloud has no such shadow, as far as known\n";
+  out += table.empty() ? "" : table.Text(style);
+  out += to_send.empty() ? "\nnothing to send\n" : "\nto send: " + Printable(Dump(to_send)) + "\n";
+  if (const std::string blocked = Field(diff, "blocked"); blocked != "-") {
+    out += Paint("the cloud refuses it: " + Printable(blocked), Tone::kBad, style) + "\n";
+  }
+  return out;
 }
 
 std::string ExplainView(const Json& explanation, const Style& style) {

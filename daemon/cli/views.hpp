@@ -14,6 +14,8 @@ std::string ThingsView(const Json& things, const Style& style, std::int64_t now_
 std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms);
 std::string BusesView(const Json& buses, const Style& style);
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms);
+std::string ShadowView(const Json& shadow, const Style& style);
+std::string ShadowDiffView(const Json& diff, const Style& style);
 std::string ExplainView(const Json& explanation, const Style& style);
 // {"values":[{"key","value","origin"}]}: with_origin for --effective, else TOML-like lines of what was set.
 std::string ConfigView(const Json& config, const Style& style, bool with_origin);

@@ -20,6 +20,12 @@ bool Unfulfilled(CommandState state) {
   return state == CommandState::kRefused || state == CommandState::kExpired || state == CommandState::kFailed;
 }
 
+// Milliseconds between two clocks, either of which may be nonsense: at most a century either way.
+Duration Bounded(std::int64_t ms) {
+  constexpr std::int64_t kCenturyMs = 100LL * 365 * 24 * 3600 * 1000;
+  return std::chrono::milliseconds(std::clamp(ms, -kCenturyMs, kCenturyMs));
+}
+
 Json RefusalEntry(const CommandRow& row) {
   return {{"value", ShortenedValue(row.value)}, {"reason", row.reason}, {"version", row.version}};
 }
@@ -53,11 +59,13 @@ CommandBook::CommandBook(const ThingSettings& thing, std::vector<CommandRow> row
     : thing_(thing), boot_id_(std::move(boot_id)), started_(started) {
   for (CommandRow& row : rows) {
     std::string key = row.key;
+    if (Active(row.state) && row.desired_s > 0) resumed_.insert(key);
     rows_.insert_or_assign(std::move(key), std::move(row));
   }
 }
 
-void CommandBook::OnDesired(const Json& desired, const Json& desired_times, std::int64_t version, Moment now) {
+void CommandBook::OnDesired(const Wishes& wishes, Moment now) {
+  const Json& desired = wishes.desired;
   for (auto it = rows_.begin(); it != rows_.end();) {
     if (desired.contains(it->first)) {
       ++it;
@@ -69,14 +77,14 @@ void CommandBook::OnDesired(const Json& desired, const Json& desired_times, std:
   }
   for (const auto& [key, value] : desired.items()) {
     if (key == kIntervalKey) continue;
-    const std::int64_t desired_s = GetInt(desired_times, key).value_or(0);
+    const std::int64_t desired_s = GetInt(wishes.times, key).value_or(0);
     const auto it = rows_.find(key);
     if (it == rows_.end()) {
       if (rows_.size() >= kMaxRows || key.size() > kMaxKeyBytes) {
         ++counters_.ignored_keys;
         continue;
       }
-      Receive(key, value, desired_s, version, now);
+      Receive(key, value, desired_s, wishes, now);
       continue;
     }
     CommandRow& row = it->second;
@@ -89,19 +97,24 @@ void CommandBook::OnDesired(const Json& desired, const Json& desired_times, std:
       continue;
     }
     Supersede(key);
-    Receive(key, value, desired_s, version, now);
+    Receive(key, value, desired_s, wishes, now);
   }
 }
 
-void CommandBook::Receive(const std::string& key, const Json& value, std::int64_t desired_s, std::int64_t version,
+void CommandBook::Receive(const std::string& key, const Json& value, std::int64_t desired_s, const Wishes& wishes,
                           Moment now) {
   ++counters_.received;
   tries_.erase(key);
+  resumed_.erase(key);
   CommandRow row;
+  if (const auto old = rows_.find(key); old != rows_.end() && Active(old->second.state)) {
+    row.superseded = old->second.superseded + 1;
+  }
   row.key = key;
   row.value = value;
-  row.version = version;
+  row.version = wishes.version;
   row.desired_s = desired_s;
+  row.received_age_s = desired_s > 0 ? std::max<std::int64_t>(wishes.service_s - desired_s, 0) : 0;
   row.received_ms = now.trusted ? now.unix_ms : 0;
   row.received_boot = boot_id_;
   row.received_boot_ns = now.boot.ns;
@@ -115,12 +128,19 @@ void CommandBook::Supersede(const std::string& key) {
   tries_.erase(key);
   reported_.erase(key);
   // What is at the device now may still be done; nothing else starts before its answer, so the newer value is last.
-  if (running_ && running_->key == key) running_->key.clear();
+  if (running_ && running_->key == key) running_overtaken_ = true;
 }
 
-void CommandBook::OnCloudInStep() {
+bool CommandBook::Wanted(std::uint64_t ticket) const {
+  return running_ && running_->ticket == ticket && !running_overtaken_;
+}
+
+void CommandBook::OnCloudShows(const Json& local, const Json& cloud) {
   for (auto& [key, row] : rows_) {
     if (row.state != CommandState::kVerified) continue;
+    const auto here = local.find(key);
+    const auto there = cloud.find(key);
+    if (here == local.end() || there == cloud.end() || !SameValue(*here, *there)) continue;
     row.state = CommandState::kReported;
     dirty_ = true;
   }
@@ -137,19 +157,27 @@ void CommandBook::OnReading(const Reading& reading) {
   }
 }
 
+// The oldest that any of the clocks makes it: each of them can only be wrong towards "young" without doing harm.
 CommandBook::Age CommandBook::AgeOf(const CommandRow& row, const PointSettings& point, Moment now) const {
   const Duration ttl = point.writable->ttl;
-  Duration age{};
-  if (now.trusted && row.desired_s > 0) {
-    age = std::chrono::milliseconds(now.unix_ms - row.desired_s * 1000);
-  } else if (row.received_boot == boot_id_) {
-    age = now.boot - BootTime{row.received_boot_ns};
+  // What the service itself said of its age on receipt counts also while our clock is not to be believed.
+  Duration age = Bounded(row.received_age_s * 1000);
+  bool known = false;
+  if (row.received_boot == boot_id_) {
+    age += now.boot - BootTime{row.received_boot_ns};
+    known = true;
   } else if (now.trusted && row.received_ms > 0) {
-    age = std::chrono::milliseconds(now.unix_ms - row.received_ms);
-  } else {
-    return now.boot - started_ > ttl ? Age::kExpired : Age::kUnknown;
+    age += Bounded(now.unix_ms - row.received_ms);
+    known = true;
   }
-  return age > ttl ? Age::kExpired : Age::kFresh;
+  if (now.trusted && row.desired_s > 0) {
+    age = std::max(age, Bounded(now.unix_ms - row.desired_s * 1000));
+    known = true;
+  }
+  if (age > ttl) return Age::kExpired;
+  if (known) return Age::kFresh;
+  // Received in another boot, by a clock that nobody trusts: it gets a ttl's time to become known.
+  return now.boot - started_ > ttl ? Age::kExpired : Age::kUnknown;
 }
 
 std::optional<CommandBook::Step> CommandBook::NextStep(Moment now, Random& random) {
@@ -162,7 +190,7 @@ std::optional<CommandBook::Step> CommandBook::NextStep(Moment now, Random& rando
   }
   std::vector<CommandRow*> order;
   for (auto& [key, row] : rows_) {
-    if (Active(row.state) && tries_[key].after <= now.boot) order.push_back(&row);
+    if (Active(row.state) && tries_[key].after <= now.boot && !Waits(key, now.boot)) order.push_back(&row);
   }
   std::sort(order.begin(), order.end(), [](const CommandRow* a, const CommandRow* b) {
     return std::tie(a->version, a->key) < std::tie(b->version, b->key);
@@ -171,6 +199,10 @@ std::optional<CommandBook::Step> CommandBook::NextStep(Moment now, Random& rando
     if (auto step = StepFor(*row, now)) return step;
   }
   return std::nullopt;
+}
+
+bool CommandBook::Waits(const std::string& key, BootTime now) const {
+  return now < started_ + kResumePatience && resumed_.count(key) > 0;
 }
 
 std::optional<CommandBook::Step> CommandBook::StepFor(CommandRow& row, Moment now) {
@@ -198,6 +230,7 @@ std::optional<CommandBook::Step> CommandBook::StepFor(CommandRow& row, Moment no
 CommandBook::Step CommandBook::Start(Step::Kind kind, const CommandRow& row, Value value, Moment now) {
   ++(kind == Step::Kind::kWrite ? counters_.writes : counters_.reads);
   running_ = Step{kind, row.key, std::move(value), next_ticket_++};
+  running_overtaken_ = false;
   running_deadline_ = now.boot + kStepTimeout;
   return *running_;
 }
@@ -208,7 +241,8 @@ std::optional<BootTime> CommandBook::Due() const {
   for (const auto& [key, row] : rows_) {
     if (!Active(row.state)) continue;
     const auto it = tries_.find(key);
-    const BootTime at = it == tries_.end() ? BootTime{} : it->second.after;
+    BootTime at = it == tries_.end() ? BootTime{} : it->second.after;
+    if (resumed_.count(key) > 0) at = std::max(at, started_ + kResumePatience);
     due = due ? std::min(*due, at) : at;
   }
   return due;
@@ -220,7 +254,7 @@ CommandRow* CommandBook::TakeRunning(std::uint64_t ticket, Step& step) {
   step = std::move(*running_);
   running_.reset();
   const auto it = rows_.find(step.key);
-  return it == rows_.end() ? nullptr : &it->second;
+  return running_overtaken_ || it == rows_.end() ? nullptr : &it->second;
 }
 
 void CommandBook::OnWritten(std::uint64_t ticket, const Status& status, Moment now, Random& random) {

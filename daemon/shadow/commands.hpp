@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,8 @@ struct CommandRow {
   std::int64_t received_ms = 0;  // Unix time of this gateway, if it was trusted; 0: it was not
   std::string received_boot;     // boot id, and the time in that boot
   std::int64_t received_boot_ns = 0;
+  std::int64_t received_age_s = 0;  // how old it was on receipt, by the service's own clock alone
+  std::int64_t superseded = 0;      // older wishes for the key that this one overtook before they were done
   CommandState state = CommandState::kReceived;
   std::string reason;  // why it is refused, expired, failed, or not done yet
   friend bool operator==(const CommandRow&, const CommandRow&) = default;
@@ -72,6 +75,9 @@ class CommandBook {
   static constexpr std::size_t kMaxKeyBytes = 128;  // longer keys cannot be points
   static constexpr std::size_t kMaxRefused = 16;    // entries of reported.refused
   static constexpr std::size_t kMaxRefusedBytes = 2048;
+  // After a restart an unfinished command of the cloud waits so long for the cloud's newest word, which may have moved
+  // on meanwhile. Without a link it then goes on: the gateway works offline.
+  static constexpr Duration kResumePatience = std::chrono::seconds(10);
   static constexpr Duration kStepTimeout = std::chrono::seconds(60);  // the bus answers long before; else try again
 
   struct Step {
@@ -85,15 +91,26 @@ class CommandBook {
   // waits at most its ttl from here and then expires.
   CommandBook(const ThingSettings& thing, std::vector<CommandRow> rows, std::string boot_id, BootTime started);
 
-  // The whole of desired, with the service's time per key. Idempotent.
-  void OnDesired(const Json& desired, const Json& desired_times, std::int64_t version, Moment now);
-  // The cloud shows what the device reports: verified commands are reported.
-  void OnCloudInStep();
+  // The whole of desired. Idempotent.
+  struct Wishes {
+    const Json& desired;
+    const Json& times;       // key -> service time it was last wanted, seconds; missing: a local edit
+    std::int64_t version;    // of the document
+    std::int64_t service_s;  // the service's clock when it sent the document, seconds
+  };
+  void OnDesired(const Wishes& wishes, Moment now);
+  // The cloud's desired is known to be the newest: what was stored unfinished need not wait any longer.
+  void Resume() { resumed_.clear(); }
+  // What the device says and what the cloud shows: a verified command whose value stands in both is reported.
+  void OnCloudShows(const Json& local, const Json& cloud);
   // A poll's values: a failed or expired command that the device shows after all is done.
   void OnReading(const Reading& reading);
 
   // What to do at the device now, or nothing.
   std::optional<Step> NextStep(Moment now, Random& random);
+  // Whether the step is still wanted. To be asked right before it is done: committing takes time, and a value that was
+  // overtaken meanwhile must not reach the device. If not, answer the step with an error.
+  bool Wanted(std::uint64_t ticket) const;
   // When to ask again; nullopt: after the next input.
   std::optional<BootTime> Due() const;
 
@@ -122,8 +139,9 @@ class CommandBook {
   };
   enum class Age { kFresh, kExpired, kUnknown };
 
-  void Receive(const std::string& key, const Json& value, std::int64_t desired_s, std::int64_t version, Moment now);
+  void Receive(const std::string& key, const Json& value, std::int64_t desired_s, const Wishes& wishes, Moment now);
   Age AgeOf(const CommandRow& row, const PointSettings& point, Moment now) const;
+  bool Waits(const std::string& key, BootTime now) const;
   std::optional<Step> StepFor(CommandRow& row, Moment now);
   Step Start(Step::Kind kind, const CommandRow& row, Value value, Moment now);
   void Supersede(const std::string& key);
@@ -136,11 +154,13 @@ class CommandBook {
   const ThingSettings thing_;
   std::map<std::string, CommandRow> rows_;
   std::map<std::string, Try> tries_;
+  std::set<std::string> resumed_;  // keys of stored commands that wait for the cloud's word
   std::map<std::string, CommandRow> foreign_;
   std::string boot_id_;
   BootTime started_;
   Json reported_ = Json::object();
-  std::optional<Step> running_;  // at the device; key empty when its command is not the newest any more
+  std::optional<Step> running_;     // at the device
+  bool running_overtaken_ = false;  // its command is not the newest any more
   BootTime running_deadline_{};
   std::uint64_t next_ticket_ = 1;
   bool dirty_ = false;

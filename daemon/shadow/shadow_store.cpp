@@ -15,10 +15,11 @@ constexpr std::string_view kLoadShadows =
     "SELECT thing,name,cloud_exists,cloud_version,cloud_time,delta_version,mirror,desired_times,reported_local,"
     "reported_base,desired_pending,desired_base,local_rev,pushed_rev,delete_intent FROM shadow";
 constexpr std::string_view kSaveCommand =
-    "INSERT OR REPLACE INTO command(thing,key,value,version,desired_s,received_ms,received_boot,received_boot_ns,state,"
-    "reason) VALUES(?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR REPLACE INTO command(thing,key,value,version,desired_s,received_ms,received_boot,received_boot_ns,"
+    "received_age_s,superseded,state,reason) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)";
 constexpr std::string_view kLoadCommands =
-    "SELECT thing,key,value,version,desired_s,received_ms,received_boot,received_boot_ns,state,reason FROM command";
+    "SELECT thing,key,value,version,desired_s,received_ms,received_boot,received_boot_ns,received_age_s,superseded,"
+    "state,reason FROM command";
 
 Status SaveShadow(Database& database, const ShadowRow& row) {
   auto statement = database.Prepare(kSaveShadow);
@@ -43,7 +44,8 @@ Status SaveCommand(Database& database, const std::string& thing, const CommandRo
   const std::string value = Dump(row.value);
   statement->Bind(1, thing).Bind(2, row.key).Bind(3, value).Bind(4, row.version).Bind(5, row.desired_s);
   statement->Bind(6, row.received_ms).Bind(7, row.received_boot).Bind(8, row.received_boot_ns);
-  statement->Bind(9, static_cast<int>(row.state)).Bind(10, row.reason);
+  statement->Bind(9, row.received_age_s).Bind(10, row.superseded);
+  statement->Bind(11, static_cast<int>(row.state)).Bind(12, row.reason);
   return statement->Run();
 }
 
@@ -62,7 +64,7 @@ bool Object(const Statement& statement, int column, Json& out) {
   return true;
 }
 
-Status ReadShadow(const Statement& statement, std::map<std::string, StoredThing>& things) {
+Status ReadShadow(const Statement& statement, StoredShadows& loaded) {
   ShadowRow row;
   row.thing = statement.Bytes(0);
   row.name = statement.Bytes(1);
@@ -75,24 +77,24 @@ Status ReadShadow(const Statement& statement, std::map<std::string, StoredThing>
                         Object(statement, 10, row.desired_pending) && Object(statement, 11, row.desired_base);
   const std::int64_t intent = statement.Int(14);
   if (!readable || intent < 0 || intent > 2) {
-    return Fail(Action::kFatal, fmt::format("stored shadow '{}' of {} cannot be read", row.name, row.thing));
+    return Fail(Action::kGiveUp, fmt::format("stored shadow '{}' of {} cannot be read", row.name, row.thing));
   }
   row.local_rev = statement.Int(12);
   row.pushed_rev = statement.Int(13);
   row.delete_intent = static_cast<DeleteIntent>(intent);
   std::string thing = row.thing;
-  things[std::move(thing)].shadows.push_back(std::move(row));
+  loaded.things[std::move(thing)].shadows.push_back(std::move(row));
   return {};
 }
 
-Status ReadCommand(const Statement& statement, std::map<std::string, StoredThing>& things) {
+Status ReadCommand(const Statement& statement, StoredShadows& loaded) {
   CommandRow row;
   const std::string thing(statement.Bytes(0));
   row.key = statement.Bytes(1);
   auto value = ParseJson(statement.Bytes(2));
-  const std::int64_t state = statement.Int(8);
+  const std::int64_t state = statement.Int(10);
   if (!value || state < 0 || state > static_cast<int>(CommandState::kFailed)) {
-    return Fail(Action::kFatal, fmt::format("stored command '{}' of {} cannot be read", row.key, thing));
+    return Fail(Action::kGiveUp, fmt::format("stored command '{}' of {} cannot be read", row.key, thing));
   }
   row.value = std::move(*value);
   row.version = statement.Int(3);
@@ -100,22 +102,24 @@ Status ReadCommand(const Statement& statement, std::map<std::string, StoredThing
   row.received_ms = statement.Int(5);
   row.received_boot = statement.Bytes(6);
   row.received_boot_ns = statement.Int(7);
+  row.received_age_s = statement.Int(8);
+  row.superseded = statement.Int(9);
   row.state = static_cast<CommandState>(state);
-  row.reason = statement.Bytes(9);
-  things[thing].commands.push_back(std::move(row));
+  row.reason = statement.Bytes(11);
+  loaded.things[thing].commands.push_back(std::move(row));
   return {};
 }
 
-Status ReadAll(Database& database, std::string_view sql,
-               Status (*read)(const Statement&, std::map<std::string, StoredThing>&),
-               std::map<std::string, StoredThing>& things) {
+// A row that cannot be read costs itself, not the others.
+Status ReadAll(Database& database, std::string_view sql, Status (*read)(const Statement&, StoredShadows&),
+               StoredShadows& loaded) {
   auto statement = database.Prepare(sql);
   if (!statement) return Fail(statement.error());
   for (;;) {
     const auto row = statement->Step();
     if (!row) return Fail(row.error());
     if (!*row) return {};
-    if (auto status = read(*statement, things); !status) return status;
+    if (auto status = read(*statement, loaded); !status) loaded.unreadable.push_back(status.error().message);
   }
 }
 
@@ -123,17 +127,17 @@ class SqliteShadowStore : public ShadowStore {
  public:
   explicit SqliteShadowStore(Store& store) : store_(store) {}
 
-  void Load(std::function<void(Result<std::map<std::string, StoredThing>>)> done) override {
-    auto things = std::make_shared<std::map<std::string, StoredThing>>();
-    const auto work = [things](Database& database) -> Status {
-      auto loaded = LoadThings(database);
-      if (!loaded) return Fail(loaded.error());
-      *things = std::move(*loaded);
+  void Load(std::function<void(Result<StoredShadows>)> done) override {
+    auto loaded = std::make_shared<StoredShadows>();
+    const auto work = [loaded](Database& database) -> Status {
+      auto read = LoadShadows(database);
+      if (!read) return Fail(read.error());
+      *loaded = std::move(*read);
       return {};
     };
-    store_.Transact(work, [things, done = std::move(done)](const Status& status) {
+    store_.Transact(work, [loaded, done = std::move(done)](const Status& status) {
       if (!status) return done(Fail(status.error().WithContext("reading shadows")));
-      done(std::move(*things));
+      done(std::move(*loaded));
     });
   }
 
@@ -166,11 +170,11 @@ Status SaveBatch(Database& database, const Batch& batch) {
   return {};
 }
 
-Result<std::map<std::string, StoredThing>> LoadThings(Database& database) {
-  std::map<std::string, StoredThing> things;
-  if (auto status = ReadAll(database, kLoadShadows, &ReadShadow, things); !status) return Fail(status.error());
-  if (auto status = ReadAll(database, kLoadCommands, &ReadCommand, things); !status) return Fail(status.error());
-  return things;
+Result<StoredShadows> LoadShadows(Database& database) {
+  StoredShadows loaded;
+  if (auto status = ReadAll(database, kLoadShadows, &ReadShadow, loaded); !status) return Fail(status.error());
+  if (auto status = ReadAll(database, kLoadCommands, &ReadCommand, loaded); !status) return Fail(status.error());
+  return loaded;
 }
 
 std::unique_ptr<ShadowStore> MakeSqliteShadowStore(Store& store) {

@@ -5,18 +5,42 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "shadow/validate.hpp"
 
 namespace penumbra::shadow {
 namespace {
+
+constexpr const char* kIntervalKey = "sample_interval";
 
 Error NoThing(const std::string& thing) {
   return {Action::kGiveUp, fmt::format("no thing named '{}'", thing)};
 }
 
+// What the device will refuse anyway is better said at once to the one who asks.
+Status CheckDesired(const ThingSettings& thing, const Json& desired) {
+  for (const auto& [key, value] : desired.items()) {
+    if (value.is_null()) continue;
+    Status fits;
+    if (key == kIntervalKey) {
+      if (const auto interval = ValidateInterval(value); !interval) fits = Fail(interval.error());
+    } else if (const auto valid = ValidateDesired(thing, key, value); !valid) {
+      fits = Fail(valid.error());
+    }
+    if (!fits) return Fail(fits.error().WithContext(key));
+  }
+  return {};
+}
+
+bool IsReport(const Publication& publication) {
+  constexpr std::string_view kUpdate = "/update";
+  const std::string& topic = publication.topic;
+  return topic.size() > kUpdate.size() && topic.compare(topic.size() - kUpdate.size(), kUpdate.size(), kUpdate) == 0;
+}
+
 }  // namespace
 
 Shadows::Shadows(Options options, EventLoop& loop, TimeTrust& time_trust, ShadowStore& store, BusManager& buses)
-    : options_(std::move(options)), loop_(loop), time_trust_(time_trust), store_(store), buses_(buses) {}
+    : options_(std::move(options)), loop_(loop), time_trust_(time_trust), store_(store), buses_(&buses) {}
 
 Shadows::~Shadows() {
   *alive_ = false;
@@ -27,24 +51,39 @@ Moment Shadows::Now() {
 }
 
 void Shadows::Start(std::vector<ThingSettings> things, std::function<void()> done) {
-  store_.Load([this, alive = alive_, things = std::move(things),
-               done = std::move(done)](Result<std::map<std::string, StoredThing>> loaded) {
+  configured_ = std::move(things);
+  loaded_ = std::move(done);
+  Load(loop_.Now() + kLoadPatience);
+}
+
+void Shadows::Load(BootTime give_up) {
+  store_.Load([this, alive = alive_, give_up](Result<StoredShadows> stored) {
     if (!*alive) return;
-    if (!loaded) {
-      log::Error("shadow.load_failed", "stored shadows are lost; they are built again from the cloud and the devices",
-                 {{"reason", loaded.error().message}});
-      loaded = std::map<std::string, StoredThing>{};
+    if (stored) return Loaded(std::move(*stored));
+    if (stored.error().action != Action::kFatal && loop_.Now() < give_up) {
+      load_timer_ = loop_.After(kLoadRetry, [this, give_up] { Load(give_up); });
+      return;
     }
-    for (const ThingSettings& thing : things) Add(thing, std::move((*loaded)[thing.name]));
-    for (const ThingSettings& thing : things) Advance(thing.name);
-    WatchStatus();
-    if (done) done();
+    log::Error("shadow.load_failed", "stored shadows are lost; they are built again from the cloud and the devices",
+               {{"reason", stored.error().message}});
+    Loaded({});
   });
+}
+
+void Shadows::Loaded(StoredShadows stored) {
+  for (const std::string& row : stored.unreadable) {
+    log::Error("shadow.row_lost", "left out and built again from the cloud and the device", {{"reason", row}});
+  }
+  for (const ThingSettings& thing : configured_) Add(thing, std::move(stored.things[thing.name]));
+  for (const ThingSettings& thing : std::exchange(configured_, {})) Advance(thing.name);
+  WatchStatus();
+  if (const auto done = std::exchange(loaded_, {})) done();
 }
 
 void Shadows::Add(const ThingSettings& settings, StoredThing stored) {
   Entry entry;
   const std::uint64_t seed = options_.seed + things_.size();
+  entry.settings = settings;
   entry.shadows = std::make_unique<ThingShadows>(settings, std::move(stored), options_.thing, options_.session,
                                                  loop_.clock().BootId(), Now(), seed);
   things_.insert_or_assign(settings.name, std::move(entry));
@@ -69,14 +108,19 @@ void Shadows::OnReading(const Reading& reading) {
 }
 
 void Shadows::SetBaseInterval(const std::string& thing, Duration interval) {
-  Entry* entry = FindEntry(thing);
-  if (entry == nullptr) return;
-  entry->shadows->SetBaseInterval(interval);
-  Advance(thing);
+  if (Entry* entry = FindEntry(thing); entry != nullptr) {
+    entry->shadows->SetBaseInterval(interval);
+    return Advance(thing);
+  }
+  // Not loaded yet: what is desired comes on top when it is.
+  for (ThingSettings& settings : configured_) {
+    if (settings.name == thing) settings.sample_interval = interval;
+  }
+  if (buses_ != nullptr) buses_->SetSampleInterval(thing, interval);
 }
 
 void Shadows::UpdateStatus(const std::string& thing, Entry& entry) {
-  const auto status = buses_.Thing(thing);
+  const auto status = buses_ != nullptr ? buses_->Thing(thing) : std::nullopt;
   if (!status || status->state == "waiting" || status->state == entry.status) return;
   entry.status = status->state;
   entry.shadows->SetStatus(entry.status);
@@ -101,13 +145,14 @@ void Shadows::Advance(const std::string& thing, std::function<void(Status)> dura
     if (durable) durable({});
     return;
   }
+  if (!effects->commit.commands.empty()) At(moment::kBeforeCommit);
   store_.Save(effects->commit,
               [this, alive = alive_, thing, effects, durable = std::move(durable)](const Status& status) {
                 if (!*alive) return;
                 Entry* saved = FindEntry(thing);
                 if (saved == nullptr) return;
                 if (status) {
-                  CarryOut(thing, *saved, *effects);
+                  Durable(thing, *saved, *effects);
                 } else {
                   NotSaved(thing, *saved, *effects, status.error());
                 }
@@ -115,20 +160,33 @@ void Shadows::Advance(const std::string& thing, std::function<void(Status)> dura
               });
 }
 
+void Shadows::Durable(const std::string& thing, Entry& entry, Effects& effects) {
+  if (!store_trouble_.empty()) {
+    store_trouble_.clear();
+    log::Notice("shadow.stored_again", "shadows are durable again");
+  }
+  if (!effects.commit.commands.empty()) At(moment::kCommitted);
+  CarryOut(thing, entry, effects);
+}
+
 // Nothing of it may be done. Requests time out and are computed again; the device's step is tried later.
 void Shadows::NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error) {
-  log::Error("shadow.not_stored", "a change of the shadow is not durable; nothing is sent until it is",
-             {{"thing", thing}, {"reason", error.message}});
-  entry.shadows->OnSaveFailed();
-  if (effects.step) {
-    const Error again{Action::kRetry, "the store does not work: " + error.message};
-    if (effects.step->kind == CommandBook::Step::Kind::kWrite) {
-      entry.shadows->OnWritten(effects.step->ticket, Fail(again), Now());
-    } else {
-      entry.shadows->OnRead(effects.step->ticket, Fail(again), Now());
-    }
+  if (store_trouble_ != error.message) {
+    store_trouble_ = error.message;
+    log::Error("shadow.not_stored", "changes of shadows are not durable; nothing is sent or written until they are",
+               {{"thing", thing}, {"reason", error.message}});
   }
+  entry.shadows->OnSaveFailed(effects);
+  if (effects.step) StepFailed(entry, *effects.step, {Action::kRetry, "the store does not work: " + error.message});
   entry.timer = loop_.After(kSaveRetry, [this, thing] { Advance(thing); });
+}
+
+void Shadows::StepFailed(Entry& entry, const CommandBook::Step& step, const Error& error) {
+  if (step.kind == CommandBook::Step::Kind::kWrite) {
+    entry.shadows->OnWritten(step.ticket, Fail(error), Now());
+  } else {
+    entry.shadows->OnRead(step.ticket, Fail(error), Now());
+  }
 }
 
 void Shadows::Arm(const std::string& thing, Entry& entry) {
@@ -143,11 +201,12 @@ void Shadows::Arm(const std::string& thing, Entry& entry) {
 }
 
 void Shadows::CarryOut(const std::string& thing, Entry& entry, Effects& effects) {
-  if (effects.interval && !buses_.SetSampleInterval(thing, *effects.interval)) {
-    log::Warning("shadow.interval", "the bus knows no such thing", {{"thing", thing}});
+  if (effects.interval && buses_ != nullptr && !buses_->SetSampleInterval(thing, *effects.interval)) {
+    log::Warning("shadow.interval", "the thing is on no bus, so its sample_interval changes nothing",
+                 {{"thing", thing}});
   }
   for (Publication& publication : effects.publish) Publish(thing, entry, std::move(publication));
-  if (effects.step) AtDevice(thing, *effects.step);
+  if (effects.step) AtDevice(thing, entry, *effects.step);
 }
 
 void Shadows::Publish(const std::string& thing, Entry& entry, Publication publication) {
@@ -164,63 +223,56 @@ void Shadows::Publish(const std::string& thing, Entry& entry, Publication public
     refused->shadows->OnPublishRefused(shadow, token, status.error().message, Now());
     Advance(thing);
   };
+  const bool report = IsReport(publication);
+  if (report) At(moment::kBeforePublish);
   entry.link->Publish(std::move(publication.topic), std::move(publication.payload), std::move(done));
+  if (report) At(moment::kPublished);
 }
 
-void Shadows::AtDevice(const std::string& thing, const CommandBook::Step& step) {
-  if (step.kind == CommandBook::Step::Kind::kWrite) {
-    buses_.Write(thing, step.key, step.value,
-                 [this, alive = alive_, thing, ticket = step.ticket](const Status& status) {
-                   Entry* entry = *alive ? FindEntry(thing) : nullptr;
-                   if (entry == nullptr) return;
-                   entry->shadows->OnWritten(ticket, status, Now());
-                   Advance(thing);
-                 });
-    return;
+// The commit took its time: a newer wish may have come meanwhile, and then this one must not reach the device.
+void Shadows::AtDevice(const std::string& thing, Entry& entry, const CommandBook::Step& step) {
+  if (buses_ == nullptr) return;  // the next start goes on from the rows
+  if (!entry.shadows->StepWanted(step.ticket)) {
+    StepFailed(entry, step, {Action::kRetry, "a newer value is wanted"});
+    return Advance(thing);
   }
-  buses_.ReadNow(thing, [this, alive = alive_, thing, ticket = step.ticket](const Result<Reading>& reading) {
+  if (step.kind == CommandBook::Step::Kind::kWrite) {
+    Write(thing, step);
+  } else {
+    ReadBack(thing, step);
+  }
+}
+
+void Shadows::Write(const std::string& thing, const CommandBook::Step& step) {
+  At(moment::kBeforeWrite);
+  buses_->Write(thing, step.key, step.value, [this, alive = alive_, thing, ticket = step.ticket](const Status& status) {
     Entry* entry = *alive ? FindEntry(thing) : nullptr;
     if (entry == nullptr) return;
-    entry->shadows->OnRead(ticket, reading, Now());
+    if (status) At(moment::kWritten);
+    entry->shadows->OnWritten(ticket, status, Now());
     Advance(thing);
   });
 }
 
-Result<Json> Shadows::Get(const std::string& thing, const std::string& name) const {
-  const ThingShadows* shadows = Find(thing);
-  if (shadows == nullptr) return Fail(NoThing(thing));
-  const SyncedShadow* shadow = shadows->Find(name);
-  if (shadow == nullptr) return Fail(Action::kGiveUp, fmt::format("{} has no shadow named '{}'", thing, name));
-  const ShadowRow& row = shadow->row();
-  return Json{{"thing", thing},
-              {"name", name},
-              {"state", {{"desired", shadow->desired()}, {"reported", row.reported_local}}},
-              {"version", row.local_rev},
-              {"cloud_version", row.mirror.version},
-              {"pending", !shadow->InStep()}};
-}
-
-Result<Json> Shadows::Diff(const std::string& thing, const std::string& name) const {
-  auto current = Get(thing, name);
-  if (!current) return current;
-  const SyncedShadow& shadow = *Find(thing)->Find(name);
-  const ShadowRow& row = shadow.row();
-  Json to_send = Json::object();
-  if (Json patch = shadow.ReportPatch(); !patch.empty()) to_send["reported"] = std::move(patch);
-  if (!row.desired_pending.empty()) to_send["desired"] = row.desired_pending;
-  return Json{{"thing", thing},
-              {"name", name},
-              {"local", (*current)["state"]},
-              {"cloud", row.mirror.exists ? row.mirror.state : Json()},
-              {"base", {{"reported", row.reported_base}, {"desired", row.desired_base}}},
-              {"to_send", to_send},
-              {"blocked", shadow.blocked()}};
+void Shadows::ReadBack(const std::string& thing, const CommandBook::Step& step) {
+  At(moment::kBeforeReadBack);
+  buses_->ReadNow(thing, [this, alive = alive_, thing, ticket = step.ticket](const Result<Reading>& reading) {
+    Entry* entry = *alive ? FindEntry(thing) : nullptr;
+    if (entry == nullptr) return;
+    entry->shadows->OnRead(ticket, reading, Now());
+    if (reading) At(moment::kReadBack);
+    Advance(thing);
+  });
 }
 
 void Shadows::Set(const std::string& thing, const std::string& name, const Json& desired,
                   std::function<void(Status)> done) {
   Entry* entry = FindEntry(thing);
   if (entry == nullptr) return done(Fail(NoThing(thing)));
+  if (!desired.is_object()) return done(Fail(Action::kGiveUp, "not an object of keys and values"));
+  if (name.empty()) {
+    if (auto status = CheckDesired(entry->settings, desired); !status) return done(status);
+  }
   if (auto status = entry->shadows->EditDesired(name, desired); !status) return done(status);
   Advance(thing, std::move(done));
 }

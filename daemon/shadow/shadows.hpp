@@ -1,13 +1,15 @@
 // The shadows of all things, tied to the world: the uplink's sessions, the store, the buses, the loop's timers.
 // All decisions are ThingShadows'; this file only carries effects out in their order: commit, then publish, then touch
 // the device. Loop thread.
-// Deliberately not here: what to send or write (thing_shadows.hpp), SQL (shadow_store.hpp), the command line's texts.
+// Deliberately not here: what to send or write (thing_shadows.hpp), SQL (shadow_store.hpp), texts for people.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "driver/bus_manager.hpp"
@@ -18,35 +20,49 @@
 
 namespace penumbra::shadow {
 
+// The moments in the life of a command at which a crash must cost nothing; see Options::at_moment.
+namespace moment {
+inline constexpr std::string_view kBeforeCommit = "before-commit";    // desired has arrived, nothing is durable
+inline constexpr std::string_view kCommitted = "committed";           // durable, the device knows nothing
+inline constexpr std::string_view kBeforeWrite = "before-write";      // the write is about to be handed to the bus
+inline constexpr std::string_view kWritten = "written";               // acknowledged by the device, nobody was told
+inline constexpr std::string_view kBeforeReadBack = "before-read";    // written is durable, the read is about to go
+inline constexpr std::string_view kReadBack = "read-back";            // read back, nothing of it is durable
+inline constexpr std::string_view kBeforePublish = "before-publish";  // verified is durable, the report not sent
+inline constexpr std::string_view kPublished = "published";           // handed to the session, no answer yet
+}  // namespace moment
+
 class Shadows : public LinkClient {
  public:
   struct Options {
     ThingOptions thing;
     std::string session;     // unique among processes, [a-zA-Z0-9], at most 16 characters
     std::uint64_t seed = 1;  // of jitter
+    // For tests that kill the process at a named moment; empty in the daemon that is shipped.
+    std::function<void(std::string_view)> at_moment;
   };
 
-  // All references outlive it.
+  // All references outlive it, except the buses: see BusesGone.
   Shadows(Options options, EventLoop& loop, TimeTrust& time_trust, ShadowStore& store, BusManager& buses);
   ~Shadows() override;
 
-  // Once, before the uplink starts: reads what is stored, then `done`. What cannot be read is reported in the log and
-  // begun again from the cloud and the devices. Readings and calls before `done` are not heard.
+  // Once, before the uplink starts: reads what is stored, then `done`. A store in trouble is asked again for
+  // kLoadPatience; what cannot be read is reported in the log and begun again from the cloud and the devices. Readings
+  // and calls before `done` are not heard.
   void Start(std::vector<ThingSettings> things, std::function<void()> done);
+  // The daemon is stopping and takes its buses down: nothing is written or read from here on.
+  void BusesGone() { buses_ = nullptr; }
 
   // Every finished poll, as the bus manager gives it.
   void OnReading(const Reading& reading);
-  // What update_config or the file says while desired.sample_interval is absent.
+  // What update_config or the file says: holds while desired.sample_interval is absent.
   void SetBaseInterval(const std::string& thing, Duration interval);
 
-  // For the local API. Errors kGiveUp: no such thing; what is wrong with the patch.
-  // {"thing","name","state":{"desired","reported"},"version","cloud_version","pending"}; reported is the device's own.
-  Result<Json> Get(const std::string& thing, const std::string& name) const;
-  // {"thing","name","local","cloud","base","to_send","blocked"}: side by side, and what will be sent.
-  Result<Json> Diff(const std::string& thing, const std::string& name) const;
-  // Merges into desired; null removes. `done` when it is durable.
-  void Set(const std::string& thing, const std::string& name, const Json& desired, std::function<void(Status)> done);
+  // For the local API; nullptr: no such thing (or not loaded yet).
   const ThingShadows* Find(const std::string& thing) const;
+  // Merges into desired; null removes. `done` when it is durable, or why not (kGiveUp: no such thing, or what is wrong
+  // with the patch). Keys of the classic shadow that no device would take are refused here, before they go anywhere.
+  void Set(const std::string& thing, const std::string& name, const Json& desired, std::function<void(Status)> done);
 
   std::vector<std::string> Subscriptions(const std::string& thing) override;
   void OnOnline(ThingLink& link, bool session_present) override;
@@ -56,31 +72,47 @@ class Shadows : public LinkClient {
  private:
   struct Entry {
     std::unique_ptr<ThingShadows> shadows;
+    ThingSettings settings;
     ThingLink* link = nullptr;
     SubscriptionPtr timer;
     std::string status;
   };
   static constexpr Duration kStatusPeriod = std::chrono::seconds(5);  // for things that fall silent
   static constexpr Duration kSaveRetry = std::chrono::seconds(1);
+  static constexpr Duration kLoadRetry = std::chrono::seconds(1);
+  static constexpr Duration kLoadPatience = std::chrono::seconds(30);
 
   Moment Now();
+  void Load(BootTime give_up);
+  void Loaded(StoredShadows stored);
   void Add(const ThingSettings& settings, StoredThing stored);
   void Advance(const std::string& thing, std::function<void(Status)> durable = {});
   void Arm(const std::string& thing, Entry& entry);
+  void Durable(const std::string& thing, Entry& entry, Effects& effects);
   void CarryOut(const std::string& thing, Entry& entry, Effects& effects);
   void Publish(const std::string& thing, Entry& entry, Publication publication);
-  void AtDevice(const std::string& thing, const CommandBook::Step& step);
+  void AtDevice(const std::string& thing, Entry& entry, const CommandBook::Step& step);
+  void Write(const std::string& thing, const CommandBook::Step& step);
+  void ReadBack(const std::string& thing, const CommandBook::Step& step);
+  void StepFailed(Entry& entry, const CommandBook::Step& step, const Error& error);
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);
   void WatchStatus();
   void UpdateStatus(const std::string& thing, Entry& entry);
   Entry* FindEntry(const std::string& thing);
+  void At(std::string_view moment) const {
+    if (options_.at_moment) options_.at_moment(moment);
+  }
 
   Options options_;
   EventLoop& loop_;
   TimeTrust& time_trust_;
   ShadowStore& store_;
-  BusManager& buses_;
+  BusManager* buses_;
+  std::vector<ThingSettings> configured_;
+  std::function<void()> loaded_;
   std::map<std::string, Entry> things_;
+  std::string store_trouble_;  // why the last commit failed; empty: it did not
+  SubscriptionPtr load_timer_;
   SubscriptionPtr status_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 namespace penumbra::shadow {
 namespace {
@@ -39,6 +41,34 @@ Json StillSomewhere(const Json& base, const Json& local, const Json& cloud) {
   return kept;
 }
 
+// The cloud keeps numbers that no double holds (1e400 is JSON), our parser refuses them, and a document that can never
+// be read would stop the shadow for good. So such a number is read as its text, which no point takes for a number.
+std::string QuoteHugeNumbers(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 8);
+  for (std::size_t i = 0; i < text.size();) {
+    const bool quoted = text[i] == '"';
+    const bool number = text[i] == '-' || (text[i] >= '0' && text[i] <= '9');
+    std::size_t end = i + 1;
+    if (quoted) {
+      while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+      end = std::min(end + 1, text.size());
+    } else if (number) {
+      end = std::min(text.find_first_not_of("+-.0123456789eE", i), text.size());
+    }
+    const std::string token(text.substr(i, end - i));
+    const bool huge = number && std::isinf(std::strtod(token.c_str(), nullptr));
+    out += huge ? "\"" + token + "\"" : token;
+    i = end;
+  }
+  return out;
+}
+
+Result<Json> ParseMessage(std::string_view payload) {
+  auto body = ParseJson(payload);
+  return body ? std::move(body) : ParseJson(QuoteHugeNumbers(payload));
+}
+
 std::int64_t VersionOf(const Json& body) {
   return GetInt(body, "version").value_or(0);
 }
@@ -52,10 +82,26 @@ SyncedShadow::SyncedShadow(ShadowRow row, const SyncOptions& options, std::strin
       session_(std::move(session)),
       get_backoff_(options.backoff_base, options.backoff_max),
       report_backoff_(options.backoff_base, options.backoff_max),
-      desired_backoff_(options.backoff_base, options.backoff_max) {}
+      desired_backoff_(options.backoff_base, options.backoff_max) {
+  seen_exists_ = row_.mirror.exists;
+  seen_desired_ = row_.mirror.desired();
+  seen_times_ = row_.mirror.desired_times;
+}
+
+// Whether the cloud shows what the device says, of the keys that the patch names.
+bool SyncedShadow::ShownByCloud(const Json& patch) const {
+  const Json& cloud = row_.mirror.reported();
+  for (const auto& [key, value] : patch.items()) {
+    const auto here = row_.reported_local.find(key);
+    const auto there = cloud.find(key);
+    const bool both = here != row_.reported_local.end() && there != cloud.end();
+    if (both ? !SameValue(*here, *there) : (here != row_.reported_local.end()) != (there != cloud.end())) return false;
+  }
+  return true;
+}
 
 // Rule 1. Checked here, so that the error reaches the one who made the document too large.
-Status SyncedShadow::Report(const Json& patch) {
+Status SyncedShadow::Report(const Json& patch, Urgency urgency) {
   if (!patch.is_object() || NullInArray(patch))
     return Fail(Action::kGiveUp, "not a shadow patch: null inside an array");
   Json merged = row_.reported_local;
@@ -67,10 +113,12 @@ Status SyncedShadow::Report(const Json& patch) {
     row_.reported_local = std::move(merged);
     ++row_.local_rev;
     check_report_ = true;
-    dirty_ = true;
+    (urgency == Urgency::kPrompt ? dirty_ : stale_) = true;
     removed_ = false;
     if (std::exchange(undone_, false)) report_after_ = last_push_ + options_.min_push_interval;
   }
+  // Also when nothing changed: a poll may have brought the value that a command now waits to see in the cloud.
+  if (urgency == Urgency::kPrompt && !ShownByCloud(patch)) prompt_rev_ = row_.local_rev;
   if (row_.delete_intent == DeleteIntent::kWanted) {  // rule 9: a report takes the deletion back
     row_.delete_intent = DeleteIntent::kNone;
     dirty_ = true;
@@ -131,7 +179,7 @@ void SyncedShadow::OnOffline() {
 }
 
 bool SyncedShadow::OnMessage(std::string_view stub, std::string_view payload, BootTime now, Random& random) {
-  const auto body = ParseJson(payload);
+  const auto body = ParseMessage(payload);
   if (!body || !body->is_object()) {
     ++counters_.malformed;
     return false;
@@ -189,7 +237,7 @@ void SyncedShadow::Confirmed(const InFlight& request, std::int64_t version, Boot
   blocked_why_.clear();
   if (request.rev > row_.pushed_rev) {
     row_.pushed_rev = request.rev;
-    dirty_ = true;
+    stale_ = true;
   }
 }
 
@@ -197,7 +245,7 @@ bool SyncedShadow::Learn(Verdict verdict, std::int64_t version, BootTime now) {
   switch (verdict) {
     case Verdict::kTaken:
       ++taken_;
-      dirty_ = true;
+      NoteDesired();
       if (row_.mirror.exists) removed_ = false;
       check_report_ = true;
       resync_at_ = now + options_.resync;
@@ -214,6 +262,35 @@ bool SyncedShadow::Learn(Verdict verdict, std::int64_t version, BootTime now) {
       break;
   }
   return false;
+}
+
+// What is wanted of the device has to be durable before it is done. The rest of the document is the cloud's to tell
+// again: an echo of our own report costs no commit.
+void SyncedShadow::NoteDesired() {
+  const Mirror& mirror = row_.mirror;
+  stale_ = true;
+  if (mirror.exists == seen_exists_ && SameValue(mirror.desired(), seen_desired_) &&
+      SameValue(mirror.desired_times, seen_times_)) {
+    return;
+  }
+  seen_exists_ = mirror.exists;
+  seen_desired_ = mirror.desired();
+  seen_times_ = mirror.desired_times;
+  dirty_ = true;
+}
+
+bool SyncedShadow::TakeDirty(BootTime now) {
+  if (stale_ && !stale_since_) stale_since_ = now;
+  const bool late = stale_since_ && now >= *stale_since_ + options_.lazy_save;
+  if (!dirty_ && !late) return false;
+  dirty_ = stale_ = false;
+  stale_since_.reset();
+  return true;
+}
+
+std::optional<BootTime> SyncedShadow::SaveDue() const {
+  if (!stale_since_) return std::nullopt;
+  return *stale_since_ + options_.lazy_save;
 }
 
 // Messages overtake each other, so a gap often closes by itself. A version below ours does not: the line began again.
@@ -296,6 +373,7 @@ bool SyncedShadow::OnRejected(std::string_view operation, const Json& body, Boot
   if (code == 404) {
     row_.mirror.OnMissing();
     ++taken_;
+    NoteDesired();
     CompleteDelete();
     return true;
   }
@@ -443,7 +521,7 @@ std::optional<SyncedShadow::Request> SyncedShadow::NextDesired(BootTime now) {
 }
 
 std::optional<SyncedShadow::Request> SyncedShadow::NextReport(BootTime now, Random& random) {
-  if (!check_report_ || now < report_after_) return std::nullopt;
+  if (!check_report_ || now < ReportAfter()) return std::nullopt;
   if (!row_.mirror.exists && options_.on_cloud_delete == OnCloudDelete::kStayDeleted && row_.mirror.version > 0) {
     check_report_ = false;
     return std::nullopt;
@@ -469,7 +547,25 @@ std::optional<SyncedShadow::Request> SyncedShadow::NextReport(BootTime now, Rand
   in_flight_->rev = row_.local_rev;
   last_push_ = now;
   report_after_ = now + options_.min_push_interval;
+  value_after_ = now + options_.value_interval;
   return request;
+}
+
+// A shadow update costs more than a message of telemetry, which carries the same values: measured ones go along with
+// what somebody waits for, at once after a quiet time, and else once per value_interval.
+BootTime SyncedShadow::ReportAfter() const {
+  return Prompt() ? report_after_ : std::max(report_after_, value_after_);
+}
+
+bool SyncedShadow::Prompt() const {
+  return row_.pushed_rev < prompt_rev_ || !row_.mirror.exists;
+}
+
+bool SyncedShadow::Pending() const {
+  if (InStep()) return false;
+  const bool only_measured = online_ && !in_flight_ && !need_get_ && row_.delete_intent == DeleteIntent::kNone &&
+                             row_.desired_pending.empty() && !Prompt() && value_after_ != BootTime{};
+  return !only_measured;
 }
 
 // Before sending: a base written on the answer would, after a crash in between, turn our own key into a foreign one
@@ -524,7 +620,7 @@ BootTime SyncedShadow::Due() const {
   if (!row_.desired_pending.empty()) due = std::min(due, desired_after_);
   if (check_report_) {
     const bool blocked = !blocked_why_.empty() && blocked_rev_ == row_.local_rev;
-    due = std::min(due, blocked ? std::max(blocked_until_, report_after_) : report_after_);
+    due = std::min(due, blocked ? std::max(blocked_until_, ReportAfter()) : ReportAfter());
   }
   return due;
 }

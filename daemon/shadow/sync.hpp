@@ -22,6 +22,11 @@
 
 namespace penumbra::shadow {
 
+// What a report is worth: kPrompt goes as soon as the limits allow and is durable before the caller is answered.
+// kMeasured is a value that the next poll brings again: it waits for value_interval, and for a commit that comes
+// anyway.
+enum class Urgency { kPrompt, kMeasured };
+
 enum class DeleteIntent { kNone = 0, kWanted = 1, kSent = 2 };
 
 // Everything that survives a restart.
@@ -47,6 +52,8 @@ struct SyncOptions {
   Duration request_timeout = std::chrono::seconds(30);
   Duration gap_patience = std::chrono::seconds(2);       // for messages that overtook each other, before asking
   Duration min_push_interval = std::chrono::seconds(1);  // between reports of one shadow
+  Duration value_interval = std::chrono::seconds(60);    // before one that carries nothing but measured values
+  Duration lazy_save = std::chrono::seconds(60);         // for what polls and the cloud would tell us again
   Duration backoff_base = std::chrono::seconds(1);
   Duration backoff_max = std::chrono::seconds(60);
   Duration blocked_retry = std::chrono::hours(1);  // after an answer that says the request itself is wrong
@@ -75,7 +82,7 @@ class SyncedShadow {
 
   // The device says. `patch` merges into what it said before; null removes. Errors (kGiveUp, nothing changed): null in
   // an array, deeper than max_depth, or the document would be larger than the cloud takes.
-  Status Report(const Json& patch);
+  Status Report(const Json& patch, Urgency urgency = Urgency::kPrompt);
   // A local user wants. Merged with the cloud's desired when it can be: per leaf the cloud wins. Errors as above.
   Status EditDesired(const Json& patch);
   // Deletes the shadow, here and in the cloud. A report that comes before it was sent cancels it.
@@ -95,15 +102,23 @@ class SyncedShadow {
   // Notices timeouts; nullopt: nothing to wait for. Otherwise when to call Next again at the latest.
   std::optional<BootTime> Tick(BootTime now, Random& random);
 
+  // A GET was answered since the start: the mirror is not older than this process.
+  bool heard() const { return last_pass_.has_value(); }
   bool in_flight() const { return in_flight_.has_value(); }
   bool Awaits(std::string_view token) const { return in_flight_ && in_flight_->token == token; }
-  bool TakeDirty() { return std::exchange(dirty_, false); }
+  // The row has to be committed before anything else is done; or it is time for what could wait.
+  bool TakeDirty(BootTime now);
   void MarkDirty() { dirty_ = true; }
+  // When a row that could wait is to be committed.
+  std::optional<BootTime> SaveDue() const;
   const ShadowRow& row() const { return row_; }
   // What is wanted of the device: the cloud's desired with local edits on top.
   Json desired() const;
   // Device and cloud agree as far as we know, and nothing is on its way.
   bool InStep() const;
+  // Something is still to be told or learned, for people: measured values that only wait for their turn online do not
+  // count, or it would hardly ever be false.
+  bool Pending() const;
   // What the next report would send.
   Json ReportPatch() const;
   const std::string& blocked() const { return blocked_why_; }  // empty, or why the cloud does not take our report
@@ -129,6 +144,7 @@ class SyncedShadow {
   bool OnGetRejected(int code, BootTime now, Random& random);
   bool OnUpdateRejected(Kind kind, int code, const std::string& message, BootTime now, Random& random);
   void Confirmed(const InFlight& request, std::int64_t version, BootTime now);
+  void NoteDesired();
   bool Learn(Verdict verdict, std::int64_t version, BootTime now);
   void WantGet();
   void NoteGap(std::int64_t version, BootTime now);
@@ -138,6 +154,9 @@ class SyncedShadow {
   void Block(const std::string& why, BootTime now);
   void GetAnswered(BootTime now);
   BootTime Due() const;
+  BootTime ReportAfter() const;
+  bool Prompt() const;
+  bool ShownByCloud(const Json& patch) const;
   void Own(const Json& patch);
 
   std::optional<Request> NextReport(BootTime now, Random& random);
@@ -152,6 +171,8 @@ class SyncedShadow {
   std::uint64_t next_token_ = 1;
   bool online_ = false;
   bool dirty_ = false;
+  bool stale_ = false;  // the row on disk is old, but nothing is lost with it
+  std::optional<BootTime> stale_since_;
   bool removed_ = false;
   std::optional<InFlight> in_flight_;
 
@@ -161,6 +182,9 @@ class SyncedShadow {
   std::optional<BootTime> last_pass_;
   BootTime resync_at_{};
   std::uint64_t taken_ = 0;
+  // What the device was told of, to see whether a message changes it.
+  bool seen_exists_ = false;
+  Json seen_desired_, seen_times_;
 
   std::int64_t await_version_ = 0;  // our accepted report: no next one before the mirror shows it
   std::int64_t gap_version_ = 0;    // somebody spoke of this version
@@ -172,6 +196,8 @@ class SyncedShadow {
   Json last_report_;     // the patch that was accepted last: the same again means that somebody undoes it
   bool undone_ = false;  // and so we wait longer each time
   BootTime last_push_{};
+  BootTime value_after_{};       // for reports that nobody waits for
+  std::int64_t prompt_rev_ = 0;  // local_rev of the newest prompt report
   Backoff get_backoff_, report_backoff_, desired_backoff_;
   std::string blocked_why_;
   std::int64_t blocked_rev_ = -1;

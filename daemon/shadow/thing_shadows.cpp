@@ -30,9 +30,9 @@ std::optional<ShadowTopic> ParseTopic(const std::string& thing, std::string_view
 }
 
 Json Seconds(Duration interval) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(interval).count();
-  if (ms % 1000 == 0) return ms / 1000;
-  return static_cast<double>(ms) / 1000.0;
+  // The very number that was desired, or the cloud would show a difference for ever.
+  if (interval % std::chrono::seconds(1) == Duration::zero()) return interval / std::chrono::seconds(1);
+  return std::chrono::duration<double>(interval).count();
 }
 
 }  // namespace
@@ -123,16 +123,19 @@ void ThingShadows::OnPublishRefused(const std::string& shadow, const std::string
 void ThingShadows::OnReading(const Reading& reading) {
   book_.OnReading(reading);
   Json patch = Json::object();
+  Urgency urgency = Urgency::kMeasured;
   std::vector<const PointValue*> due;
   for (const PointValue& value : reading.values) {
     const PointSettings* point = FindPoint(settings_, value.point);
     if (point == nullptr || !filters_[value.point].Due(point->report, value, reading.boot_ns)) continue;
     due.push_back(&value);
+    // A set point moves seldom, and whoever moved it at the device wants the cloud to know.
+    if (point->writable) urgency = Urgency::kPrompt;
     if (value.quality != Quality::kBad) patch[value.point] = ToJson(value.value);
   }
   if (!patch.empty()) {
     patch["timestamp"] = reading.unix_ms / 1000;
-    if (!Report("", patch)) return;
+    if (!Report("", patch, urgency)) return;
   }
   for (const PointValue* value : due) filters_[value->point].Sent(*value, reading.boot_ns);
 }
@@ -154,16 +157,19 @@ void ThingShadows::OnRead(std::uint64_t ticket, const Result<Reading>& reading, 
   book_.OnRead(ticket, reading, now, random_);
 }
 
-void ThingShadows::OnSaveFailed() {
+void ThingShadows::OnSaveFailed(const Effects& lost) {
   for (auto& [name, shadow] : shadows_) shadow.MarkDirty();
+  // Rows that differ from every real one are written again, and removed again.
   saved_commands_.clear();
+  for (const std::string& key : lost.commit.removed_commands) saved_commands_[key];
   book_.MarkDirty();
+  if (lost.interval && !announce_interval_) announce_interval_ = interval_;
 }
 
-Status ThingShadows::Report(const std::string& shadow, const Json& patch) {
+Status ThingShadows::Report(const std::string& shadow, const Json& patch, Urgency urgency) {
   SyncedShadow* target = FindOrMake(shadow);
   if (target == nullptr) return Fail(Action::kGiveUp, fmt::format("no shadow '{}' can be made", shadow));
-  auto status = target->Report(patch);
+  auto status = target->Report(patch, urgency);
   if (!status) ++reports_refused_;
   return status;
 }
@@ -187,21 +193,36 @@ void ThingShadows::ApplyDesired(Moment now) {
   const Json desired = Classic().desired();
   Json times = row.mirror.desired_times;
   for (const auto& [key, edited] : row.desired_pending.items()) times.erase(key);
-  book_.OnDesired(desired, times, row.mirror.version, now);
+  book_.OnDesired({desired, times, row.mirror.version, row.mirror.timestamp}, now);
   ApplyInterval(desired);
+}
+
+// The version with which this very value was refused before: naming the newest one each time would be an update that
+// makes the next one.
+std::optional<std::int64_t> ThingShadows::RefusedVersion(const std::string& key, const Json& value) const {
+  const Json& local = shadows_.at("").row().reported_local;
+  const auto refused = local.find("refused");
+  if (refused == local.end() || !refused->contains(key)) return std::nullopt;
+  const Json& entry = (*refused)[key];
+  if (!entry.is_object() || !entry.contains("value") || !SameValue(entry["value"], ShortenedValue(value))) {
+    return std::nullopt;
+  }
+  return GetInt(entry, "version");
 }
 
 void ThingShadows::ApplyInterval(const Json& desired) {
   Duration wanted = base_interval_;
   std::optional<CommandRow> refusal;
+  interval_desired_ = false;
   if (const auto it = desired.find("sample_interval"); it != desired.end()) {
     if (const auto interval = ValidateInterval(*it)) {
       wanted = *interval;
+      interval_desired_ = true;
     } else {
       refusal.emplace();
       refusal->key = "sample_interval";
       refusal->value = *it;
-      refusal->version = Classic().row().mirror.version;
+      refusal->version = RefusedVersion("sample_interval", *it).value_or(Classic().row().mirror.version);
       refusal->reason = interval.error().message;
     }
   }
@@ -253,7 +274,7 @@ void ThingShadows::CollectRequests(Moment now, std::vector<Publication>& out) {
   }
 }
 
-void ThingShadows::CollectRows(Batch& batch) {
+void ThingShadows::CollectRows(Moment now, Batch& batch) {
   batch.thing = settings_.name;
   for (auto it = shadows_.begin(); it != shadows_.end();) {
     SyncedShadow& shadow = it->second;
@@ -262,7 +283,7 @@ void ThingShadows::CollectRows(Batch& batch) {
       it = shadows_.erase(it);
       continue;
     }
-    if (shadow.TakeDirty()) batch.shadows.push_back(shadow.row());
+    if (shadow.TakeDirty(now.boot)) batch.shadows.push_back(shadow.row());
     ++it;
   }
   if (!book_.TakeDirty()) return;
@@ -279,12 +300,13 @@ void ThingShadows::CollectRows(Batch& batch) {
 Effects ThingShadows::Advance(Moment now) {
   Effects effects;
   ApplyDesired(now);
+  if (Classic().heard()) book_.Resume();
   effects.step = book_.NextStep(now, random_);
   ReportCommands(now);
   CollectRequests(now, effects.publish);
-  if (Classic().InStep()) book_.OnCloudInStep();
+  book_.OnCloudShows(Classic().row().reported_local, Classic().row().mirror.reported());
   effects.interval = std::exchange(announce_interval_, std::nullopt);
-  CollectRows(effects.commit);
+  CollectRows(now, effects.commit);
   return effects;
 }
 
@@ -293,6 +315,9 @@ std::optional<BootTime> ThingShadows::Due(Moment now) {
   const auto earlier = [&due](BootTime at) { due = due ? std::min(*due, at) : at; };
   if (throttled_) earlier(now.boot + std::max(bucket_.UntilNext(now.boot), Duration(std::chrono::milliseconds(10))));
   if (const auto at = book_.Due()) earlier(*at);
+  for (const auto& [name, shadow] : shadows_) {
+    if (const auto at = shadow.SaveDue()) earlier(*at);
+  }
   return due;
 }
 

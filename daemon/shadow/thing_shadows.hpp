@@ -3,7 +3,7 @@
 // effects the caller carries out in their order: commit the rows, and only when that is durable publish and touch the
 // device. Loop thread.
 //
-// Deliberately no I/O, no timers, no knowledge of SQLite, MQTT or buses: shadow_client.hpp ties those to it, and the
+// Deliberately no I/O, no timers, no knowledge of SQLite, MQTT or buses: shadows.hpp ties those to it, and the
 // property test runs it ten thousand times. Source: device-shadow.md, section 10; interfaces.md, "Shadows".
 #pragma once
 
@@ -82,18 +82,22 @@ class ThingShadows {
   // The interval that holds while desired names none.
   void SetBaseInterval(Duration interval);
   Duration interval() const { return interval_; }
+  // desired.sample_interval is valid and in force.
+  bool interval_desired() const { return interval_desired_; }
 
   void OnWritten(std::uint64_t ticket, const Status& status, Moment now);
   void OnRead(std::uint64_t ticket, const Result<Reading>& reading, Moment now);
 
   // The local side. Errors as in SyncedShadow. `shadow` "" is the classic one; a named one is made when it is missing
   // (kGiveUp for a bad name or too many).
-  Status Report(const std::string& shadow, const Json& patch);
+  Status Report(const std::string& shadow, const Json& patch, Urgency urgency = Urgency::kPrompt);
   Status EditDesired(const std::string& shadow, const Json& patch);
   void Delete(const std::string& shadow);
 
-  // The last batch did not become durable: everything is dirty again. The caller answers the step itself.
-  void OnSaveFailed();
+  // What Advance gave did not become durable: everything is dirty again. The caller answers the step itself.
+  void OnSaveFailed(const Effects& lost);
+  // Asked right before a step is done at the device; see CommandBook::Wanted.
+  bool StepWanted(std::uint64_t ticket) const { return book_.Wanted(ticket); }
 
   Effects Advance(Moment now);
   // When to call Advance next without another input.
@@ -112,9 +116,10 @@ class ThingShadows {
   SyncedShadow* FindOrMake(const std::string& name);
   void ApplyDesired(Moment now);
   void ApplyInterval(const Json& desired);
+  std::optional<std::int64_t> RefusedVersion(const std::string& key, const Json& value) const;
   void ReportCommands(Moment now);
   void CollectRequests(Moment now, std::vector<Publication>& out);
-  void CollectRows(Batch& batch);
+  void CollectRows(Moment now, Batch& batch);
   int InFlight() const;
 
   ThingSettings settings_;
@@ -128,6 +133,7 @@ class ThingShadows {
   Random random_;
   Duration base_interval_;
   Duration interval_;
+  bool interval_desired_ = false;
   std::optional<Duration> announce_interval_;
   bool desired_changed_ = true;
   bool throttled_ = false;

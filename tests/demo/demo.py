@@ -4,7 +4,7 @@
   demo.py --build FOLDER --for 60s [--json]  unattended: a third calm, a third without the cloud, a third to catch up
   demo.py --installed ...                    the programs of the packages instead of a build tree's
 
-Exit code 0: nothing lost, nothing changed. 1: something was. 2: wrong usage. 3: the stage could not be set up.
+Exit code 0: nothing lost, nothing changed, every desired value at its device. 1: something was, or was not. 2: wrong usage. 3: the stage could not be set up.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from account import take_account  # noqa: E402
+from shadows import INTERVAL_THING, SET_POINT_THING, Shadows  # noqa: E402
 from world import DEAD_THING, THINGS, DemoError, IotCoreError, Places, World, until  # noqa: E402
 
 DRAIN_LIMIT_S = 120.0
@@ -111,9 +112,13 @@ def drain(screen, world, feed):
         watch(screen, world, feed, 1, False)
 
 
-def outage(screen, world, feed, seconds):
+def outage(screen, world, feed, seconds, shadows):
     world.cloud.ctl("cut")
-    watch(screen, world, feed, seconds, True)
+    watch(screen, world, feed, seconds / 2, True)
+    screen.say(f"          in the cloud's shadow, unseen by the gateway: {SET_POINT_THING}.setpoint = 18.5, "
+               f"{INTERVAL_THING}.sample_interval = 0.5")
+    shadows.desire(set_point=18.5, interval=0.5)
+    watch(screen, world, feed, seconds / 2, True)
     waiting = world.backlog()
     world.cloud.ctl("uncut")
     return waiting
@@ -128,21 +133,41 @@ def report(screen, account):
     screen.say(f"  duplicates {account['duplicates']:>7}   delivered more than once, with the same seq")
     screen.say(f"  changed    {account['conflicts']:>7}   the same seq with other content")
     screen.say(f"  backlog    {account['backlog_peak']:>7}   at the end of the outage")
+    shadow = account["shadow"]
+    screen.say(f"  shadows    {shadow['changes']:>7}   changes of desired values, {'all' if shadow['converged'] else 'NOT all'} "
+               f"at the device and reported, the slowest {shadow['slowest_s']} s after it could")
     screen.say(f"  memory     {account['resident_mb']:>7.1f}   MB resident, the daemon")
 
 
-def unattended(screen, world, feed, seconds):
+def change_shadows(screen, shadows):
+    screen.say(f"          in the cloud's shadow: {SET_POINT_THING}.setpoint = 23.5, {INTERVAL_THING}.sample_interval = 1")
+    shadows.desire(set_point=23.5, interval=1)
+    follow_shadows(screen, shadows)
+
+
+def follow_shadows(screen, shadows):
+    took = shadows.wait()
+    if took is None:
+        return screen.say(f"          not there: register {shadows.register()}, reported {shadows.reported(SET_POINT_THING)}")
+    rate = shadows.check_rate()
+    screen.say(f"          after {took:.1f} s: register {shadows.register()}, reported "
+               f"{shadows.reported(SET_POINT_THING)['setpoint']}; {INTERVAL_THING} is polled {rate:.1f} times a second")
+
+
+def unattended(screen, world, feed, seconds, shadows):
     begin = time.monotonic()
     wait_connected(world)
     feed.poll()
+    change_shadows(screen, shadows)
     watch(screen, world, feed, max(1.0, seconds / 3 - (time.monotonic() - begin)), False)
-    peak = outage(screen, world, feed, seconds / 3)
+    peak = outage(screen, world, feed, seconds / 3, shadows)
+    follow_shadows(screen, shadows)
     watch(screen, world, feed, max(1.0, seconds - (time.monotonic() - begin)), False)
     drain(screen, world, feed)
     return peak
 
 
-def guided(screen, world, feed):
+def guided(screen, world, feed, shadows):
     screen.chapter("Three units on Modbus TCP, one on a serial line, one simulated, two emulated I2C chips: each with its own connection to the cloud")
     wait_connected(world)
     feed.poll()
@@ -154,16 +179,22 @@ def guided(screen, world, feed):
     screen.command(world, "explain", f"{DEAD_THING[0]}.temperature")
     screen.command(world, "explain", "boiler-room.temperature")
 
+    screen.chapter("Somebody changes a set point and a poll interval in the cloud")
+    change_shadows(screen, shadows)
+    screen.command(world, "shadow", "get", SET_POINT_THING)
+
     screen.chapter("The driver of the simulated bus crashes. Only its own process dies, and it is started again")
     world.crash_the_simulated_driver()
     watch(screen, world, feed, 4, False)
     screen.command(world, "buses")
 
-    screen.chapter("The cloud goes away for 20 seconds: readings wait on disk")
-    peak = outage(screen, world, feed, 20)
+    screen.chapter("The cloud goes away for 20 seconds: readings wait on disk, and somebody changes desired values meanwhile")
+    peak = outage(screen, world, feed, 20, shadows)
     screen.command(world, "outbox")
+    screen.command(world, "shadow", "diff", SET_POINT_THING)
 
     screen.chapter("The cloud is back: the newest readings first, the backlog behind them, at most 6 messages a second each")
+    follow_shadows(screen, shadows)
     drain(screen, world, feed)
     watch(screen, world, feed, 5, False)
     screen.command(world, "outbox")
@@ -204,11 +235,12 @@ def main():
     try:
         with World(Places(options.build), with_dead_unit=options.seconds is None, keep=options.keep) as world:
             feed = Feed(world.messages)
+            shadows = Shadows(world)
             if options.seconds is None:
-                peak = guided(screen, world, feed)
+                peak = guided(screen, world, feed, shadows)
             else:
-                peak = unattended(screen, world, feed, options.seconds)
-            account = take_account(world) | {"backlog_peak": peak}
+                peak = unattended(screen, world, feed, options.seconds, shadows)
+            account = take_account(world) | {"backlog_peak": peak, "shadow": shadows.summary()}
             report(screen, account)
             if options.keep:
                 screen.say(f"  everything is kept in {world.folder}")
@@ -220,7 +252,7 @@ def main():
         return 3
     if options.json:
         print(json.dumps(account))
-    return 0 if account["lost"] == 0 and account["conflicts"] == 0 else 1
+    return 0 if account["lost"] == 0 and account["conflicts"] == 0 and account["shadow"]["converged"] else 1
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ class World:
         names = self.things + [GATEWAY]
         self.cloud = IotCore(self.places.program("iotcore"), names, folder=self.folder / "cloud",
                              record=self.messages).start()
-        port = self._start_modbus_tcp()
+        self.modbus_port = port = self._start_modbus_tcp()
         line = self._start_serial_line()
         self._start_i2c_bus()
         self.state = self.folder / "state"

@@ -2,6 +2,7 @@
 
 Input registers of each unit: 0-1 the number of this answer (u32, ABCD), 2 temperature (s16, 0.1 Cel), 3 humidity (u16, 0.1 %).
 Every answer is remembered with its time, so a test knows exactly which readings exist in the world.
+Holding registers 10 to 19 can be written, begin at 0, and remember every write with its time.
 """
 import asyncio
 import threading
@@ -12,6 +13,9 @@ from pymodbus.exceptions import NoSuchSlaveException
 from pymodbus.server.async_io import ModbusTcpServer
 
 
+HOLDING = range(10, 20)
+
+
 class CountingUnit(ModbusSlaveContext):
     """One unit; its answers are numbered from 1."""
 
@@ -20,15 +24,27 @@ class CountingUnit(ModbusSlaveContext):
         self.unit = unit
         self.answers = []  # (number, time.time()) of every answer
         self.mode = "ok"   # "ok" or "silent"
+        self.holding = dict.fromkeys(HOLDING, 0)
+        self.writes = []   # (address, value, time.time()) of every register written
 
     def validate(self, fc_as_hex, address, count=1):
+        if address in HOLDING:
+            return fc_as_hex in (3, 6, 16) and address + count - 1 in HOLDING
         return fc_as_hex in (3, 4) and address + count <= 4
 
     def getValues(self, fc_as_hex, address, count=1):
+        if address in HOLDING:
+            return [self.holding[register] for register in range(address, address + count)]
         number = len(self.answers) + 1
         self.answers.append((number, time.time()))
         registers = [number >> 16, number & 0xFFFF, 200 + number % 50, 500 + number % 100]
         return registers[address:address + count]
+
+
+    def setValues(self, fc_as_hex, address, values):
+        for register, value in enumerate(values, address):
+            self.holding[register] = value
+            self.writes.append((register, value, time.time()))
 
 
 class _Units(ModbusServerContext):

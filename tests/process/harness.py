@@ -16,6 +16,8 @@ from iotcore import IotCore  # noqa: E402  (needs the path above)
 
 PENUMBRAD = BUILD / "daemon" / "app" / "penumbrad"
 PENUMBRA = BUILD / "daemon" / "cli" / "penumbra"
+# The same daemon, which kills itself where PENUMBRA_KILL_AT says, once the file PENUMBRA_KILL_ARMED exists.
+MORTAL_PENUMBRAD = BUILD / "tests" / "process" / "mortal-penumbrad"
 DRIVER_HOST = BUILD / "bin" / "driver-host"
 DRIVERS = BUILD / "drivers"
 IOTCORE = BUILD / "tests" / "iotcore" / "iotcore"
@@ -107,9 +109,9 @@ class Gateway:
                 text += table("[[thing.point]]", point)
         self.config.write_text(text)
 
-    def start(self, wait=True):
+    def start(self, wait=True, program=PENUMBRAD):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PENUMBRAD, "--config", self.config], stdout=log, stderr=log,
+            self.process = subprocess.Popen([program, "--config", self.config], stdout=log, stderr=log,
                                             env=self.environment)
         if wait:
             wait_for(lambda: self.running() and self.try_status(), 20, f"penumbrad answers; its log: {self.tail()}")

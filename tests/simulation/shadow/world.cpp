@@ -29,13 +29,30 @@ ThingSettings ShadowWorld::Settings() {
   ThingSettings thing;
   thing.name = "t1";
   thing.bus = "b";
-  thing.points = {point("temperature", std::nullopt), point("setpoint", plain), point("mode", unverified)};
+  WritePolicy short_lived = plain;
+  short_lived.ttl = kValveTtl;
+  thing.points = {point("temperature", std::nullopt), point("setpoint", plain), point("mode", unverified),
+                  point("valve", short_lived)};
   return thing;
 }
 
 ShadowWorld::ShadowWorld(std::uint64_t seed) : service({}, seed), random_(seed) {
-  registers = {{"temperature", 20}, {"setpoint", 1}, {"mode", 1}};
+  registers = {{"temperature", 20}, {"setpoint", 1}, {"mode", 1}, {"valve", 1}};
   Start();
+}
+
+ShadowWorld::Tally& ShadowWorld::Tally::operator+=(const Tally& other) {
+  lost += other.lost;
+  duplicated += other.duplicated;
+  reordered += other.reordered;
+  failed_writes += other.failed_writes;
+  refused_writes += other.refused_writes;
+  failed_commits += other.failed_commits;
+  overtaken_writes += other.overtaken_writes;
+  kills += other.kills;
+  reboots += other.reboots;
+  deletes += other.deletes;
+  return *this;
 }
 
 void ShadowWorld::At(Duration delay, std::function<void()> action) {
@@ -79,15 +96,20 @@ void ShadowWorld::Start() {
   for (const auto& [name, row] : disk_shadows_) stored.shadows.push_back(row);
   for (const auto& [key, row] : disk_commands_) stored.commands.push_back(row);
   thing_ = std::make_unique<shadow::ThingShadows>(Settings(), std::move(stored), shadow::ThingOptions{},
-                                                  fmt::format("s{}", life_), fmt::format("boot-{}", life_), Now(),
+                                                  fmt::format("s{}", life_), fmt::format("boot-{}", boot_), Now(),
                                                   random_());
   wake_.reset();
   Advance();
 }
 
 // SIGKILL and restart: what the disk had not yet is gone, the session with it.
-void ShadowWorld::Kill() {
+void ShadowWorld::Kill(bool reboot) {
   ++kills;
+  ++tally.kills;
+  if (reboot) {
+    ++boot_;
+    ++tally.reboots;
+  }
   // The driver host dies with the daemon; half of the last requests were already on the bus.
   if (on_bus_ && on_bus_->kind == CommandBook::Step::Kind::kWrite && Chance(0.5)) WriteRegister(*on_bus_);
   on_bus_.reset();
@@ -144,6 +166,15 @@ void ShadowWorld::Durable(std::uint64_t life) {
   if (life != life_ || disk_queue_.empty()) return;
   const Effects effects = std::move(disk_queue_.front());
   disk_queue_.pop_front();
+  if (!effects.commit.empty() && Chance(faults.commit_error)) {
+    ++tally.failed_commits;
+    thing_->OnSaveFailed(effects);
+    if (effects.step) StepDone(*effects.step, Fail(Action::kRetry, "the store does not work"));
+    At(1s, [this, again = life_] {
+      if (again == life_) Advance();
+    });
+    return;
+  }
   Apply(effects.commit);
   if (effects.step && KillNow(KillPoint::kAfterCommit)) return;
   CarryOut(effects);
@@ -171,12 +202,22 @@ Duration ShadowWorld::Delay() {
   return std::chrono::milliseconds(1 + Pick(static_cast<std::uint64_t>(faults.max_delay_ms)));
 }
 
+int ShadowWorld::Copies() {
+  if (Chance(faults.lose)) {
+    ++tally.lost;
+    return 0;
+  }
+  if (!Chance(faults.duplicate)) return 1;
+  ++tally.duplicated;
+  return 2;
+}
+
 void ShadowWorld::ToService(const shadow::Publication& publication) {
   if (!online_) return;
   const bool update =
       publication.topic.size() > 7 && publication.topic.substr(publication.topic.size() - 7) == "/update";
   ++(update ? updates_sent : gets_sent);
-  const int copies = Chance(faults.lose) ? 0 : Chance(faults.duplicate) ? 2 : 1;
+  const int copies = Copies();
   for (int i = 0; i < copies; ++i) {
     At(Delay(), [this, topic = publication.topic, payload = publication.payload] {
       ToDaemon(service.Handle(topic, payload, UnixMs()));
@@ -187,11 +228,14 @@ void ShadowWorld::ToService(const shadow::Publication& publication) {
 void ShadowWorld::ToDaemon(const std::vector<iotcore::ShadowMessage>& messages) {
   if (!online_) return;
   for (const auto& message : messages) {
-    const int copies = Chance(faults.lose) ? 0 : Chance(faults.duplicate) ? 2 : 1;
+    const int copies = Copies();
+    const std::uint64_t number = next_message_++;
     for (int i = 0; i < copies; ++i) {
       At(Delay() + std::chrono::milliseconds(std::max<std::int64_t>(0, message.due_ms - UnixMs())),
-         [this, message, session = session_] {
+         [this, message, number, session = session_] {
            if (session != session_) return;
+           if (number < newest_delivered_) ++tally.reordered;
+           newest_delivered_ = std::max(newest_delivered_, number);
            thing_->OnMessage(message.topic, message.payload, Now());
            Advance();
          });
@@ -210,7 +254,20 @@ Reading ShadowWorld::ReadDevice() {
   return reading;
 }
 
+void ShadowWorld::StepDone(const CommandBook::Step& step, const Status& status) {
+  if (step.kind == CommandBook::Step::Kind::kWrite) {
+    thing_->OnWritten(step.ticket, status, Now());
+  } else {
+    thing_->OnRead(step.ticket, status ? Result<Reading>(ReadDevice()) : Result<Reading>(Fail(status.error())), Now());
+  }
+}
+
 void ShadowWorld::ToDevice(const CommandBook::Step& step) {
+  if (!thing_->StepWanted(step.ticket)) {
+    if (step.kind == CommandBook::Step::Kind::kWrite) ++tally.overtaken_writes;
+    StepDone(step, Fail(Action::kRetry, "a newer value is wanted"));
+    return Advance();
+  }
   if (step.kind == CommandBook::Step::Kind::kWrite && KillNow(KillPoint::kBeforeWrite)) return;
   on_bus_ = step;
   At(std::chrono::milliseconds(1 + Pick(20)), [this, step, life = life_] {
@@ -225,10 +282,16 @@ void ShadowWorld::ToDevice(const CommandBook::Step& step) {
       }
       return Advance();
     }
+    if (Chance(faults.device_refuses)) {
+      ++tally.refused_writes;
+      thing_->OnWritten(step.ticket, Fail(Action::kGiveUp, "illegal value"), Now());
+      return Advance();
+    }
     const bool lost_request = Chance(faults.device_error / 2);
     const bool lost_answer = Chance(faults.device_error / 2);
     if (!lost_request) WriteRegister(step);
     if (KillNow(KillPoint::kAfterWrite)) return;
+    tally.failed_writes += lost_request || lost_answer ? 1 : 0;
     const Status status = lost_request || lost_answer ? Status(Fail(Action::kRetry, "timeout")) : Status();
     thing_->OnWritten(step.ticket, status, Now());
     if (KillNow(KillPoint::kAfterAck)) return;
@@ -240,7 +303,7 @@ void ShadowWorld::WriteRegister(const CommandBook::Step& step) {
   double value = 0;
   ToDouble(step.value, value);
   registers[step.key] = value;
-  writes.push_back({step.key, value});
+  writes.push_back({step.key, value, UnixMs()});
 }
 
 void ShadowWorld::Cloud(const Json& state) {
@@ -248,7 +311,17 @@ void ShadowWorld::Cloud(const Json& state) {
   ToDaemon(service.Handle("$aws/things/t1/shadow/update", body.dump(), UnixMs()));
 }
 
+void ShadowWorld::CloudText(const std::string& body) {
+  ToDaemon(service.Handle("$aws/things/t1/shadow/update", body, UnixMs()));
+}
+
+void ShadowWorld::Deliver(const std::string& stub, const std::string& payload) {
+  thing_->OnMessage("$aws/things/t1/shadow/" + stub, payload, Now());
+  Advance();
+}
+
 void ShadowWorld::CloudDelete() {
+  ++tally.deletes;
   ToDaemon(service.Handle("$aws/things/t1/shadow/delete", "", UnixMs()));
 }
 

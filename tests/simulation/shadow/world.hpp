@@ -3,6 +3,8 @@
 // Everything follows from the seed. One thread.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <queue>
@@ -20,12 +22,22 @@ class ShadowWorld {
   struct Faults {
     double lose = 0;  // each message, each way
     double duplicate = 0;
-    int max_delay_ms = 5;  // random per message: above a few milliseconds this reorders
-    double device_error = 0;
+    int max_delay_ms = 5;       // random per message: above a few milliseconds this reorders
+    double device_error = 0;    // a request to the device or its answer is lost
+    double device_refuses = 0;  // the device says no to a write, for good
+    double commit_error = 0;    // the disk takes nothing of a batch
   };
   struct Write {
     std::string key;
     double value;
+    std::int64_t unix_ms;
+  };
+  // What really happened, so that a test can tell that it has tested something.
+  struct Tally {
+    std::uint64_t lost = 0, duplicated = 0, reordered = 0;
+    std::uint64_t failed_writes = 0, refused_writes = 0, failed_commits = 0, overtaken_writes = 0;
+    std::uint64_t kills = 0, reboots = 0, deletes = 0;
+    Tally& operator+=(const Tally& other);
   };
   // Where a kill can strike in the life of a command.
   enum class KillPoint {
@@ -45,6 +57,8 @@ class ShadowWorld {
   Faults faults;
   KillPoint kill_at = KillPoint::kNever;
   int kills = 0;
+  bool trusted = true;  // the wall clock
+  Tally tally;
 
   // Time passes; everything that is due happens.
   void Run(Duration time);
@@ -54,10 +68,14 @@ class ShadowWorld {
   void Connect();
   void Disconnect();
   bool online() const { return online_; }
-  void Kill();
+  // SIGKILL and restart; with `reboot` the machine as well.
+  void Kill(bool reboot = false);
 
   // The cloud application: an update of the classic shadow, applied at once.
   void Cloud(const Json& state);
+  void CloudText(const std::string& body);  // an update as it stands on the wire
+  // A message of the cloud that the stand-in would not send; `stub` as in "update/documents".
+  void Deliver(const std::string& stub, const std::string& payload);
   void CloudDelete();
   // The local side.
   void Poll();  // the device is read, readings go into reported
@@ -77,7 +95,10 @@ class ShadowWorld {
   std::uint64_t Pick(std::uint64_t n) { return random_() % n; }
   bool Chance(double p) { return p > 0 && static_cast<double>(random_() >> 11) * 0x1.0p-53 < p; }
 
+  // Points: temperature; setpoint and mode (0 to a million, a day to live; mode is not read back); valve (30 s to
+  // live).
   static ThingSettings Settings();
+  static constexpr Duration kValveTtl = std::chrono::seconds(30);
 
  private:
   static constexpr std::int64_t kEpochMs = 1'700'000'000'000;
@@ -102,7 +123,9 @@ class ShadowWorld {
   Duration Delay();
   void WriteRegister(const shadow::CommandBook::Step& step);
   Reading ReadDevice();
-  shadow::Moment Now() const { return {now_, UnixMs(), true}; }
+  int Copies();
+  void StepDone(const shadow::CommandBook::Step& step, const Status& status);
+  shadow::Moment Now() const { return {now_, UnixMs(), trusted}; }
 
   std::mt19937_64 random_;
   BootTime now_{1'000'000'000};
@@ -111,6 +134,8 @@ class ShadowWorld {
   std::unique_ptr<shadow::ThingShadows> thing_;
   std::uint64_t life_ = 0;     // of the process: answers to a dead one go nowhere
   std::uint64_t session_ = 0;  // of the link
+  std::uint64_t boot_ = 1;
+  std::uint64_t next_message_ = 1, newest_delivered_ = 0;
   bool online_ = false;
   std::deque<shadow::Effects> disk_queue_;  // not yet durable, in order
   std::map<std::string, shadow::ShadowRow> disk_shadows_;

@@ -41,6 +41,13 @@ class FakeView : public api::GatewayView {
     stats.write_bytes_per_day = 24'000;
     stats.last_commit_ms = kNowMs - 1'000;
     rows = {Row(4711, 22.5, true)};
+    api::ShadowState shadow{.thing = "sensor-001", .version = 7, .pending = true, .cloud_exists = true};
+    shadow.cloud_version = 12;
+    shadow.desired = {{"setpoint", 21.5}};
+    shadow.reported = {{"setpoint", 20.0}, {"temperature", 22.5}};
+    shadow.cloud = {{"desired", {{"setpoint", 21.5}}}, {"reported", {{"setpoint", 20.0}}}};
+    shadow.to_send = {{"reported", {{"temperature", 22.5}}}};
+    shadows[""] = shadow;
     origins = {{"store.retention", "\"30d\"", "default"}};
   }
 
@@ -93,6 +100,20 @@ class FakeView : public api::GatewayView {
     done(std::move(found));
   }
   std::string ExplainDelivery(const std::string&, std::uint64_t) const override { return delivery; }
+  Result<api::ShadowState> Shadow(const std::string& thing, const std::string& name) const override {
+    const auto it = shadows.find(name);
+    if (it == shadows.end()) return Fail(Action::kGiveUp, thing + " has no shadow named \"" + name + "\"");
+    return it->second;
+  }
+  void SetDesired(const std::string& thing, const std::string& name, const Json& patch,
+                  std::function<void(Status)> done) override {
+    last_patch = patch;
+    last_shadow = thing + "/" + name;
+    if (!patch_error.empty()) return done(Fail(Action::kGiveUp, patch_error));
+    shadows[name].desired.merge_patch(patch);
+    done({});
+  }
+  std::optional<api::CommandInfo> Command(const std::string&, const std::string&) const override { return command; }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override {
     last_read = thing;
     if (!read_error.empty()) return done(Fail(Action::kBackOff, read_error));
@@ -126,6 +147,10 @@ class FakeView : public api::GatewayView {
   Error ask_error;
   OrderedJson ask_answer = OrderedJson::array();
   std::string last_read;
+  std::map<std::string, api::ShadowState> shadows;
+  std::optional<api::CommandInfo> command;
+  Json last_patch;
+  std::string last_shadow, patch_error;
 };
 
 }  // namespace penumbra::test

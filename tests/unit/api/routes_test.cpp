@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 class Routes : public testing::Test {
  protected:
-  Response Ask(std::string_view method, std::string_view target) {
+  Response Ask(std::string_view method, std::string_view target, std::string_view body = {}) {
     Response answer{.status = 0};
     Handle(view, counters, method, target, body, [&answer](Response response) { answer = std::move(response); });
     return answer;
@@ -231,6 +231,55 @@ TEST_F(Routes, MetricsAreOneFamilyEachWithEscapedLabels) {
     }
   }
   EXPECT_GT(families.size(), 15u);
+}
+
+TEST_F(Routes, ShadowsAndTheirParametersAreChecked) {
+  EXPECT_EQ(Get("/v1/shadows/sensor-01", 404)["hint"], "did you mean \"sensor-001\"?");
+  Get("/v1/shadows/sensor-001?name=config", 404);
+  Get("/v1/shadows/sensor-001?nam=config", 400);
+  EXPECT_EQ(Ask("POST", "/v1/shadows/sensor-001").allow, "GET");
+  EXPECT_EQ(Ask("GET", "/v1/shadows/sensor-001/desired").allow, "POST");
+}
+
+TEST_F(Routes, DesiredIsAnObjectOrNothingIsChanged) {
+  for (const char* body : {"", "{", "21", "[1]", "null", "{\"a\":1}x"}) {
+    EXPECT_EQ(Ask("POST", "/v1/shadows/sensor-001/desired", body).status, 400) << body;
+  }
+  EXPECT_TRUE(view.last_shadow.empty());
+  view.patch_error = "setpoint: above max 30";
+  const Response refused = Ask("POST", "/v1/shadows/sensor-001/desired", R"({"setpoint":99})");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("above max 30"));
+}
+
+TEST_F(Routes, SetDesiredAnswersTheShadow) {
+  const Response answer = Ask("POST", "/v1/shadows/sensor-001/desired", R"({"setpoint":23})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(view.last_shadow, "sensor-001/");
+  EXPECT_EQ(view.last_patch, Json({{"setpoint", 23}}));
+  EXPECT_EQ(ParseJson(answer.body).value()["state"]["desired"], Json({{"setpoint", 23}}));
+}
+
+TEST_F(Routes, AShadowHasExactlyThePromisedShape) {
+  EXPECT_EQ(Get("/v1/shadows/sensor-001"),
+            Json::parse(R"({"thing":"sensor-001","name":"","state":{"desired":{"setpoint":21.5},
+              "reported":{"setpoint":20.0,"temperature":22.5}},"version":7,"cloud_version":12,"pending":true})"));
+  const Json diff = Get("/v1/shadows/sensor-001/diff");
+  EXPECT_EQ(diff["local"]["reported"]["temperature"], 22.5);
+  EXPECT_EQ(diff["cloud"]["reported"], Json({{"setpoint", 20.0}}));
+  EXPECT_EQ(diff["to_send"], Json::parse(R"({"reported":{"temperature":22.5}})"));
+  EXPECT_TRUE(diff.contains("base") && diff.contains("blocked"));
+  view.shadows[""].cloud_exists = false;
+  EXPECT_TRUE(Get("/v1/shadows/sensor-001/diff")["cloud"].is_null());
+}
+
+TEST_F(Routes, ExplainTellsWhatBecameOfADesiredValue) {
+  view.config.things[0].points[0].writable.emplace();
+  view.command = api::CommandInfo{"refused", 99, "above max 30", 12, 1};
+  const std::string story = Get("/v1/explain/sensor-001/temperature")["story"].dump();
+  EXPECT_THAT(story, HasSubstr("99 (version 12) is refused: above max 30; it overtook 1 older value"));
+  view.command.reset();
+  EXPECT_THAT(Get("/v1/explain/sensor-001/temperature")["story"].dump(), HasSubstr("nothing is desired"));
 }
 
 }  // namespace

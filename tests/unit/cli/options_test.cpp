@@ -61,6 +61,25 @@ TEST(CommandLine, HelpNamesEveryVerbAndTheVerbsOwnOptions) {
   EXPECT_THAT(VerbHelp(*FindVerb("status")), testing::Not(HasSubstr("--follow")));
 }
 
+TEST(Assignments, RefuseWhatIsNeitherAPairNorAnObject) {
+  for (const char* word : {"", "setpoint", "=5", "{", "{\"a\":1", "{}x"}) EXPECT_FALSE(ReadAssignments({word})) << word;
+}
+
+TEST(Assignments, TakePairsAndObjectsAndKeepTextThatIsNotJson) {
+  EXPECT_EQ(ReadAssignments({"a=21.5", "b=on", "c=null", "d=", "e=x=y", R"(f={"g":[1]})"}).value(),
+            Json::parse(R"({"a":21.5,"b":"on","c":null,"d":"","e":"x=y","f":{"g":[1]}})"));
+  EXPECT_EQ(ReadAssignments({R"({"a":1,"b":2})", "a=3"}).value(), Json::parse(R"({"a":3,"b":2})"));
+}
+
+TEST(CommandLine, TheShadowVerbTakesAName) {
+  EXPECT_FALSE(ParseCommandLine({"shadow", "get"}));
+  EXPECT_FALSE(ParseCommandLine({"status", "--name", "x"}));
+  const auto set = ParseCommandLine({"shadow", "set", "hall", "setpoint=21", "--name", "config"});
+  ASSERT_TRUE(set);
+  EXPECT_EQ(set->words, (std::vector<std::string>{"set", "hall", "setpoint=21"}));
+  EXPECT_EQ(set->name, "config");
+}
+
 TEST(CommandLine, SplitsAPointAtTheFirstDot) {
   EXPECT_FALSE(SplitPoint("sensor-001"));
   EXPECT_FALSE(SplitPoint(".temperature"));

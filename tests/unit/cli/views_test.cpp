@@ -106,5 +106,26 @@ TEST(Views, ReadingsOfAnUnknownThingTakeTheirColumnsFromTheRows) {
   EXPECT_THAT(text, HasSubstr(" b "));
 }
 
+TEST(Views, AShadowsDiffShowsAllSidesAndWhatGoes) {
+  const auto diff = ParseJson(R"({"thing":"hall","name":"","version":4,"cloud_version":9,"blocked":"400 too deep",
+    "local":{"desired":{},"reported":{"setpoint":21,"new\u001b":1}},"cloud":{"desired":{},"reported":{"setpoint":20,"old":5}},
+    "base":{"desired":{},"reported":{"setpoint":20,"old":5}},"to_send":{"reported":{"setpoint":21,"new\u001b":1,"old":null}}})");
+  const std::string text = ShadowDiffView(*diff, {});
+  EXPECT_THAT(text, HasSubstr("version 4 here, 9 in the cloud"));
+  EXPECT_THAT(text, testing::ContainsRegex("setpoint +21 +20 +20 +21"));
+  EXPECT_THAT(text, testing::ContainsRegex("old +- +5 +5 +.removes it."));
+  EXPECT_THAT(text, HasSubstr("the cloud refuses it: 400 too deep"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+TEST(Views, AShadowSaysWhetherTheCloudHasItAll) {
+  const auto shadow = ParseJson(R"({"thing":"hall","name":"config","version":1,"cloud_version":2,"pending":true,
+    "state":{"desired":{"a":1},"reported":{"b":2}}})");
+  const std::string text = ShadowView(*shadow, {});
+  EXPECT_THAT(text, HasSubstr("shadow config"));
+  EXPECT_THAT(text, HasSubstr("not all of this is in the cloud yet"));
+  EXPECT_THAT(ShadowView(Json("odd"), {}), HasSubstr("nothing is reported yet"));
+}
+
 }  // namespace
 }  // namespace penumbra::cli

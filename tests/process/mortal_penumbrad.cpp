@@ -1,0 +1,21 @@
+// penumbrad that dies by SIGKILL at a chosen moment in the life of a command: PENUMBRA_KILL_AT names it
+// (shadow::moment), and the file PENUMBRA_KILL_ARMED says from when on. A program of the tests; the shipped one has no
+// such switch.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "app/program.hpp"
+
+int main(int argc, char** argv) {
+  const char* moment = std::getenv("PENUMBRA_KILL_AT");
+  const char* armed = std::getenv("PENUMBRA_KILL_ARMED");
+  penumbra::DaemonSeams seams;
+  if (moment != nullptr && armed != nullptr) {
+    seams.shadow_moment = [moment, armed](std::string_view now) {
+      if (now == moment && ::access(armed, F_OK) == 0) ::kill(::getpid(), SIGKILL);
+    };
+  }
+  return penumbra::DaemonMain(argc, argv, seams);
+}

@@ -1,0 +1,247 @@
+// The glue: effects in their order, a store in trouble, a bus that goes away. Decisions are tested elsewhere.
+#include "shadow/shadows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "support/virtual_loop.hpp"
+
+namespace penumbra::shadow {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeShadowStore : public ShadowStore {
+ public:
+  void Load(std::function<void(Result<StoredShadows>)> done) override {
+    ++loads;
+    if (load_failures-- > 0) return done(Fail(load_action, "busy"));
+    done(stored);
+  }
+  void Save(shadow::Batch batch, std::function<void(Status)> done) override {
+    if (failing) return done(Fail(Action::kBackOff, "disk full"));
+    saved.push_back(std::move(batch));
+    if (!hold) return done({});
+    held.push_back(std::move(done));
+  }
+  void Release() {
+    for (auto& done : std::exchange(held, {})) done({});
+  }
+  StoredShadows stored;
+  int loads = 0, load_failures = 0;
+  Action load_action = Action::kBackOff;
+  bool failing = false, hold = false;
+  std::vector<shadow::Batch> saved;
+  std::deque<std::function<void(Status)>> held;
+};
+
+class FakeBuses : public BusManager {
+ public:
+  struct Written {
+    std::string thing, point;
+    Value value;
+    std::function<void(Status)> done;
+  };
+  void Start(std::vector<BusSettings>, std::vector<ThingSettings>) override {}
+  bool SetSampleInterval(const std::string& thing, Duration interval) override {
+    intervals[thing] = interval;
+    return true;
+  }
+  void ReadNow(const std::string&, std::function<void(Result<Reading>)> done) override {
+    reads.push_back(std::move(done));
+  }
+  void Write(const std::string& thing, const std::string& point, const Value& value,
+             std::function<void(Status)> done) override {
+    writes.push_back({thing, point, value, std::move(done)});
+  }
+  void Ask(const std::string&, const Json&, Duration, AskDone done) override {
+    done(Fail(Action::kGiveUp, "nothing to ask"));
+  }
+  std::vector<BusStatus> Buses() const override { return {}; }
+  std::optional<ThingStatus> Thing(const std::string&) const override { return status; }
+
+  std::map<std::string, Duration> intervals;
+  std::vector<std::function<void(Result<Reading>)>> reads;
+  std::vector<Written> writes;
+  std::optional<ThingStatus> status;
+};
+
+class FakeLink : public ThingLink {
+ public:
+  const std::string& thing() const override { return name; }
+  bool online() const override { return true; }
+  void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override {
+    published.push_back({std::move(topic), std::move(payload)});
+    dones.push_back(std::move(done));
+  }
+  std::string name = "t1";
+  std::vector<std::pair<std::string, std::string>> published;
+  std::vector<std::function<void(Status)>> dones;
+};
+
+struct ShadowsTest : testing::Test {
+  ShadowsTest() {
+    thing.name = "t1";
+    PointSettings point;
+    point.name = "setpoint";
+    point.driver_options = {{"type", "s16"}};
+    point.writable.emplace();
+    point.writable->max = 30;
+    thing.points = {point};
+    status.thing = "t1";
+    status.state = "ok";
+  }
+  void Start() {
+    shadows = std::make_unique<Shadows>(Shadows::Options{{}, "s1", 1, {}}, loop, trust, store, buses);
+    shadows->Start({thing}, [this] { started = true; });
+    loop.RunReady();
+  }
+  Status Set(const Json& desired) {
+    const auto result = std::make_shared<std::optional<Status>>();  // the answer may come long after this
+    shadows->Set("t1", "", desired, [result](const Status& answer) { *result = answer; });
+    loop.RunReady();
+    return result->value_or(Fail(Action::kRetry, "no answer yet"));
+  }
+  Reading Read(std::int64_t value) {
+    Reading reading;
+    reading.thing = "t1";
+    reading.values = {{"setpoint", value, Quality::kGood, {}}};
+    return reading;
+  }
+  CommandState State() { return shadows->Find("t1")->commands().rows().at("setpoint").state; }
+
+  test::VirtualLoop loop;
+  TimeTrust trust{loop.virtual_clock, true, 0};
+  FakeShadowStore store;
+  FakeBuses buses;
+  FakeLink link;
+  ThingSettings thing;
+  ThingStatus status;
+  bool started = false;
+  std::unique_ptr<Shadows> shadows;
+};
+
+TEST_F(ShadowsTest, AStoreThatIsBusyAtTheStartIsAskedAgainAndNothingStartsEmpty) {
+  store.load_failures = 3;
+  Start();
+  EXPECT_FALSE(started);
+  loop.Advance(5s);
+  EXPECT_TRUE(started);
+  EXPECT_EQ(store.loads, 4);
+}
+
+TEST_F(ShadowsTest, ADamagedStoreStartsEmptyRatherThanNever) {
+  store.load_failures = 1;
+  store.load_action = Action::kFatal;
+  Start();
+  EXPECT_TRUE(started);
+}
+
+TEST_F(ShadowsTest, NothingReachesTheDeviceBeforeItIsDurable) {
+  Start();
+  store.hold = true;
+  EXPECT_FALSE(Set({{"setpoint", 21}}));
+  EXPECT_TRUE(buses.writes.empty());
+  store.Release();
+  ASSERT_EQ(buses.writes.size(), 1U);
+  EXPECT_EQ(buses.writes[0].value, Value(std::int64_t{21}));
+}
+
+TEST_F(ShadowsTest, AValueThatIsOvertakenDuringItsCommitIsNotWritten) {
+  Start();
+  store.hold = true;
+  (void)Set({{"setpoint", 21}});
+  (void)Set({{"setpoint", 22}});
+  while (!store.held.empty()) {
+    store.Release();
+    loop.RunReady();
+  }
+  ASSERT_EQ(buses.writes.size(), 1U);
+  EXPECT_EQ(buses.writes[0].value, Value(std::int64_t{22}));
+}
+
+TEST_F(ShadowsTest, AStoreThatFailsHoldsTheDeviceBackAndThenGoesOn) {
+  Start();
+  store.failing = true;
+  EXPECT_FALSE(Set({{"setpoint", 21}, {"sample_interval", 7}}));
+  loop.Advance(10s);
+  EXPECT_TRUE(buses.writes.empty());
+  EXPECT_TRUE(buses.intervals.empty()) << buses.intervals.size();
+  store.failing = false;
+  loop.Advance(30s);
+  EXPECT_EQ(buses.writes.size(), 1U);
+  EXPECT_EQ(buses.intervals["t1"], Duration(7s));
+}
+
+TEST_F(ShadowsTest, RefusesAtOnceWhatNoDeviceWouldTake) {
+  Start();
+  for (const Json& wrong : {Json{{"setpoint", 31}}, Json{{"setpoint", "x"}}, Json{{"nonsense", 1}}, Json(5),
+                            Json{{"sample_interval", 0}}, Json{{"setpoint", {1, nullptr}}}}) {
+    const Status refused = Set(wrong);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().action, Action::kGiveUp);
+  }
+  EXPECT_TRUE(buses.writes.empty());
+  EXPECT_FALSE(shadows->Find("t1")->Find("")->row().desired_pending.contains("setpoint"));
+}
+
+TEST_F(ShadowsTest, AHostThatDiesDuringTheWriteIsAskedAgain) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  ASSERT_EQ(buses.writes.size(), 1U);
+  buses.writes[0].done(Fail(Action::kBackOff, "bus hall is in backoff: the driver crashed"));
+  loop.Advance(3s);
+  ASSERT_EQ(buses.writes.size(), 2U);
+  EXPECT_EQ(buses.writes[1].value, Value(std::int64_t{21}));
+  buses.writes[1].done({});
+  loop.RunReady();
+  ASSERT_EQ(buses.reads.size(), 1U);
+  buses.reads[0](Read(21));
+  EXPECT_EQ(State(), CommandState::kVerified);
+}
+
+TEST_F(ShadowsTest, AfterTheBusesAreGoneNothingIsDoneAndTheCommandStays) {
+  Start();
+  shadows->BusesGone();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  loop.Advance(10s);
+  EXPECT_TRUE(buses.writes.empty());
+  EXPECT_EQ(State(), CommandState::kPending) << "the next start goes on from here";
+}
+
+TEST_F(ShadowsTest, TheThingsStateIsReportedWhenItChanges) {
+  Start();
+  buses.status = status;
+  loop.Advance(6s);
+  EXPECT_EQ(shadows->Find("t1")->Find("")->row().reported_local["status"], "ok");
+  buses.status->state = "unreachable";
+  loop.Advance(6s);
+  EXPECT_EQ(shadows->Find("t1")->Find("")->row().reported_local["status"], "unreachable");
+}
+
+TEST_F(ShadowsTest, EveryConnectAsksTheCloudFirstAndNeverTalksToAnEndedSession) {
+  Start();
+  EXPECT_EQ(shadows->Subscriptions("t1").size(), 16U);
+  EXPECT_TRUE(shadows->Subscriptions("gateway").empty());
+  shadows->OnOnline(link, false);
+  ASSERT_EQ(link.published.size(), 1U);
+  EXPECT_EQ(link.published[0].first, "$aws/things/t1/shadow/get");
+  shadows->OnOffline(link);
+  loop.Advance(2min);
+  EXPECT_EQ(link.published.size(), 1U);
+}
+
+TEST_F(ShadowsTest, AHundredReadingsDoNotCostAHundredCommits) {
+  thing.points[0].writable.reset();
+  Start();
+  store.saved.clear();
+  for (int i = 0; i < 100; ++i) {
+    shadows->OnReading(Read(i));
+    loop.Advance(1s);
+  }
+  EXPECT_LE(store.saved.size(), 3U);
+}
+
+}  // namespace
+}  // namespace penumbra::shadow
