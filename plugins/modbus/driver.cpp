@@ -5,9 +5,11 @@
 #include <ctime>
 #include <memory>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "modbus/answers.hpp"
 #include "modbus/options.hpp"
 #include "modbus/reader.hpp"
 #include "modbus/schemas.hpp"
@@ -24,6 +26,10 @@ using penumbra::modbus::Outcome;
 using penumbra::modbus::ParseConfiguration;
 using penumbra::modbus::PointResult;
 using penumbra::modbus::ReaderHooks;
+using penumbra::modbus::Say;
+using penumbra::modbus::SayCounters;
+using penumbra::modbus::SayFrames;
+using penumbra::modbus::SayPlan;
 using penumbra::modbus::ThingOptions;
 using penumbra::modbus::ThingReader;
 using penumbra::modbus::Value;
@@ -38,7 +44,7 @@ struct penumbra_bus {
                                  .anomaly = [this](const char* what) { Log(std::string("anomaly: ") + what); }}) {
     things.reserve(configuration.things.size());
     for (const ThingOptions& thing : configuration.things) {
-      things.emplace_back(thing, CostsOf(configuration.bus, thing), HooksOf(), KnownOf(thing));
+      things.emplace_back(thing, CostsOf(configuration.bus, thing), HooksOf(thing), KnownOf(thing));
     }
   }
   penumbra_bus(const penumbra_bus&) = delete;
@@ -46,15 +52,23 @@ struct penumbra_bus {
 
   void Log(const std::string& line) const { host.log(host.context, PENUMBRA_LOG_WARNING, line.c_str()); }
 
-  ReaderHooks HooksOf() {
+  ReaderHooks HooksOf(const ThingOptions& thing) {
     return {.log = [this](const std::string& line) { Log(line); },
-            .keep = {},
+            .keep = [this, key = LearnedKey(thing.name)](const Learned& learned) { Remember(key, learned); },
             .unix_s = [] { return std::int64_t{std::time(nullptr)}; }};
   }
   std::optional<Learned> KnownOf(const ThingOptions& thing) const {
     const auto fact = configuration.facts.find(LearnedKey(thing.name));
     return fact == configuration.facts.end() ? std::nullopt : LearnedFromJson(fact->second);
   }
+  // A host of before has no memory: what was learned then ends with the process.
+  void Remember(const std::string& key, const Learned& learned) const {
+    if (!PENUMBRA_HOST_HAS(&host, remember)) return;
+    const std::string text = ToJson(learned);
+    const auto status = host.remember(host.context, key.c_str(), learned.empty() ? nullptr : text.c_str());
+    if (status != PENUMBRA_OK) Log("what was learned of a device cannot be kept over a restart (" + key + ")");
+  }
+
   penumbra_host host;
   Configuration configuration;
   Wire wire;
@@ -196,6 +210,85 @@ penumbra_status Write(penumbra_bus* bus, const penumbra_write_request* request, 
   return PENUMBRA_IO;
 }
 
+// {"ask":"write","thing":0,"values":[[point,value],...]}: one answer {"answer":"written","point","status","error"}
+// each.
+bool ParseWrites(const nlohmann::json& question, const penumbra_bus& bus, std::size_t& thing,
+                 std::vector<ThingReader::PointWrite>& writes) {
+  const auto index = question.find("thing");
+  const auto values = question.find("values");
+  if (index == question.end() || values == question.end() || !index->is_number_unsigned() || !values->is_array()) {
+    return false;
+  }
+  thing = index->get<std::size_t>();
+  if (thing >= bus.things.size()) return false;
+  const std::size_t points = bus.configuration.things[thing].points.size();
+  for (const auto& entry : *values) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number_unsigned() || entry[0] >= points) return false;
+    ThingReader::PointWrite write{.point = entry[0].get<std::uint32_t>(), .value = {}};
+    const auto& value = entry[1];
+    if (value.is_boolean()) {
+      write.value = value.get<bool>();
+    } else if (value.is_number_unsigned()) {
+      write.value = value.get<std::uint64_t>();
+    } else if (value.is_number_integer()) {
+      write.value = value.get<std::int64_t>();
+    } else if (value.is_number()) {
+      write.value = value.get<double>();
+    } else if (value.is_string()) {
+      write.value = value.get<std::string>();
+    } else {
+      return false;
+    }
+    writes.push_back(std::move(write));
+  }
+  return true;
+}
+
+penumbra_status AskWrite(penumbra_bus& bus, const nlohmann::json& question, const Budget& budget, const Say& say,
+                         char* error, std::size_t error_size) {
+  std::size_t thing = 0;
+  std::vector<ThingReader::PointWrite> writes;
+  if (!ParseWrites(question, bus, thing, writes)) {
+    PutText(error, error_size, R"(write wants "thing" and "values":[[point,value],...], counted from 0)");
+    return PENUMBRA_BAD_OPTIONS;
+  }
+  const auto results = bus.things[thing].WriteMany(writes, bus.wire, budget);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    say(nlohmann::json{{"answer", "written"},
+                       {"point", writes[i].point},
+                       {"status", static_cast<int>(StatusOf(results[i]))},
+                       {"error", results[i].error}}
+            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  return PENUMBRA_OK;
+}
+
+penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char* error, std::size_t error_size) try {
+  const auto question = nlohmann::json::parse(request->question, nullptr, false);
+  const std::string name = question.is_object() && question.contains("ask") && question["ask"].is_string()
+                               ? question["ask"].get<std::string>()
+                               : "";
+  const Say say = [request](const std::string& json) { request->answer(request->context, json.c_str()); };
+  const Budget budget{.deadline_ns = request->deadline_ns - kReturnMarginNs, .cancel_fd = request->cancel_fd};
+  if (name == "plan") {
+    SayPlan(bus->configuration.bus, bus->things, say);
+  } else if (name == "counters") {
+    SayCounters(bus->wire.counters(), bus->wire.units(), bus->wire.NowNs(), say);
+  } else if (name == "frames") {
+    const bool frozen = question.value("frozen", nlohmann::json()) == true;
+    SayFrames(bus->configuration.bus, frozen ? bus->wire.frozen() : bus->wire.frames(), say);
+  } else if (name == "write") {
+    return AskWrite(*bus, question, budget, say, error, error_size);
+  } else {
+    PutText(error, error_size, "no such question; there are plan, counters, frames and write");
+    return PENUMBRA_UNSUPPORTED;
+  }
+  return PENUMBRA_OK;
+} catch (const std::exception& failure) {
+  PutText(error, error_size, failure.what());
+  return PENUMBRA_IO;
+}
+
 void Close(penumbra_bus* bus) {
   delete bus;
 }
@@ -203,19 +296,21 @@ void Close(penumbra_bus* bus) {
 }  // namespace
 
 extern "C" const penumbra_driver* penumbra_driver_entry(const std::uint32_t* host_abis, std::size_t count) {
-  static const penumbra_driver kDriver{.size = sizeof(penumbra_driver),
-                                       .abi_version = PENUMBRA_ABI_VERSION,
-                                       .name = "modbus",
-                                       .version = PENUMBRA_DRIVER_VERSION,
-                                       .capabilities = PENUMBRA_CAN_WRITE,
-                                       .bus_schema = penumbra::modbus::kBusSchema,
-                                       .thing_schema = penumbra::modbus::kThingSchema,
-                                       .point_schema = penumbra::modbus::kPointSchema,
-                                       .check = Check,
-                                       .open = Open,
-                                       .read = Read,
-                                       .write = Write,
-                                       .close = Close};
+  static const penumbra_driver kDriver{
+      .size = sizeof(penumbra_driver),
+      .abi_version = PENUMBRA_ABI_VERSION,
+      .name = "modbus",
+      .version = PENUMBRA_DRIVER_VERSION,
+      .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN,
+      .bus_schema = penumbra::modbus::kBusSchema,
+      .thing_schema = penumbra::modbus::kThingSchema,
+      .point_schema = penumbra::modbus::kPointSchema,
+      .check = Check,
+      .open = Open,
+      .read = Read,
+      .write = Write,
+      .close = Close,
+      .ask = Ask};
   for (std::size_t i = 0; i < count; ++i) {
     if (host_abis[i] == PENUMBRA_ABI_VERSION) return &kDriver;
   }
