@@ -217,14 +217,17 @@ int ConfigShow(const Invocation& invocation) {
     }
     Complain("no daemon is reachable; these values are from the files");
   }
-  const std::string file = ConfigFile(invocation);
-  const LoadedConfig loaded = LoadConfig(file, AskDrivers());
-  if (!loaded.Ok()) {
-    PrintDiagnostics(loaded.diagnostics);
-    return kExitConfig;
-  }
-  PrintConfig(invocation, RenderOrigins(file, loaded.origins, invocation.effective));
+  const auto loaded = LoadWhole(invocation);
+  if (!loaded) return kExitConfig;
+  PrintConfig(invocation, RenderOrigins(ConfigFile(invocation), loaded->origins, invocation.effective));
   return kExitOk;
+}
+
+std::optional<LoadedConfig> LoadWhole(const Invocation& invocation) {
+  LoadedConfig loaded = LoadConfig(ConfigFile(invocation), AskDrivers());
+  if (loaded.Ok()) return loaded;
+  PrintDiagnostics(loaded.diagnostics);
+  return std::nullopt;
 }
 
 std::optional<PathSettings> FindPaths(const Invocation& invocation) {

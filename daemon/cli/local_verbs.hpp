@@ -22,6 +22,8 @@ std::string ConfigFile(const Invocation& invocation);
 std::optional<PathSettings> FindPaths(const Invocation& invocation);
 // On standard error, a line each.
 void PrintDiagnostics(const std::vector<Diagnostic>& diagnostics);
+// The configuration that --config names, drivers asked. nullopt: it has errors, which have been printed; exit code 78.
+std::optional<LoadedConfig> LoadWhole(const Invocation& invocation);
 
 // --socket, PENUMBRA_SOCKET, [paths] run of --config, /run/penumbra/api.sock. nullopt: --config names a file that
 // cannot be read; complained about, exit code 78.

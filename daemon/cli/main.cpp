@@ -3,7 +3,9 @@
 #include <exception>
 
 #include "base/version.hpp"
+#include "cli/aws_verbs.hpp"
 #include "cli/bus_verbs.hpp"
+#include "cli/cert_verbs.hpp"
 #include "cli/daemon_verbs.hpp"
 #include "cli/diag.hpp"
 #include "cli/driver_verbs.hpp"
@@ -73,6 +75,8 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "store") return StoreVerb(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
+  if (invocation->verb == "cert") return Cert(*invocation);
+  if (invocation->verb == "aws") return Aws(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {
     if (verb.name == invocation->verb) return AskDaemon(verb, *invocation);
   }

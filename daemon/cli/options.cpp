@@ -45,6 +45,13 @@ po::options_description VerbOptions() {
   add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
   add("name", po::value<std::string>()->value_name("NAME"), "shadow: a named shadow instead of the classic one");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
+  add("account", po::value<std::string>()->value_name("ID"), "aws: the account, twelve digits (else [aws] account)");
+  add("region", po::value<std::string>()->value_name("REGION"),
+      "aws: the region (else [aws] region, else the endpoint's)");
+  add("all", "cert: every thing of the configuration");
+  add("out", po::value<std::string>()->value_name("FOLDER"), "cert csr: where the requests go (default: here)");
+  add("rsa", "cert csr: new keys are RSA-2048 instead of P-256");
+  add("prices", po::value<std::string>()->value_name("FILE"), "aws cost: another price file than the built-in one");
   return description;
 }
 
@@ -138,6 +145,12 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
   for (const auto& [name, into] : texts) {
     if (given.count(name) != 0) *into = given[name].as<std::string>();
   }
+  for (const auto& [name, out] : {std::pair("account", &invocation.account), std::pair("region", &invocation.region),
+                                  std::pair("prices", &invocation.prices), std::pair("out", &invocation.out)}) {
+    if (given.count(name) != 0) *out = given[name].as<std::string>();
+  }
+  invocation.all = given.count("all") != 0;
+  invocation.rsa = given.count("rsa") != 0;
   invocation.json = given.count("json") != 0;
   invocation.no_color = given.count("no-color") != 0;
   invocation.follow = given.count("follow") != 0;
@@ -278,6 +291,30 @@ const std::vector<Verb>& Verbs() {
        "there is a\nfinding.\n"
        "new: writes a project that builds, with a test, an example configuration and Debian packaging.",
        {}},
+      {"cert",
+       "show|csr|install [THING...|--all|FILE] [--out FOLDER] [--rsa]",
+       1,
+       2001,
+       "keys, certificate requests and certificates",
+       "show: each certificate with its id, its end and what is wrong; exit code 1 when one cannot be used.\n"
+       "csr: a private key where there is none yet (0600, never overwritten) and the request for its certificate.\n"
+       "install: certificates from a JSON object, as `terraform output -json certificates` prints it; each is checked "
+       "against\n"
+       "its key first. A running daemon picks them up by itself.",
+       {"all", "out", "rsa"}},
+      {"aws",
+       "policy|terraform|cli|cost [--account ID] [--region REGION] [--prices FILE]",
+       1,
+       1,
+       "what the AWS account needs for this gateway, and what it costs",
+       "policy: the one least-privilege policy document on standard output, and what each line is for on standard "
+       "error.\n"
+       "terraform: everything as one main.tf: thing types, things, groups, certificates from CSRs, policy, rules, "
+       "roles.\n"
+       "cli: the same as a script of aws commands that can be run again.\n"
+       "cost: messages, shadow operations and dollars a month, and which settings save. All from the configuration "
+       "alone.",
+       {"account", "region", "prices"}},
       {"version", "", 0, 0, "print the version", "", {}},
       {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
   };

@@ -42,6 +42,9 @@ struct Invocation {
   bool follow = false;
   bool effective = false;
   std::optional<std::string> name;  // of a shadow
+  std::optional<std::string> account, region, prices, out;
+  bool all = false;
+  bool rsa = false;
 };
 
 // `arguments` without the program's name. Error: for stderr, exit code 2; names the nearest verb or option.

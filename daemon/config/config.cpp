@@ -22,7 +22,7 @@ namespace penumbra {
 namespace {
 
 constexpr std::size_t kMaxConfFiles = 256;
-const std::vector<std::string_view> kAccumulate = {"bus", "thing"};
+const std::vector<std::string_view> kAccumulate = {"bus", "thing", "rule"};
 
 class Loader {
  public:
@@ -91,7 +91,7 @@ class Loader {
 
   void Build(const Node& root) {
     CheckTable(root, {&CoreSchema()}, "the top level", diagnostics_);
-    ReadGeneral(root, loaded_.settings, diagnostics_, loaded_.origins);
+    ReadGeneral(root, loaded_.settings, loaded_.aws, diagnostics_, loaded_.origins);
     Profiles profiles({folder_ / "profiles", loaded_.settings.paths.profiles}, files_, diagnostics_);
     Drivers drivers(drivers_, loaded_.settings.paths, diagnostics_);
     ThingReader things(loaded_.settings, drivers, profiles, diagnostics_, loaded_.origins);

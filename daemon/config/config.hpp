@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "model/aws_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra {
@@ -49,6 +50,7 @@ struct Origin {
 
 struct LoadedConfig {
   Settings settings;                    // complete only when Ok()
+  AwsSettings aws;                      // likewise
   std::vector<Diagnostic> diagnostics;  // errors and warnings, in file order
   std::vector<Origin> origins;
   bool Ok() const;

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <map>
 
 #include "base/text.hpp"
 #include "config/core_schema.hpp"
+#include "config/schema_check.hpp"
 #include "config/section.hpp"
 
 namespace penumbra {
@@ -18,8 +20,9 @@ constexpr double kAwsPublishRate = 100;
 
 class GeneralReader {
  public:
-  GeneralReader(const Node& root, Settings& settings, Diagnostics& diagnostics, std::vector<Origin>& origins)
-      : root_(root), settings_(settings), diagnostics_(diagnostics), origins_(origins) {}
+  GeneralReader(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
+                std::vector<Origin>& origins)
+      : root_(root), settings_(settings), aws_(aws), diagnostics_(diagnostics), origins_(origins) {}
 
   void Read() {
     ReadPaths(Table("paths"), settings_.paths);
@@ -29,6 +32,7 @@ class GeneralReader {
     const Section clock = Table("clock");
     settings_.clock.always_trusted = clock.Text("trust") == "always";
     settings_.clock.patience = clock.Time("patience").value_or(settings_.clock.patience);
+    ReadAws(Table("aws"), aws_);
   }
 
  private:
@@ -137,16 +141,48 @@ class GeneralReader {
     store.endurance = section.Size("endurance");
   }
 
+  void ReadAws(const Section& section, AwsSettings& aws) {
+    aws.region = section.Text("region").value_or("");
+    aws.account = section.Text("account").value_or("");
+    aws.policy = section.Text("policy").value_or(aws.policy);
+    aws.log_group = section.Text("log_group").value_or(aws.log_group);
+    const Node* rules = root_.Find("rule");
+    if (rules == nullptr || rules->kind != Node::Kind::kArray) return;
+    std::map<std::string, Place> seen;
+    for (const Node& table : rules->items) {
+      if (table.IsTable()) ReadRule(table, aws, seen);
+    }
+  }
+
+  void ReadRule(const Node& table, AwsSettings& aws, std::map<std::string, Place>& seen) {
+    CheckTable(table, {&CoreTable("rule")}, "[[rule]]", diagnostics_);
+    const Node* name = table.Find("name");
+    const Section section(&table, CoreTable("rule"),
+                          fmt::format("rule.{}", name != nullptr && name->IsText() ? name->text : "?"), origins_);
+    RuleSettings rule{section.Text("name").value_or(""), section.Text("sql").value_or(""),
+                      section.Text("action").value_or(""), section.Text("target").value_or("")};
+    if (!rule.name.empty()) {
+      const auto [first, inserted] = seen.emplace(rule.name, section.PlaceOf("name"));
+      if (!inserted) {
+        diagnostics_.Error(section.PlaceOf("name"),
+                           fmt::format("rule {} exists already ({})", Quoted(rule.name), ToString(first->second)));
+      }
+    }
+    aws.rules.push_back(std::move(rule));
+  }
+
   const Node& root_;
   Settings& settings_;
+  AwsSettings& aws_;
   Diagnostics& diagnostics_;
   std::vector<Origin>& origins_;
 };
 
 }  // namespace
 
-void ReadGeneral(const Node& root, Settings& settings, Diagnostics& diagnostics, std::vector<Origin>& origins) {
-  GeneralReader(root, settings, diagnostics, origins).Read();
+void ReadGeneral(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
+                 std::vector<Origin>& origins) {
+  GeneralReader(root, settings, aws, diagnostics, origins).Read();
 }
 
 }  // namespace penumbra

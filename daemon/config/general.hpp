@@ -1,4 +1,4 @@
-// The tables that stand once: [gateway], [upstream], [store], [clock], [paths]. One thread.
+// The tables that stand once: [gateway], [upstream], [store], [clock], [paths], [aws] with [[rule]]. One thread.
 #pragma once
 
 #include <vector>
@@ -10,6 +10,7 @@
 namespace penumbra {
 
 // Reads them into `settings`; the schema's faults were reported before. Asks the environment for PENUMBRA_DRIVER_HOST.
-void ReadGeneral(const Node& root, Settings& settings, Diagnostics& diagnostics, std::vector<Origin>& origins);
+void ReadGeneral(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
+                 std::vector<Origin>& origins);
 
 }  // namespace penumbra

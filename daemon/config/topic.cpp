@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/text.hpp"
 #include "config/node.hpp"
@@ -31,6 +32,18 @@ Result<std::string> Replace(std::string_view pattern, const std::string& thing) 
   return out;
 }
 
+// Length of "$aws/rules/RULE/" at the beginning, with something behind it; 0: it is not there.
+std::size_t BasicIngestPrefix(std::string_view topic) {
+  constexpr std::string_view kPrefix = "$aws/rules/";
+  if (!topic.starts_with(kPrefix)) return 0;
+  const std::size_t slash = topic.find('/', kPrefix.size());
+  const bool named = slash != std::string_view::npos && slash > kPrefix.size() && slash + 1 < topic.size();
+  if (!named) return 0;
+  const std::string_view rule = topic.substr(kPrefix.size(), slash - kPrefix.size());
+  const bool right = std::all_of(rule.begin(), rule.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return right ? slash + 1 : 0;
+}
+
 }  // namespace
 
 Result<std::string> ExpandTopic(std::string_view pattern, const std::string& thing) {
@@ -41,14 +54,19 @@ Result<std::string> ExpandTopic(std::string_view pattern, const std::string& thi
   if (topic->find_first_of("+#") != std::string::npos) {
     return bad(fmt::format("topic {} contains + or #, which are wildcards and only for subscriptions", Quoted(*topic)));
   }
-  if (topic->front() == '$') {
-    return bad(fmt::format("topic {} begins with $, which AWS reserves; write \"sensors/{{thing}}/temperature\"",
-                           Quoted(*topic)));
+  // Basic Ingest: straight to one rule, without the broker and its price. Its prefix does not count as levels.
+  const std::size_t prefix = BasicIngestPrefix(*topic);
+  if (topic->front() == '$' && prefix == 0) {
+    return bad(
+        fmt::format("topic {} begins with $, which AWS reserves; write \"sensors/{{thing}}/temperature\", or for "
+                    "Basic Ingest \"$aws/rules/RULE/sensors/{{thing}}/temperature\"",
+                    Quoted(*topic)));
   }
   if (topic->size() > kMaxTopicBytes) {
     return bad(fmt::format("topic has {} bytes; AWS IoT allows {}", topic->size(), kMaxTopicBytes));
   }
-  if (const auto slashes = std::count(topic->begin(), topic->end(), '/'); slashes > kMaxTopicSlashes) {
+  if (const auto slashes = std::count(topic->begin() + static_cast<std::ptrdiff_t>(prefix), topic->end(), '/');
+      slashes > kMaxTopicSlashes) {
     return bad(fmt::format("topic has {} slashes; AWS IoT allows {}", slashes, kMaxTopicSlashes));
   }
   for (const std::string& own :

@@ -125,11 +125,20 @@ std::vector<std::string> OfType(const Statement& statement, std::string_view typ
   return names;
 }
 
-// A Subscribe resource read as the topics its subscriptions can deliver: the literal filter "a/#" delivers "a/*".
+// A Subscribe resource read as the topics its subscriptions can deliver: the literal filter "a/#" delivers "a/*", and
+// "a/+/b" delivers "a/*/b" (as far as '+' goes, see MosquittoFilters).
 std::string DeliveredBy(std::string filter) {
   if (filter == "#") return "*";
   if (filter.ends_with("/#")) filter.back() = '*';
+  std::replace(filter.begin(), filter.end(), '+', '*');
   return filter;
+}
+
+// What both patterns match, when one of them is the narrower one.
+std::optional<std::string> Narrower(const std::string& delivered, const std::string& received) {
+  if (AwsMatch(delivered, received)) return received;
+  if (AwsMatch(received, delivered)) return delivered;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -201,10 +210,14 @@ Result<std::vector<std::string>> MosquittoFilters(std::string_view resource) {
   ReplaceAll(filter, kClientVariable, "%c");
   if (filter.find("${") != std::string::npos) return refuse("unknown variable");
   if (filter.find('?') != std::string::npos) return refuse("'?' stands for one character");
+  // A whole level in the middle: '+' is the nearest that mosquitto has, and stricter, since AWS's '*' crosses levels.
+  for (std::size_t level = filter.find("/*/"); level != std::string::npos; level = filter.find("/*/", level)) {
+    filter[level + 1] = '+';
+  }
   const std::size_t star = filter.find('*');
   if (star == std::string::npos) return std::vector{filter};
   if (filter == "*") return std::vector<std::string>{"#", "$aws/#"};  // '#' never matches '$'; AWS has no other '$'
-  if (star + 1 != filter.size()) return refuse("'*' in the middle also matches '/', which '+' does not");
+  if (star + 1 != filter.size()) return refuse("'*' as part of a level in the middle");
   if (filter[star - 1] != '/') return refuse("'*' after part of a level");
   // "a/*" matches "a/" and below but not "a", which "a/#" would match too.
   return std::vector{filter.substr(0, star) + "+/#"};
@@ -233,16 +246,16 @@ Result<std::string> Policy::MosquittoAcl() const {
                     "together, and without iot:Subscribe");
       }
     }
-    if (!publish && !receive) continue;
     for (const std::string& name : OfType(statement, "topic/")) {
-      const bool readable =
-          receive && std::any_of(delivered.begin(), delivered.end(), [&](const auto& d) { return AwsMatch(d, name); });
-      if (statement.allow && !publish && !readable) continue;
-      const std::string_view access = !statement.allow      ? "deny"
-                                      : publish && readable ? "readwrite"
-                                      : publish             ? "write"
-                                                            : "read";
-      if (const Status added = add(access, name); !added) return Fail(added.error());
+      if (publish || !statement.allow) {
+        if (const Status added = add(statement.allow ? "write" : "deny", name); !added) return Fail(added.error());
+      }
+      if (!receive || !statement.allow) continue;
+      for (const std::string& filter : delivered) {
+        const auto readable = Narrower(filter, name);
+        if (!readable) continue;
+        if (const Status added = add("read", *readable); !added) return Fail(added.error());
+      }
     }
   }
   return acl;

@@ -110,8 +110,13 @@ TEST(MosquittoFilters, AddALevelBecauseAwsDoesNotMatchTheParent) {
   EXPECT_THAT(*MosquittoFilters("*"), ElementsAre("#", "$aws/#"));
 }
 
+TEST(MosquittoFilters, AWholeLevelInTheMiddleIsOneLevelOnly) {
+  EXPECT_THAT(*MosquittoFilters("$aws/things/a/jobs/*/update"), ElementsAre("$aws/things/a/jobs/+/update"));
+  EXPECT_THAT(*MosquittoFilters("a/*/*/b/*"), ElementsAre("a/+/+/b/+/#"));
+}
+
 TEST(MosquittoFilters, RefuseWhatHasNoExactForm) {
-  for (const char* resource : {"sensors/a*", "a/*/b", "a/?", "a/+", "a/#", "a/%u", "a b", "*/a",
+  for (const char* resource : {"sensors/a*", "a/b*/c", "a/?", "a/+", "a/#", "a/%u", "a b", "*/a",
                                "a/${iot:Certificate.Subject.CommonName}/*", ""}) {
     EXPECT_FALSE(MosquittoFilters(resource)) << resource;
   }
@@ -136,6 +141,15 @@ TEST(MosquittoAcl, AReceiveWithoutASubscribeThatCoversItIsNotReadable) {
                            .MosquittoAcl();
   ASSERT_TRUE(covered);
   EXPECT_THAT(*covered, HasSubstr("pattern read a/+/#\n"));
+}
+
+TEST(MosquittoAcl, ANarrowSubscribeUnderAWideReceiveIsReadableAsFarAsItGoes) {
+  const auto acl = Parsed(StatementJson("Allow", R"("iot:Receive")", "topic/a/*") + "," +
+                          StatementJson("Allow", R"("iot:Subscribe")", "topicfilter/a/+/b"))
+                       .MosquittoAcl();
+  ASSERT_TRUE(acl);
+  EXPECT_THAT(*acl, HasSubstr("pattern read a/+/b\n"));
+  EXPECT_THAT(*acl, Not(HasSubstr("pattern read a/+/#")));
 }
 
 TEST(MosquittoAcl, ADenyOfOneDirectionIsRefusedLoudly) {

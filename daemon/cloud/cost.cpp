@@ -1,0 +1,214 @@
+#include "cloud/cost.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cloud/infrastructure.hpp"
+#include "cloud/topics.hpp"
+#include "model/reading.hpp"
+
+namespace penumbra::cloud {
+namespace {
+
+constexpr double kMonthSeconds = 30.0 * 86'400;
+constexpr double kMinutes = kMonthSeconds / 60;
+
+Range operator+(Range a, Range b) {
+  return {a.least + b.least, a.most + b.most};
+}
+Range operator*(Range a, double factor) {
+  return {a.least * factor, a.most * factor};
+}
+
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// As long as a real one: times and sequence numbers have 13 digits, a value is written like 22.5.
+Reading Sample(const ThingSettings& thing) {
+  Reading reading;
+  reading.thing = thing.name;
+  reading.seq = reading.unix_ms = 1'763'841'600'123;
+  for (const PointSettings& point : thing.points) reading.values.push_back({point.name, 22.5, Quality::kGood, ""});
+  return reading;
+}
+
+std::size_t MessageBytes(const ThingSettings& thing) {
+  return TelemetryJson(Sample(thing), thing.primary).size() + thing.topic.size();
+}
+
+double Units(std::size_t bytes, std::uint64_t unit) {
+  return std::ceil(static_cast<double>(bytes) / static_cast<double>(unit));
+}
+
+// How often something is told by exception: at least each heartbeat, at most each poll.
+Range Reports(const ThingSettings& thing, double polls) {
+  double silence = Seconds(std::chrono::hours(24));
+  double interval = 0;
+  for (const PointSettings& point : thing.points) {
+    silence = std::min(silence, Seconds(point.report.max_silence));
+    interval = std::max(interval, Seconds(point.report.min_interval));
+  }
+  const double most = interval > 0 ? std::min(polls, kMonthSeconds / interval) : polls;
+  return {std::min(most, kMonthSeconds / std::max(1.0, silence)), most};
+}
+
+bool IsBasicIngest(const std::string& topic) {
+  return topic.starts_with("$aws/rules/");
+}
+
+// Does `filter` take `topic`? '+' one level, '#' the rest.
+bool FilterTakes(std::string_view filter, std::string_view topic) {
+  for (;;) {
+    const std::size_t f = filter.find('/'), t = topic.find('/');
+    const std::string_view level = filter.substr(0, f);
+    if (level == "#") return true;
+    if (level != "+" && level != topic.substr(0, t)) return false;
+    if (f == std::string_view::npos || t == std::string_view::npos) return f == t;
+    filter.remove_prefix(f + 1);
+    topic.remove_prefix(t + 1);
+  }
+}
+
+std::string FromOf(const std::string& sql) {
+  const std::size_t from = sql.find(" FROM '");
+  if (from == std::string::npos) return {};
+  const std::size_t begin = from + 7, end = sql.find('\'', begin);
+  return end == std::string::npos ? std::string() : sql.substr(begin, end - begin);
+}
+
+struct Counts {
+  Range messages, shadow, triggers, actions;
+  double minutes = 0;
+};
+
+Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& rules, const Prices& prices) {
+  Counts counts;
+  const double polls = kMonthSeconds / std::max(0.05, Seconds(thing.sample_interval));
+  const Range told = thing.telemetry == Telemetry::kOnReport ? Reports(thing, polls) : Range{polls, polls};
+  const bool basic = IsBasicIngest(thing.topic);
+  if (!basic) counts.messages = told * Units(MessageBytes(thing), prices.message_unit);
+  for (const RuleSettings& rule : rules) {
+    const std::string prefix = "$aws/rules/" + rule.name + "/";
+    const bool fires = basic ? thing.topic.starts_with(prefix) : FilterTakes(FromOf(rule.sql), thing.topic);
+    if (!fires) continue;
+    counts.triggers = counts.triggers + told;
+    // A rule with a condition acts when it holds, which may be never.
+    const bool conditional = rule.sql.find(" WHERE ") != std::string::npos;
+    counts.actions = counts.actions + Range{conditional ? 0 : told.least, told.most};
+  }
+  const double units = Units(MessageBytes(thing) + 64, prices.shadow_unit);
+  counts.shadow = Reports(thing, polls) * units;
+  counts.minutes = kMinutes;
+  return counts;
+}
+
+std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices) {
+  Counts all;
+  for (const ThingSettings& thing : settings.things) {
+    const Counts one = CountThing(thing, rules, prices);
+    all.messages = all.messages + one.messages;
+    all.shadow = all.shadow + one.shadow;
+    all.triggers = all.triggers + one.triggers;
+    all.actions = all.actions + one.actions;
+    all.minutes += one.minutes;
+  }
+  if (!settings.gateway.thing.empty()) all.minutes += kMinutes;
+  const auto row = [](std::string what, Range count, double million) {
+    return CostRow{std::move(what), count, count * (million / 1e6)};
+  };
+  return {row("connection minutes", {all.minutes, all.minutes}, prices.connection_minutes),
+          row("messages (5 KB units)", all.messages, prices.messages),
+          row("shadow operations (1 KB units)", all.shadow, prices.shadow_operations),
+          row("rules triggered", all.triggers, prices.rule_triggers),
+          row("rule actions", all.actions, prices.rule_actions)};
+}
+
+Range Total(const std::vector<CostRow>& rows) {
+  Range total;
+  for (const CostRow& row : rows) total = total + row.price;
+  return total;
+}
+
+}  // namespace
+
+Result<Prices> ParsePrices(std::string_view json) {
+  const auto parsed = ParseJson(json);
+  if (!parsed) return Fail(Action::kFixConfig, "price file: " + parsed.error().message);
+  Prices prices;
+  prices.as_of = GetString(*parsed, "as_of").value_or("");
+  prices.region = GetString(*parsed, "region").value_or("");
+  prices.source = GetString(*parsed, "source").value_or("");
+  prices.message_unit = static_cast<std::uint64_t>(GetInt(*parsed, "message_unit_bytes").value_or(0));
+  prices.shadow_unit = static_cast<std::uint64_t>(GetInt(*parsed, "shadow_unit_bytes").value_or(0));
+  if (prices.as_of.empty() || prices.message_unit == 0 || prices.shadow_unit == 0) {
+    return Fail(Action::kFixConfig, "price file: as_of, message_unit_bytes and shadow_unit_bytes must be there");
+  }
+  const auto table = parsed->find("per_million");
+  const std::pair<const char*, double*> wanted[] = {{"connection_minutes", &prices.connection_minutes},
+                                                    {"messages", &prices.messages},
+                                                    {"shadow_operations", &prices.shadow_operations},
+                                                    {"rule_triggers", &prices.rule_triggers},
+                                                    {"rule_actions", &prices.rule_actions}};
+  for (const auto& [name, out] : wanted) {
+    const auto price = table == parsed->end() ? std::nullopt : GetNumber(*table, name);
+    if (!price || !(*price >= 0)) {
+      return Fail(Action::kFixConfig,
+                  fmt::format("price file: per_million.{} must be a number of dollars, 0 or more", name));
+    }
+    *out = *price;
+  }
+  return prices;
+}
+
+Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices) {
+  Cost cost;
+  cost.rows = Rows(settings, rules, prices);
+  cost.total = Total(cost.rows);
+  for (const ThingSettings& thing : settings.things) {
+    cost.message_bytes = std::max(cost.message_bytes, MessageBytes(thing));
+  }
+  const auto consider = [&](std::string how, auto change) {
+    Settings changed = settings;
+    for (ThingSettings& thing : changed.things) change(thing);
+    const Range total = Total(Rows(changed, rules, prices));
+    if (total.most < cost.total.most - 1e-9 || total.least < cost.total.least - 1e-9) {
+      cost.savings.push_back({std::move(how), total});
+    }
+  };
+  consider("sample_interval twice as long", [](ThingSettings& thing) { thing.sample_interval *= 2; });
+  consider("telemetry = \"on_report\" (deadband, max_silence)",
+           [](ThingSettings& thing) { thing.telemetry = Telemetry::kOnReport; });
+  const auto store =
+      std::find_if(rules.begin(), rules.end(), [](const auto& rule) { return rule.action == "dynamodb"; });
+  if (store != rules.end()) {
+    consider(
+        fmt::format("Basic Ingest: topic = \"$aws/rules/{}/sensors/{{thing}}/temperature\" (one rule only sees it)",
+                    store->name),
+        [&store](ThingSettings& thing) {
+          if (!IsBasicIngest(thing.topic)) thing.topic = "$aws/rules/" + store->name + "/" + thing.topic;
+        });
+  }
+  return cost;
+}
+
+OrderedJson Render(const Cost& cost, const Prices& prices) {
+  const auto range = [](Range r) { return OrderedJson{{"least", r.least}, {"most", r.most}}; };
+  OrderedJson rows = OrderedJson::array(), savings = OrderedJson::array();
+  for (const CostRow& row : cost.rows) {
+    rows.push_back({{"what", row.what}, {"count", range(row.count)}, {"dollars", range(row.price)}});
+  }
+  for (const Saving& saving : cost.savings) {
+    savings.push_back({{"how", saving.how}, {"dollars", range(saving.price)}});
+  }
+  return {{"month_days", 30},
+          {"prices", {{"as_of", prices.as_of}, {"region", prices.region}, {"source", prices.source}}},
+          {"message_bytes", cost.message_bytes},
+          {"rows", std::move(rows)},
+          {"dollars", range(cost.total)},
+          {"savings", std::move(savings)}};
+}
+
+}  // namespace penumbra::cloud

@@ -1,0 +1,55 @@
+// What must exist in the account for this gateway: the common plan that the Terraform and the command line writers put
+// into their own words. Pure; any thread. Source: aws-iot-core.md sections 1, 8, 9.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "cloud/policy.hpp"
+#include "model/aws_settings.hpp"
+#include "model/settings.hpp"
+
+namespace penumbra::cloud {
+
+struct ThingType {
+  std::string name;
+  std::vector<std::string> searchable;  // AWS: at most three
+};
+
+struct PlannedThing {
+  std::string name;
+  std::string type;  // empty: none
+  std::map<std::string, std::string> attributes;
+  std::vector<std::string> groups;
+  std::string csr;  // where `penumbra cert csr` writes it, relative to the folder of the plan
+};
+
+struct Infrastructure {
+  std::string region;
+  std::string account;  // empty: asked at run time
+  std::string policy_name;
+  std::string log_group;
+  std::vector<ThingType> types;
+  std::vector<std::string> groups;
+  std::vector<PlannedThing> things;  // the gateway's own first
+  std::vector<RuleSettings> rules;
+  std::vector<std::string> tables;     // DynamoDB, by name
+  std::vector<std::string> functions;  // Lambda, by name: not made here, only allowed to be called
+  std::vector<std::string> topics;     // that rules publish to
+  std::vector<std::string> notes;      // for the operator: what was assumed
+};
+
+// Error kFixConfig: no region is known, or AWS would not take it (a thing with more than three attributes and no type,
+// an attribute value AWS refuses).
+Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws);
+
+// The two rules that everybody needs, over this gateway's messages: every reading into a table, and a function called
+// when the primary value is outside 0..40.
+std::vector<RuleSettings> DefaultRules(const Settings& settings);
+
+// "us-east-1" from "x-ats.iot.us-east-1.amazonaws.com"; empty: it does not say.
+std::string RegionOf(const std::string& endpoint);
+
+}  // namespace penumbra::cloud

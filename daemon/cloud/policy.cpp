@@ -1,0 +1,123 @@
+#include "cloud/policy.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include "cloud/topics.hpp"
+
+namespace penumbra::cloud {
+namespace {
+
+constexpr std::string_view kThing = "${iot:ClientId}";
+
+// A filter's wildcards as a policy sees them. In topic/ resources '*' is the only one (it crosses levels).
+std::string AsTopic(std::string_view filter) {
+  std::string out;
+  for (const char c : filter) out += c == '+' || c == '#' ? '*' : c;
+  return out;
+}
+
+// How far lines over the thing's own topics may be widened so that the document fits.
+enum class Width { kExact, kByKind, kByThing };
+
+class Builder {
+ public:
+  explicit Builder(Width width) : width_(width) {}
+
+  void Add(const CloudTopic& topic) {
+    if (topic.use == Use::kPublish) {
+      const std::string own = "sensors/" + std::string(kThing) + "/";
+      const bool widen = width_ != Width::kExact && topic.topic.starts_with(own);
+      Grant("iot:Publish", "topic/" + (widen ? own + "*" : AsTopic(topic.topic)), topic.why);
+      if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
+      return;
+    }
+    // In topicfilter/ resources '+' and '#' are ordinary characters: exactly this filter and no wider one.
+    Grant("iot:Subscribe", "topicfilter/" + (width_ == Width::kExact ? topic.topic : Prefix(topic.topic)), topic.why);
+    Grant("iot:Receive", "topic/" + AsTopic(Prefix(topic.topic)), topic.why);
+  }
+  std::vector<PolicyLine> Take() { return std::move(lines_); }
+
+ private:
+  // "$aws/things/T/shadow/*" for all that is received there: a thing's own reserved topics hold nothing foreign.
+  std::string Prefix(const std::string& filter) const {
+    const std::size_t thing = filter.find(kThing);
+    if (filter.compare(0, 5, "$aws/") != 0 || thing == std::string::npos) return filter;
+    const std::size_t behind = thing + kThing.size();
+    if (width_ == Width::kByThing) return filter.substr(0, behind) + "/*";
+    const std::size_t end = filter.find('/', behind + 1);
+    return end == std::string::npos ? filter : filter.substr(0, end) + "/*";
+  }
+
+  void Grant(std::string action, std::string resource, const std::string& why) {
+    for (PolicyLine& line : lines_) {
+      if (line.action != action || line.resource != resource) continue;
+      if (std::find(line.why.begin(), line.why.end(), why) == line.why.end()) line.why.push_back(why);
+      return;
+    }
+    lines_.push_back({std::move(action), std::move(resource), {why}});
+  }
+
+  Width width_;
+  std::vector<PolicyLine> lines_;
+};
+
+DevicePolicy Make(const Settings& settings, Width width) {
+  DevicePolicy policy;
+  Builder builder(width);
+  for (const CloudTopic& topic : TopicsOf(settings, std::string(kThing))) builder.Add(topic);
+  policy.lines = builder.Take();
+  policy.lines.insert(policy.lines.begin(),
+                      {"iot:Connect",
+                       "client/${iot:Connection.Thing.ThingName}",
+                       {"only with the certificate attached to the thing whose name is the client id"}});
+  for (const ThingSettings& thing : settings.things) {
+    if (WithPlaceholder(thing.topic, thing.name, "") == thing.topic) policy.shared_topics.push_back(thing.topic);
+  }
+  return policy;
+}
+
+}  // namespace
+
+OrderedJson DevicePolicy::Document(const std::string& arn_head) const {
+  OrderedJson statements = OrderedJson::array();
+  std::map<std::string, std::size_t> by_action;
+  for (const PolicyLine& line : lines) {
+    const auto [it, inserted] = by_action.emplace(line.action, statements.size());
+    if (inserted) {
+      OrderedJson statement{{"Effect", "Allow"}, {"Action", line.action}, {"Resource", OrderedJson::array()}};
+      if (line.action == "iot:Connect") {
+        statement["Condition"] = {{"Bool", {{"iot:Connection.Thing.IsAttached", "true"}}}};
+      }
+      statements.push_back(std::move(statement));
+    }
+    statements[it->second]["Resource"].push_back(arn_head + line.resource);
+  }
+  return {{"Version", "2012-10-17"}, {"Statement", std::move(statements)}};
+}
+
+std::size_t DevicePolicy::Characters(const std::string& arn_head) const {
+  const std::string text = Document(arn_head).dump();
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c) == 0; }));
+}
+
+Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head) {
+  DevicePolicy policy;
+  std::size_t characters = 0;
+  for (const Width width : {Width::kExact, Width::kByKind, Width::kByThing}) {
+    policy = Make(settings, width);
+    characters = policy.Characters(arn_head);
+    if (characters <= kMaxPolicyCharacters) return policy;
+  }
+  return Fail(
+      Action::kFixConfig,
+      fmt::format("the policy would have {} characters and AWS allows {}: {} telemetry topics do not contain the "
+                  "thing's name; write topic = \"sensors/{{thing}}/...\" so that one line serves all things",
+                  characters, kMaxPolicyCharacters, policy.shared_topics.size()));
+}
+
+}  // namespace penumbra::cloud

@@ -1,0 +1,223 @@
+#include "cloud/script.hpp"
+
+#include <fmt/format.h>
+
+namespace penumbra::cloud {
+namespace {
+
+constexpr std::string_view kHead = R"sh(#!/usr/bin/env bash
+# Written by `penumbra aws cli` from the gateway's configuration. Needs the AWS CLI with rights to IoT, IAM, DynamoDB,
+# CloudWatch Logs and Lambda. Can be run again: what exists is left as it is.
+# First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.
+set -euo pipefail
+export AWS_PAGER=
+cd "$(dirname "$0")"
+mkdir -p certificates
+
+# exists COMMAND...: a describe or get that succeeds. Anything else than "not found" would show again in what follows.
+exists() { "$@" >/dev/null 2>&1; }
+)sh";
+
+class Writer {
+ public:
+  Writer(const Infrastructure& plan, const DevicePolicy& policy) : plan_(plan), policy_(policy) {}
+
+  std::string Write() {
+    text_ = kHead;
+    for (const std::string& note : plan_.notes) text_ += "# Note: " + note + ".\n";
+    text_ += fmt::format("export AWS_DEFAULT_REGION={}\n", plan_.region);
+    text_ += plan_.account.empty() ? "account=$(aws sts get-caller-identity --query Account --output text)\n"
+                                   : fmt::format("account={}\n", plan_.account);
+    text_ += fmt::format("iot_arn=\"arn:aws:iot:{}:$account:\"\n\n", plan_.region);
+    for (const ThingType& type : plan_.types) Type(type);
+    for (const std::string& group : plan_.groups) {
+      Unless("aws iot describe-thing-group --thing-group-name " + ShellWord(group),
+             "aws iot create-thing-group --thing-group-name " + ShellWord(group));
+    }
+    Policy();
+    for (const PlannedThing& thing : plan_.things) Thing(thing);
+    if (!plan_.rules.empty()) Rules();
+    text_ +=
+        "\necho \"the endpoint for [upstream]: $(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query "
+        "endpointAddress --output text)\"\n"
+        "echo \"the certificates are in certificates/: copy them to the gateway's credentials folder\"\n";
+    return std::move(text_);
+  }
+
+ private:
+  void Unless(const std::string& test, const std::string& command) {
+    text_ += fmt::format("exists {} ||\n  {} >/dev/null\n", test, command);
+  }
+
+  void Type(const ThingType& type) {
+    std::string properties = "thingTypeDescription=Sensors behind a Penumbra gateway";
+    if (!type.searchable.empty()) {
+      properties += fmt::format(",searchableAttributes={}", fmt::join(type.searchable, ","));
+    }
+    Unless("aws iot describe-thing-type --thing-type-name " + ShellWord(type.name),
+           fmt::format("aws iot create-thing-type --thing-type-name {} --thing-type-properties {}",
+                       ShellWord(type.name), ShellWord(properties)));
+  }
+
+  // Only the ARN head is expanded by the shell; ${iot:...} is AWS's.
+  void Policy() {
+    std::string document = policy_.Document(ScriptArnHead()).dump(2);
+    std::string escaped;
+    for (std::size_t i = 0; i < document.size(); ++i) {
+      if (document[i] == '$' && document.compare(i, ScriptArnHead().size(), ScriptArnHead()) != 0) escaped += '\\';
+      escaped += document[i];
+    }
+    text_ += fmt::format("\ncat > policy.json <<EOF\n{}\nEOF\n", escaped);
+    Unless("aws iot get-policy --policy-name " + ShellWord(plan_.policy_name),
+           fmt::format("aws iot create-policy --policy-name {} --policy-document file://policy.json",
+                       ShellWord(plan_.policy_name)));
+  }
+
+  void Thing(const PlannedThing& thing) {
+    const std::string name = ShellWord(thing.name);
+    text_ += fmt::format("\n# {}\n", thing.name);
+    std::string create = "aws iot create-thing --thing-name " + name;
+    if (!thing.type.empty()) create += " --thing-type-name " + ShellWord(thing.type);
+    if (!thing.attributes.empty()) {
+      OrderedJson attributes = OrderedJson::object();
+      for (const auto& [key, value] : thing.attributes) attributes[key] = value;
+      create += " --attribute-payload " + ShellWord(OrderedJson{{"attributes", attributes}}.dump());
+    }
+    Unless("aws iot describe-thing --thing-name " + name, create);
+    for (const std::string& group : thing.groups) {
+      text_ += fmt::format("aws iot add-thing-to-thing-group --thing-name {} --thing-group-name {}\n", name,
+                           ShellWord(group));
+    }
+    const std::string file = ShellWord("certificates/" + thing.name + ".pem.crt");
+    text_ += fmt::format(
+        "if [ ! -s {0} ]; then\n"
+        "  arn=$(aws iot create-certificate-from-csr --set-as-active --certificate-signing-request file://{1} \\\n"
+        "    --certificate-pem-outfile {0} --query certificateArn --output text)\n"
+        "  aws iot attach-policy --policy-name {2} --target \"$arn\"\n"
+        "  # Without this the policy's thing name stays unresolved and CONNECT is refused.\n"
+        "  aws iot attach-thing-principal --thing-name {3} --principal \"$arn\"\n"
+        "fi\n",
+        file, ShellWord(thing.csr), ShellWord(plan_.policy_name), name);
+  }
+
+  void RolePolicy(std::string_view name, const std::vector<std::string>& actions,
+                  const std::vector<std::string>& resources) {
+    std::string list;
+    for (const std::string& action : actions) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", action);
+    std::string arns;
+    for (const std::string& resource : resources) arns += fmt::format("{}\"{}\"", arns.empty() ? "" : ", ", resource);
+    text_ += fmt::format(
+        "aws iam put-role-policy --role-name penumbra-iot-rules --policy-name penumbra-{} --policy-document \"$(cat "
+        "<<EOF\n{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [{}], "
+        "\"Resource\": "
+        "[{}]}}]}}\nEOF\n)\"\n",
+        name, list, arns);
+  }
+
+  void Rules() {
+    const std::string group = ShellWord(plan_.log_group);
+    text_ += "\n# Rules, and the role that they act in\n";
+    text_ +=
+        "exists aws iam get-role --role-name penumbra-iot-rules ||\n"
+        "  aws iam create-role --role-name penumbra-iot-rules --assume-role-policy-document \"$(cat <<EOF\n"
+        "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\",\n"
+        "  \"Principal\": {\"Service\": \"iot.amazonaws.com\"},\n"
+        "  \"Condition\": {\"StringEquals\": {\"aws:SourceAccount\": \"$account\"}}}]}\n"
+        "EOF\n)\" >/dev/null\n"
+        "role_arn=\"arn:aws:iam::$account:role/penumbra-iot-rules\"\n";
+    text_ += fmt::format(
+        "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} --query 'length(logGroups)' --output text)\" "
+        "!= 0 "
+        "] ||\n  aws logs create-log-group --log-group-name {0}\n"
+        "aws logs put-retention-policy --log-group-name {0} --retention-in-days 14\n",
+        group);
+    RolePolicy("errors", {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+               {fmt::format("arn:aws:logs:{}:$account:log-group:{}:*", plan_.region, plan_.log_group)});
+    std::vector<std::string> arns;
+    for (const std::string& table : plan_.tables) {
+      Table(table);
+      arns.push_back(fmt::format("arn:aws:dynamodb:{}:$account:table/{}", plan_.region, table));
+    }
+    if (!arns.empty()) RolePolicy("tables", {"dynamodb:PutItem"}, arns);
+    arns.clear();
+    for (const std::string& topic : plan_.topics) {
+      const bool reserved = topic.compare(0, 2, "$$") == 0;
+      arns.push_back("${iot_arn}topic/" + std::string(reserved ? "\\" : "") + (reserved ? topic.substr(1) : topic));
+    }
+    if (!arns.empty()) RolePolicy("topics", {"iot:Publish"}, arns);
+    for (const RuleSettings& rule : plan_.rules) Rule(rule);
+  }
+
+  void Table(const std::string& table) {
+    const std::string name = ShellWord(table);
+    text_ += fmt::format(
+        "if ! exists aws dynamodb describe-table --table-name {0}; then\n"
+        "  aws dynamodb create-table --table-name {0} --billing-mode PAY_PER_REQUEST \\\n"
+        "    --attribute-definitions AttributeName=device_id,AttributeType=S AttributeName=timestamp,AttributeType=N "
+        "\\\n"
+        "    --key-schema AttributeName=device_id,KeyType=HASH AttributeName=timestamp,KeyType=RANGE >/dev/null\n"
+        "  aws dynamodb wait table-exists --table-name {0}\n"
+        "  aws dynamodb update-time-to-live --table-name {0} --time-to-live-specification "
+        "Enabled=true,AttributeName=ttl >/dev/null\n"
+        "fi\n",
+        name);
+  }
+
+  // The payload goes through a file, so that quotes of the SQL need no second thought.
+  void Rule(const RuleSettings& rule) {
+    OrderedJson action;
+    const std::string role = "@ROLE@";
+    if (rule.action == "dynamodb") {
+      action = {{"dynamoDBv2", {{"roleArn", role}, {"putItem", {{"tableName", rule.target}}}}}};
+    } else if (rule.action == "lambda") {
+      action = {{"lambda", {{"functionArn", "@FUNCTION@"}}}};
+    } else {
+      action = {{"republish", {{"roleArn", role}, {"topic", rule.target}, {"qos", 1}}}};
+    }
+    const OrderedJson payload{
+        {"sql", rule.sql},
+        {"awsIotSqlVersion", "2016-03-23"},
+        {"ruleDisabled", false},
+        {"actions", OrderedJson::array({action})},
+        {"errorAction", {{"cloudwatchLogs", {{"roleArn", role}, {"logGroupName", plan_.log_group}}}}}};
+    const std::string function = fmt::format("arn:aws:lambda:{}:$account:function:{}", plan_.region, rule.target);
+    text_ += fmt::format(
+        "\nsed -e \"s|@ROLE@|$role_arn|\" -e \"s|@FUNCTION@|{0}|\" > rule-{1}.json <<'EOF'\n{2}\nEOF\n"
+        "if exists aws iot get-topic-rule --rule-name {1}; then\n"
+        "  aws iot replace-topic-rule --rule-name {1} --topic-rule-payload file://rule-{1}.json\n"
+        "else\n"
+        "  aws iot create-topic-rule --rule-name {1} --topic-rule-payload file://rule-{1}.json\n"
+        "fi\n",
+        rule.action == "lambda" ? function : "-", rule.name, payload.dump(2));
+    if (rule.action != "lambda") return;
+    text_ += fmt::format(
+        "# Without this permission the call is refused and lost without a word.\n"
+        "aws lambda add-permission --function-name {0} --statement-id penumbra-{1} --action lambda:InvokeFunction \\\n"
+        "  --principal iot.amazonaws.com --source-arn \"${{iot_arn}}rule/{1}\" --source-account \"$account\" "
+        ">/dev/null "
+        "2>&1 ||\n  aws lambda get-policy --function-name {0} | grep -q penumbra-{1}\n",
+        ShellWord(rule.target), rule.name);
+  }
+
+  const Infrastructure& plan_;
+  const DevicePolicy& policy_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string ScriptArnHead() {
+  return "${iot_arn}";
+}
+
+std::string ShellWord(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) c == '\'' ? out += "'\\''" : out += c;
+  return out + "'";
+}
+
+std::string WriteScript(const Infrastructure& plan, const DevicePolicy& policy) {
+  return Writer(plan, policy).Write();
+}
+
+}  // namespace penumbra::cloud

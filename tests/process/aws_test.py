@@ -1,0 +1,145 @@
+"""`penumbra aws`: what it writes is what Terraform's own parser and a shell read, and says everything that the gateway needs."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from harness import COUNTER_POINTS, PENUMBRA, Gateway
+
+THINGS = ["sensor-001", "sensor-002"]
+# Terraform's parser as an npm package; .ci/run installs it. Without it the syntax is not checked, and pytest counts the skip.
+HCL2JSON = pathlib.Path(os.environ["PENUMBRA_BUILD"]) / "npm" / "node_modules" / "@cdktf" / "hcl2json"
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    with Gateway(tmp_path) as gateway:
+        gateway.configure(
+            buses=[{"name": "hall", "driver": "modbus", "transport": "tcp", "host": "127.0.0.1"}],
+            things=[{"name": name, "type": "TemperatureSensor", "attributes": {"location": "warehouse-a", "floor": "1"},
+                     "groups": ["warehouse-sensors"], "bus": "hall", "unit": unit, "points": COUNTER_POINTS}
+                    for unit, name in enumerate(THINGS, 1)],
+            upstream={"endpoint": "example-ats.iot.us-east-1.amazonaws.com"}, gateway="gateway-01")
+        yield gateway
+
+
+def aws(gateway, *arguments):
+    return subprocess.run([PENUMBRA, "--config", gateway.config, "aws", *arguments], capture_output=True, text=True, timeout=30)
+
+
+def test_the_policy_is_a_document_that_aws_takes_with_a_reason_for_each_line(gateway):
+    done = aws(gateway, "policy", "--account", "123456789012")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert {s["Action"] for s in document["Statement"]} == {"iot:Connect", "iot:Publish", "iot:Subscribe", "iot:Receive"}
+    assert len(re.sub(r"\s", "", done.stdout)) <= 2048
+    assert "last will" in done.stderr and "of 2048 characters" in done.stderr
+
+
+@pytest.mark.skipif(not HCL2JSON.exists() or not shutil.which("node"), reason="@cdktf/hcl2json is not installed")
+def test_terraforms_parser_reads_it_and_finds_every_resource(gateway, tmp_path):
+    done = aws(gateway, "terraform")
+    assert done.returncode == 0, done.stderr
+    script = "const {parse} = require(process.argv[1]); let t = ''; process.stdin.on('data', d => t += d)" \
+             ".on('end', () => parse('main.tf', t).then(r => console.log(JSON.stringify(r))));"
+    parsed = subprocess.run(["node", "-e", script, str(HCL2JSON)], input=done.stdout, capture_output=True, text=True, timeout=60)
+    assert parsed.returncode == 0, parsed.stderr
+    resources = json.loads(parsed.stdout)["resource"]
+    names = THINGS + ["gateway-01"]
+    for kind in ("aws_iot_thing", "aws_iot_certificate", "aws_iot_thing_principal_attachment", "aws_iot_policy_attachment"):
+        assert sorted(resources[kind]) == sorted(names), kind
+    for name in names:
+        assert resources["aws_iot_certificate"][name][0]["csr"].endswith(f'csr/{name}.csr")}}')
+        assert resources["aws_iot_thing_principal_attachment"][name][0]["principal"] == \
+            f"${{aws_iot_certificate.{name}.arn}}"
+    assert resources["aws_iot_thing_type"]["TemperatureSensor"][0]["properties"][0]["searchable_attributes"] == ["floor", "location"]
+    assert len(resources["aws_iot_thing_group_membership"]) == 2
+    rules = {rule[0]["name"]: rule[0] for rule in resources["aws_iot_topic_rule"].values()}
+    assert set(rules) == {"StoreSensorData", "AnomalyDetection"}
+    for rule in rules.values():
+        assert rule["sql_version"] == "2016-03-23" and "error_action" in rule
+    assert "aws_lambda_permission" in resources
+    assert resources["aws_dynamodb_table"]["sensor-data"][0]["hash_key"] == "device_id"
+    assert "private_key" not in parsed.stdout
+
+
+def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_its_thing(gateway, tmp_path):
+    done = aws(gateway, "cli")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "aws").mkdir()
+    # A command line tool that knows nothing and remembers what it was asked: every "exists" fails, so everything is made.
+    fake = tmp_path / "aws" / "aws"
+    fake.write_text('#!/bin/bash\nprintf "%s\\n" "$*" >> "$AWS_LOG"\n'
+                    'case "$*" in *describe-log-groups*) echo 0;; *describe-*|*get-policy*|*get-role*|*get-topic-rule*) exit 1;; '
+                    '*get-caller-identity*) echo 123456789012;; *create-certificate-from-csr*) echo "arn:cert";; esac\n'
+                    'exit 0\n')
+    fake.chmod(0o755)
+    script = tmp_path / "deploy" / "deploy.sh"
+    script.parent.mkdir()
+    script.write_text(done.stdout.replace("describe-endpoint", "endpoint"))
+    log = tmp_path / "aws.log"
+    ran = subprocess.run(["bash", script], capture_output=True, text=True, timeout=60,
+                         env={**os.environ, "PATH": f"{tmp_path / 'aws'}:{os.environ['PATH']}", "AWS_LOG": str(log)})
+    assert ran.returncode == 0, ran.stderr
+    asked = log.read_text()
+    for name in THINGS + ["gateway-01"]:
+        assert f"iot attach-thing-principal --thing-name {name} --principal arn:cert" in asked
+        assert f"file://csr/{name}.csr" in asked
+    assert "lambda add-permission --function-name anomaly-handler" in asked
+    policy = json.loads((script.parent / "policy.json").read_text())
+    assert "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}" in json.dumps(policy)
+    rule = json.loads((script.parent / "rule-StoreSensorData.json").read_text())
+    assert rule["actions"][0]["dynamoDBv2"]["roleArn"] == "arn:aws:iam::123456789012:role/penumbra-iot-rules"
+
+
+def test_the_cost_is_a_table_for_people_and_numbers_for_programs(gateway):
+    done = aws(gateway, "cost")
+    assert done.returncode == 0 and "Basic Ingest" in done.stdout and "prices of" in done.stdout, done.stderr
+    cost = json.loads(aws(gateway, "cost", "--json").stdout)
+    # Two things every 30 s for 30 days.
+    assert next(r for r in cost["rows"] if r["what"].startswith("messages"))["count"] == {"least": 172800.0, "most": 172800.0}
+
+
+def test_wrong_words_say_what_instead(gateway, tmp_path):
+    assert (aws(gateway, "terrafrom").returncode, "did you mean" in aws(gateway, "terrafrom").stderr) == (2, True)
+    assert aws(gateway, "policy", "--account", "12").returncode == 2
+    (tmp_path / "prices.json").write_text("{}")
+    broken = aws(gateway, "cost", "--prices", str(tmp_path / "prices.json"))
+    assert broken.returncode == 78 and "as_of" in broken.stderr
+
+
+def test_keys_stay_and_requests_come_back_as_certificates_that_fit(gateway, tmp_path):
+    def cert(*arguments):
+        return subprocess.run([PENUMBRA, "--config", gateway.config, "cert", *arguments], capture_output=True, text=True, timeout=30)
+
+    assert cert("show").returncode == 1
+    made = cert("csr", "--all", "--out", str(tmp_path / "csr"))
+    assert made.returncode == 0, made.stderr
+    key = gateway.state / "credentials" / "sensor-001.pem.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    before = key.read_text()
+    assert cert("csr", "sensor-001", "--out", str(tmp_path / "csr")).returncode == 0
+    assert key.read_text() == before, "a key is never made anew"
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path, timeout=30)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "9")
+    certificates = {}
+    for name in THINGS + ["gateway-01"]:
+        openssl("x509", "-req", "-in", f"csr/{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+                f"{name}.crt", "-days", "9")
+        certificates[name] = (tmp_path / f"{name}.crt").read_text()
+    answer = tmp_path / "certificates.json"
+    # One that belongs to another key is refused, and nothing of it stays.
+    answer.write_text(json.dumps({"sensor-001": certificates["sensor-002"]}))
+    refused = cert("install", str(answer))
+    assert refused.returncode == 1 and "sensor-001" in refused.stderr
+    assert not list((gateway.state / "credentials").glob("*.crt*"))
+    answer.write_text(json.dumps(certificates))
+    assert cert("install", str(answer)).returncode == 0
+    shown = json.loads(cert("show", "--json").stdout)["certificates"]
+    assert [c["usable"] for c in shown] == [True] * 3 and all("CN" in c["subject"] for c in shown)

@@ -1,0 +1,78 @@
+#include "cloud/cost.hpp"
+
+#include <gmock/gmock.h>
+
+#include "cloud/infrastructure.hpp"
+#include "unit/cloud/cloud_fixture.hpp"
+
+namespace penumbra::cloud {
+namespace {
+
+using testing::HasSubstr;
+
+Prices BuiltIn() {
+  const auto prices = ParsePrices(kBuiltInPrices);
+  EXPECT_TRUE(prices) << prices.error().message;
+  return *prices;
+}
+
+const CostRow& Row(const Cost& cost, const std::string& what) {
+  for (const CostRow& row : cost.rows) {
+    if (row.what.find(what) != std::string::npos) return row;
+  }
+  throw std::runtime_error(what);
+}
+
+TEST(AwsPrices, RefuseAFileThatLacksOne) {
+  EXPECT_THAT(ParsePrices("{}").error().message, HasSubstr("as_of"));
+  EXPECT_THAT(ParsePrices(R"({"as_of":"x","message_unit_bytes":5120,"shadow_unit_bytes":1024,"per_million":{}})")
+                  .error()
+                  .message,
+              HasSubstr("connection_minutes"));
+  EXPECT_FALSE(ParsePrices("no json"));
+}
+
+// By hand: 2 things every 30 s are 172,800 messages in 30 days, one unit each; 3 connections are 129,600 minutes.
+TEST(AwsCost, AgreesWithArithmeticByHand) {
+  const Settings settings = test::TwoSensors();
+  const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(cost, "messages").count.most, 172'800);
+  EXPECT_DOUBLE_EQ(Row(cost, "messages").price.most, 0.1728);
+  EXPECT_DOUBLE_EQ(Row(cost, "connection").count.most, 129'600);
+  EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").count.most, 2 * 172'800);
+  EXPECT_DOUBLE_EQ(Row(cost, "rule actions").count.least, 172'800);
+  // A heartbeat every ten minutes at least, a report a poll at most.
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800);
+}
+
+TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
+  Settings settings = test::TwoSensors();
+  const auto rules = DefaultRules(settings);
+  const Cost before = Estimate(settings, rules, BuiltIn());
+  for (const Saving& saving : before.savings) EXPECT_LT(saving.price.least, before.total.least + 1e-9) << saving.how;
+  ASSERT_THAT(before.savings, testing::Contains(testing::Field(&Saving::how, HasSubstr("Basic Ingest"))));
+  for (ThingSettings& thing : settings.things) thing.topic = "$aws/rules/StoreSensorData/" + thing.topic;
+  const Cost after = Estimate(settings, rules, BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(after, "messages").count.most, 0);
+  for (const Saving& saving : before.savings) {
+    if (saving.how.find("Basic Ingest") != std::string::npos) {
+      EXPECT_DOUBLE_EQ(saving.price.most, after.total.most);
+    }
+  }
+}
+
+TEST(AwsCost, CountsLargeMessagesByUnitsOfFiveKilobytes) {
+  Settings settings = test::TwoSensors();
+  for (int i = 0; i < 300; ++i) {
+    PointSettings point;
+    point.name = "point_with_a_long_name_" + std::to_string(i);
+    settings.things[0].points.push_back(point);
+  }
+  const Cost cost = Estimate(settings, {}, BuiltIn());
+  EXPECT_GT(cost.message_bytes, 5120u);
+  EXPECT_DOUBLE_EQ(Row(cost, "messages").count.most, 86'400 + 86'400 * std::ceil(cost.message_bytes / 5120.0));
+}
+
+}  // namespace
+}  // namespace penumbra::cloud

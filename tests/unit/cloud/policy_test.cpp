@@ -1,0 +1,106 @@
+// The generated policy, judged as AWS judges it and put to work in the stand-in.
+#include "cloud/policy.hpp"
+
+#include <gmock/gmock.h>
+
+#include "cloud/topics.hpp"
+#include "iotcore/policy.hpp"
+#include "unit/cloud/cloud_fixture.hpp"
+#include "uplink/presence.hpp"
+
+namespace penumbra::cloud {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kArn = "arn:aws:iot:us-east-1:123456789012:";
+const iotcore::Principal kSensor{.thing = "sensor-001", .client_id = "sensor-001"};
+
+iotcore::Policy Judged(const Settings& settings) {
+  const auto policy = MakePolicy(settings, kArn);
+  EXPECT_TRUE(policy) << policy.error().message;
+  const auto parsed = iotcore::Policy::Parse(policy.value().Document(kArn).dump());
+  EXPECT_TRUE(parsed) << parsed.error().message;
+  return parsed.value();
+}
+
+TEST(GatewayPolicy, GrantsEveryTopicThatTheGatewayUsesAndNoOtherThings) {
+  const Settings settings = test::TwoSensors();
+  const auto policy = Judged(settings);
+  for (CloudTopic& topic : TopicsOf(settings, "sensor-001")) {
+    for (char& c : topic.topic) {
+      if (topic.use == Use::kPublish && c == '+') c = 'x';
+    }
+    const std::string action = topic.use == Use::kPublish ? "iot:Publish" : "iot:Subscribe";
+    const std::string type = topic.use == Use::kPublish ? "topic/" : "topicfilter/";
+    EXPECT_TRUE(policy.Allows(action, type + topic.topic, kSensor)) << action << " " << topic.topic;
+  }
+  for (const CloudTopic& topic : TopicsOf(settings, "sensor-002")) {
+    const std::string action = topic.use == Use::kPublish ? "iot:Publish" : "iot:Subscribe";
+    const std::string type = topic.use == Use::kPublish ? "topic/" : "topicfilter/";
+    EXPECT_FALSE(policy.Allows(action, type + topic.topic, kSensor)) << action << " " << topic.topic;
+  }
+}
+
+TEST(GatewayPolicy, LetsAThingSpeakForTheDeviceAndNotForTheCloud) {
+  const auto policy = Judged(test::TwoSensors());
+  EXPECT_TRUE(policy.Allows("iot:Connect", "client/sensor-001", kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Publish", "topic/" + PresenceTopic("sensor-001"), kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Receive", "topic/$aws/things/sensor-001/shadow/update/delta", kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Receive", "topic/commands/sensor-001/reboot", kSensor));
+  for (const char* topic :
+       {"$aws/things/sensor-001/shadow/update/accepted", "$aws/things/sensor-001/shadow/delete",
+        "commands/sensor-001/reboot", "sensors/sensor-002/temperature", "$aws/things/sensor-001/jobs/x"}) {
+    EXPECT_FALSE(policy.Allows("iot:Publish", std::string("topic/") + topic, kSensor)) << topic;
+  }
+  for (const char* filter : {"#", "commands/+/#", "$aws/things/+/shadow/update/delta", "commands/#"}) {
+    EXPECT_FALSE(policy.Allows("iot:Subscribe", std::string("topicfilter/") + filter, kSensor)) << filter;
+  }
+}
+
+TEST(GatewayPolicy, ConnectsOnlyWhenTheCertificateIsAttachedToTheThingOfThatName) {
+  const auto policy = Judged(test::TwoSensors());
+  EXPECT_FALSE(policy.Allows("iot:Connect", "client/sensor-001",
+                             {.thing = "sensor-001", .client_id = "sensor-001", .attached = false}));
+  EXPECT_FALSE(policy.Allows("iot:Connect", "client/sensor-002", kSensor));
+}
+
+TEST(GatewayPolicy, StaysWithinTheCharactersThatAwsCounts) {
+  Settings settings = test::TwoSensors();
+  settings.things[0].batch_bytes = 4096;
+  settings.upstream.status_retained = true;
+  const std::string longest = "arn:aws:iot:ap-southeast-1:123456789012:";
+  const auto policy = MakePolicy(settings, longest);
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_LE(policy->Characters(longest), kMaxPolicyCharacters);
+}
+
+TEST(GatewayPolicy, SaysWhyItCannotBeOneDocument) {
+  Settings settings = test::TwoSensors();
+  for (int i = 0; i < 30; ++i) {
+    settings.things.push_back(test::Sensor("s" + std::to_string(i)));
+    settings.things.back().topic = "building/hall/line/cell/" + std::to_string(i);
+  }
+  const auto policy = MakePolicy(settings, kArn);
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().action, Action::kFixConfig);
+  EXPECT_THAT(policy.error().message, HasSubstr("sensors/{thing}/"));
+}
+
+TEST(GatewayPolicy, NamesTopicsThatThingsShare) {
+  Settings settings = test::TwoSensors();
+  settings.things[1].topic = "all/readings";
+  const auto policy = MakePolicy(settings, kArn);
+  ASSERT_TRUE(policy);
+  EXPECT_THAT(policy->shared_topics, testing::ElementsAre("all/readings"));
+}
+
+TEST(GatewayPolicy, BecomesAccessRulesOfTheStandIn) {
+  const auto acl = Judged(test::TwoSensors()).MosquittoAcl();
+  ASSERT_TRUE(acl) << acl.error().message;
+  EXPECT_THAT(*acl, HasSubstr("pattern write sensors/%c/+/#\n"));
+  EXPECT_THAT(*acl, HasSubstr("pattern read commands/%c/+/#\n"));
+}
+
+}  // namespace
+}  // namespace penumbra::cloud
