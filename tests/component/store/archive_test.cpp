@@ -162,7 +162,7 @@ TEST_F(ArchiveTest, VacuumGivesFreePagesBackWhileCommitsGoOn) {
   for (const Reading& reading : committed) store->Acked("a", reading.seq);
   MustFlush();
   std::optional<Status> emptied;
-  store->Transact([](Database& database) { return database.Execute("DELETE FROM journal WHERE id < 200"); },
+  store->Transact([](Database& open) { return open.Execute("DELETE FROM journal WHERE id < 200"); },
                   [&](Status status) { emptied = status; });
   ASSERT_TRUE(loop.RunUntil([&] { return emptied.has_value(); }));
   const std::uint64_t before = store->Stats().file_bytes;

@@ -15,9 +15,9 @@ using testing::HasSubstr;
 
 class Routes : public testing::Test {
  protected:
-  Response Ask(std::string_view method, std::string_view target, std::string_view body = {}) {
+  Response Ask(std::string_view method, std::string_view target, std::string_view payload = {}) {
     Response answer{.status = 0};
-    Handle(view, counters, method, target, body, [&answer](Response response) { answer = std::move(response); });
+    Handle(view, counters, method, target, payload.empty() ? std::string_view(body) : payload, [&answer](Response response) { answer = std::move(response); });
     return answer;
   }
   Json Get(std::string_view target, int status = 200) {
@@ -242,8 +242,8 @@ TEST_F(Routes, ShadowsAndTheirParametersAreChecked) {
 }
 
 TEST_F(Routes, DesiredIsAnObjectOrNothingIsChanged) {
-  for (const char* body : {"", "{", "21", "[1]", "null", "{\"a\":1}x"}) {
-    EXPECT_EQ(Ask("POST", "/v1/shadows/sensor-001/desired", body).status, 400) << body;
+  for (const char* wrong : {"", "{", "21", "[1]", "null", "{\"a\":1}x"}) {
+    EXPECT_EQ(Ask("POST", "/v1/shadows/sensor-001/desired", wrong).status, 400) << wrong;
   }
   EXPECT_TRUE(view.last_shadow.empty());
   view.patch_error = "setpoint: above max 30";
