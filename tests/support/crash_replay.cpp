@@ -352,23 +352,28 @@ class Workload {
     bench_->committed.clear();
   }
 
-  // What retention removed in this step may be missing from its beginning on.
+  // What retention removed in this step may be missing from its beginning on. A store in trouble cannot be asked, and
+  // may have removed something just before: then from the beginning of the first step that was not noted.
   void NoteGone(std::size_t begun) {
+    begun = not_noted_since_.value_or(begun);
+    not_noted_since_ = begun;
     std::set<Name> there;
     for (const char* thing : kThings) {
       const auto all = bench_->All(thing);
-      if (!all) return;  // in trouble: nothing is removed
+      if (!all) return;
       for (const StoredReading& stored : *all) there.insert({thing, stored.reading.seq});
     }
     for (auto& [name, fate] : history_.readings) {
       if (fate.may_go_from == kNever && !there.contains(name)) fate.may_go_from = begun;
     }
+    not_noted_since_.reset();
   }
 
   ModelDisk& disk_;
   const CrashReplayOptions options_;
   std::mt19937_64 random_;
   std::int64_t wall_ms_ = 1'700'000'000'000;
+  std::optional<std::size_t> not_noted_since_;
   std::unique_ptr<Bench> bench_;
   History history_;
 };
