@@ -114,10 +114,11 @@ class HonestTime : public ::testing::Test {
     ASSERT_TRUE(loop.RunUntil([&] { return done; }));
   }
   void Advance(Duration time) {
-    const Duration step = std::min<Duration>(time, 10s);
-    for (Duration passed{}; passed < time; passed += step) {
+    for (Duration passed{}; passed < time;) {
+      const Duration step = std::min<Duration>(time - passed, 10s);
       loop.Advance(step);
       Settle();
+      passed += step;
     }
   }
   void AdvanceUntilAllSent(Duration limit = 10min) {
