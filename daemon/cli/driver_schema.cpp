@@ -58,7 +58,8 @@ std::vector<std::string> FaultsOf(const Json& property) {
     faults.emplace_back("it has no description that would help anybody");
   }
   for (const auto& [key, value] : property.items()) {
-    if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
+    // "x-": a note of the driver for somebody else.
+    if (!key.starts_with("x-") && std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
       faults.push_back("unknown keyword \"" + key + "\"");
   }
   if (std::string fault = FaultOfDefault(property); !fault.empty()) faults.push_back(std::move(fault));

@@ -289,6 +289,18 @@ penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char
   return PENUMBRA_IO;
 }
 
+// The serial line, or the network; never both.
+void Needs(const char* configuration, penumbra_need need, void* context) try {
+  const auto parsed = ParseConfiguration(configuration, [](const std::string&, const std::string&) {});
+  if (!parsed) return;  // open says what is wrong
+  if (parsed->bus.transport == penumbra::modbus::Transport::kRtu) {
+    need(context, PENUMBRA_NEED_DEVICE, parsed->bus.device.c_str());
+  } else {
+    need(context, PENUMBRA_NEED_NETWORK, nullptr);
+  }
+} catch (const std::exception&) {
+}
+
 void Close(penumbra_bus* bus) {
   delete bus;
 }
@@ -296,21 +308,21 @@ void Close(penumbra_bus* bus) {
 }  // namespace
 
 extern "C" const penumbra_driver* penumbra_driver_entry(const std::uint32_t* host_abis, std::size_t count) {
-  static const penumbra_driver kDriver{
-      .size = sizeof(penumbra_driver),
-      .abi_version = PENUMBRA_ABI_VERSION,
-      .name = "modbus",
-      .version = PENUMBRA_DRIVER_VERSION,
-      .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN,
-      .bus_schema = penumbra::modbus::kBusSchema,
-      .thing_schema = penumbra::modbus::kThingSchema,
-      .point_schema = penumbra::modbus::kPointSchema,
-      .check = Check,
-      .open = Open,
-      .read = Read,
-      .write = Write,
-      .close = Close,
-      .ask = Ask};
+  static const penumbra_driver kDriver{.size = sizeof(penumbra_driver),
+                                       .abi_version = PENUMBRA_ABI_VERSION,
+                                       .name = "modbus",
+                                       .version = PENUMBRA_DRIVER_VERSION,
+                                       .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN,
+                                       .bus_schema = penumbra::modbus::kBusSchema,
+                                       .thing_schema = penumbra::modbus::kThingSchema,
+                                       .point_schema = penumbra::modbus::kPointSchema,
+                                       .check = Check,
+                                       .open = Open,
+                                       .read = Read,
+                                       .write = Write,
+                                       .close = Close,
+                                       .ask = Ask,
+                                       .needs = Needs};
   for (std::size_t i = 0; i < count; ++i) {
     if (host_abis[i] == PENUMBRA_ABI_VERSION) return &kDriver;
   }

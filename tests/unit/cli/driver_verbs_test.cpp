@@ -36,9 +36,12 @@ TEST(DriverSchema, FaultsAreNamedWithTheirKey) {
 
 TEST(DriverSchema, AGoodOneHasNone) {
   EXPECT_THAT(JudgeSchema("bus", Json::object()), IsEmpty());
-  EXPECT_THAT(JudgeSchema("thing", Schema(R"("address":{"type":["integer","string"],"minimum":0,"maximum":9,"default":5,
+  EXPECT_THAT(
+      JudgeSchema(
+          "thing",
+          Schema(R"("address":{"type":["integer","string"],"minimum":0,"maximum":9,"default":5,"x-endpoint":true,
                                              "description":"The address on the bus, counted from 0."})")),
-              IsEmpty());
+      IsEmpty());
 }
 
 TEST(DriverSchema, AnExampleHasWhatIsRequiredAndAPointForEachQuantity) {
