@@ -190,9 +190,6 @@ void Close(penumbra_bus* bus) {
   delete bus;
 }
 
-#ifdef PENUMBRA_CAN_ASK
-constexpr std::uint64_t kCapabilities = PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN;
-
 // All chips that the kernel shows, with what can be read of them.
 penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char* error, std::size_t error_size) try {
   const Json question = Json::parse(request->question, nullptr, false);
@@ -209,16 +206,19 @@ penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char
   PutText(error, error_size, failure.what());
   return PENUMBRA_IO;
 }
-#else
-constexpr std::uint64_t kCapabilities = 0;
-#endif
+
+void Needs(const char* configuration, penumbra_need need, void* context) {
+  const Json json = Json::parse(configuration, nullptr, false);
+  const Json bus = json.is_object() ? json.value("bus", Json::object()) : Json::object();
+  need(context, PENUMBRA_NEED_READ, TextOf(bus, "root", "/sys").c_str());
+}
 
 constexpr penumbra_driver kDriver = {
     .size = sizeof(penumbra_driver),
     .abi_version = PENUMBRA_ABI_VERSION,
     .name = "hwmon",
     .version = PENUMBRA_DRIVER_VERSION,
-    .capabilities = kCapabilities,
+    .capabilities = PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN,
     .bus_schema = kBusSchema,
     .thing_schema = kThingSchema,
     .point_schema = kPointSchema,
@@ -227,9 +227,8 @@ constexpr penumbra_driver kDriver = {
     .read = Read,
     .write = nullptr,
     .close = Close,
-#ifdef PENUMBRA_CAN_ASK
     .ask = Ask,
-#endif
+    .needs = Needs,
 };
 
 }  // namespace

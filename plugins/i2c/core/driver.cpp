@@ -100,17 +100,10 @@ penumbra_status Read(penumbra_bus* bus, const penumbra_read_request* request, pe
   return PENUMBRA_IO;
 }
 
-#ifdef PENUMBRA_CAN_ASK
-constexpr std::uint64_t kCapabilities = PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN | PENUMBRA_CAN_SELF_TEST;
-#else
-constexpr std::uint64_t kCapabilities = 0;
-#endif
-
 void Close(penumbra_bus* bus) {
   delete bus;
 }
 
-#ifdef PENUMBRA_CAN_ASK
 using Answer = std::function<void(const nlohmann::json&)>;
 
 // What has happened to each sensor since the bus was opened.
@@ -171,7 +164,12 @@ penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char
   PutText(error, error_size, failure.what());
   return PENUMBRA_IO;
 }
-#endif
+
+// The bus node alone: who owns an address is read from links of sysfs, which needs no access to files.
+void Needs(const char* configuration, penumbra_need need, void* context) {
+  const auto options = ParseOptions(*g_type, configuration, [](const std::string&, const std::string&) {});
+  if (options) need(context, PENUMBRA_NEED_DEVICE, options->device.c_str());
+}
 
 struct Schemas {
   explicit Schemas(const ChipType& type) : bus(BusSchema()), thing(ThingSchema(type)), point(PointSchema(type)) {}
@@ -187,7 +185,7 @@ const penumbra_driver* DriverFor(const ChipType& type, const std::uint32_t* host
                                        .abi_version = PENUMBRA_ABI_VERSION,
                                        .name = type.name,
                                        .version = PENUMBRA_DRIVER_VERSION,
-                                       .capabilities = kCapabilities,
+                                       .capabilities = PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN | PENUMBRA_CAN_SELF_TEST,
                                        .bus_schema = kSchemas.bus.c_str(),
                                        .thing_schema = kSchemas.thing.c_str(),
                                        .point_schema = kSchemas.point.c_str(),
@@ -196,10 +194,8 @@ const penumbra_driver* DriverFor(const ChipType& type, const std::uint32_t* host
                                        .read = Read,
                                        .write = nullptr,
                                        .close = Close,
-#ifdef PENUMBRA_CAN_ASK
-                                       .ask = Ask
-#endif
-  };
+                                       .ask = Ask,
+                                       .needs = Needs};
   for (std::size_t i = 0; i < count; ++i) {
     if (host_abis[i] == PENUMBRA_ABI_VERSION) return &kDriver;
   }

@@ -52,6 +52,21 @@ class I2cDriver : public BusRig {
     }
     return text;
   }
+  // The objects of the answer, in an array.
+  Json Ask(const std::string& question, penumbra_status expected = PENUMBRA_OK) {
+    Json answers = Json::array();
+    const penumbra_ask_request request{
+        .size = sizeof request,
+        .question = question.c_str(),
+        .answer = [](void* context, const char* json) { static_cast<Json*>(context)->push_back(Json::parse(json)); },
+        .context = &answers,
+        .deadline_ns = In(5000),
+        .cancel_fd = -1};
+    char error[256] = "";
+    EXPECT_EQ(driver_->ask(bus_, &request, error, sizeof error), expected) << error;
+    error_ = error;
+    return answers;
+  }
   void TearDown() override {
     if (bus_ != nullptr) driver_->close(bus_);
     BusRig::TearDown();
@@ -129,6 +144,45 @@ TEST_F(I2cDriver, ChecksItsConfigurationWithoutTouchingTheBus) {
   EXPECT_EQ(Load("sht3x").check(text.c_str(), complain, &complaint), PENUMBRA_BAD_OPTIONS);
   EXPECT_THAT(complaint, HasSubstr("/things/0/points/0: point \"brightness\""));
   EXPECT_THAT(Command("{}"), HasSubstr("\"transactions\":0"));
+}
+
+TEST_F(I2cDriver, ScansTheBusThroughItsQuestions) {
+  Command(R"({"own":true,"address":72})");
+  ASSERT_EQ(Open(Load("sht3x"), {{"device", kNode}}, {Thing("room", {"temperature"})}), PENUMBRA_OK);
+  const Json found = Ask(R"({"ask":"scan"})");
+  ASSERT_EQ(found.size(), 3U) << found.dump();
+  EXPECT_EQ(found[0]["chip"], "sht3x");
+  EXPECT_EQ(found[1]["state"], "kernel driver");
+  EXPECT_EQ(found[2]["chip"], "bme280");
+  EXPECT_EQ(Read(0, 1), "21.5");  // the scan has left the chip as it was
+}
+
+TEST_F(I2cDriver, TestsItsSensorsAndCountsWhatHappened) {
+  Json second = Thing("second", {"temperature"});
+  second["address"] = 0x45;
+  ASSERT_EQ(Open(Load("sht3x"), {{"device", kNode}}, {Thing("first", {"temperature"}), second}), PENUMBRA_OK);
+  const Json results = Ask(R"({"ask":"self_test"})");
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0]["ok"], true);
+  EXPECT_EQ(results[0]["temperature"], 21.5);
+  EXPECT_EQ(results[1]["ok"], false);
+  EXPECT_THAT(results[1]["detail"].get<std::string>(), HasSubstr("no answer (NACK)"));
+  EXPECT_EQ(Ask(R"({"ask":"counters"})")[0]["good"], 1);
+  Ask(R"({"ask":"weather"})", PENUMBRA_UNSUPPORTED);
+  EXPECT_THAT(error_, HasSubstr("scan, self_test and counters"));
+  Ask("nonsense", PENUMBRA_UNSUPPORTED);
+}
+
+TEST_F(I2cDriver, NeedsItsBusNodeAndNothingElse) {
+  const std::string text = Json{{"bus", {{"device", kNode}}}, {"things", Json::array()}}.dump();
+  std::string needs;
+  Load("bme280").needs(
+      text.c_str(),
+      [](void* context, std::uint32_t kind, const char* path) {
+        *static_cast<std::string*>(context) += std::to_string(kind) + " " + path + ";";
+      },
+      &needs);
+  EXPECT_EQ(needs, "2 /dev/i2c-77;");
 }
 
 TEST_F(I2cDriver, RefusesTheSht3xThatAKernelDriverOwnsAndNamesTheWayOut) {
