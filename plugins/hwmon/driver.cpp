@@ -1,5 +1,6 @@
 // The driver of sensors that the kernel drives: the C ABI around sysfs.hpp. For chips of which a kernel driver has the
 // address, and for every other sensor of the board. No exception leaves this file. Thread: the host's one bus thread.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -71,6 +72,21 @@ Json ArrayOf(const Json& object, const char* key) {
   return object.is_object() && object.contains(key) && object[key].is_array() ? object[key] : Json::array();
 }
 
+// Whether a list that may be missing is one of objects.
+bool ListOfObjects(const Json& object, const char* key) {
+  if (!object.contains(key)) return true;
+  const Json& list = object[key];
+  return list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& item) { return item.is_object(); });
+}
+
+// The gateway has checked the configuration; this is for whoever calls without it.
+bool Shaped(const Json& json) {
+  if (!json.is_object() || !json.value("bus", Json::object()).is_object() || !ListOfObjects(json, "things"))
+    return false;
+  const Json things = ArrayOf(json, "things");
+  return std::all_of(things.begin(), things.end(), [](const Json& thing) { return ListOfObjects(thing, "points"); });
+}
+
 Point ParsePoint(const Json& json) {
   const std::string name = TextOf(json, "name");
   const std::string attribute = TextOf(json, "attribute");
@@ -121,6 +137,10 @@ penumbra_status Check(const char* configuration, penumbra_complain complain, voi
 penumbra_status Open(const penumbra_host* host, const char* configuration, penumbra_bus** bus, char* error,
                      std::size_t error_size) try {
   const Json json = Json::parse(configuration);
+  if (!Shaped(json)) {
+    PutText(error, error_size, "the configuration is not an object of a bus and things with points");
+    return PENUMBRA_BAD_OPTIONS;
+  }
   auto opened = std::make_unique<penumbra_bus>();
   opened->host = *host;
   opened->root = TextOf(json.value("bus", Json::object()), "root", "/sys");
