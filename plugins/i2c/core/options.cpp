@@ -56,6 +56,15 @@ const Json& ArrayOf(const Json& object, const char* key) {
   return found != object.end() && found->is_array() ? *found : kNone;
 }
 
+// The gateway has checked the configuration; this is for whoever calls without it.
+void CheckShape(const Json& object, const char* key, const std::string& pointer, const Complain& complain) {
+  const auto list = object.find(key);
+  if (list == object.end()) return;
+  const bool right =
+      list->is_array() && std::all_of(list->begin(), list->end(), [](const Json& item) { return item.is_object(); });
+  if (!right) complain(pointer + "/" + key, std::string(key) + " is a list of objects");
+}
+
 std::optional<Quantity> ParsePoint(const ChipType& type, const Json& point, const std::string& pointer,
                                    const Complain& complain) {
   const std::string name = TextOf(point, "name", "");
@@ -83,6 +92,7 @@ ThingOptions ParseThing(const ChipType& type, const Json& thing, int bus_retries
                                        (address >= 0 && address <= 0xff ? Hex(address) : std::to_string(address)));
   }
   parsed.address = static_cast<std::uint8_t>(address);
+  CheckShape(parsed.options, "points", pointer, complain);
   const Json& points = ArrayOf(thing, "points");
   for (std::size_t k = 0; k < points.size(); ++k) {
     const auto quantity = ParsePoint(type, points[k], pointer + "/points/" + std::to_string(k), complain);
@@ -112,6 +122,8 @@ std::optional<BusOptions> ParseOptions(const ChipType& type, const std::string& 
     note("", "the configuration is no JSON object");
     return std::nullopt;
   }
+  if (json.contains("bus") && !json["bus"].is_object()) note("/bus", "bus is an object");
+  CheckShape(json, "things", "", note);
   const Json& bus = ObjectOf(json, "bus");
   BusOptions parsed;
   parsed.device = TextOf(bus, "device", kDefaultDevice);

@@ -95,6 +95,15 @@ TEST(I2cOptions, ComplainAboutWhatIsNoConfiguration) {
   }
 }
 
+TEST(I2cOptions, RefuseAnotherShapeThanTheAbiSays) {
+  for (const Json& json : {Json{{"bus", 5}, {"things", 7}}, Json{{"things", Json::array({5})}},
+                           Json{{"things", Json::array({Json{{"points", 3}}})}}}) {
+    const Parsed parsed = Parse(sht3x::kType, json);
+    EXPECT_FALSE(parsed.options) << json.dump();
+    EXPECT_FALSE(parsed.complaints.empty());
+  }
+}
+
 TEST(I2cOptions, EverySchemaIsJsonWithADescriptionForEachKey) {
   for (const ChipType* type : {&aht20::kType, &bme280::kType, &hdc1080::kType, &hdc302x::kType, &htu21d::kType,
                                &lm75::kType, &mcp9808::kType, &sht3x::kType, &sht4x::kType, &tmp102::kType}) {
