@@ -24,6 +24,7 @@ using Kind = ModelDisk::Kind;
 
 constexpr const char* kFile = "/store/penumbra.db";
 constexpr std::uint64_t kMaxSize = 64 * 1024;  // of the store: small blocks, an early checkpoint, early retention
+constexpr std::uint64_t kRoomToCheck = 1024 * 1024 * 1024;
 constexpr std::size_t kNever = SIZE_MAX;
 constexpr std::array kThings = {"boiler", "pump", "roof"};
 constexpr const char* kAfterwards = "after-the-cut";  // boot id of readings that the workload did not make
@@ -96,11 +97,11 @@ Reading MakeReading(const std::string& thing, std::int64_t unix_ms, double value
 // A store's worker on a model disk and virtual time, without a thread.
 class Bench {
  public:
-  explicit Bench(ModelDisk& disk) : disk_(disk) {
+  explicit Bench(ModelDisk& disk, std::uint64_t max_size = kMaxSize) : disk_(disk) {
     Store::Options options;
     options.file = kFile;
     options.settings.commit_interval = Duration::zero();
-    options.settings.max_size = kMaxSize;
+    options.settings.max_size = max_size;
     options.settings.min_free = 0;
     options.vfs = disk.vfs();
     options.files = &disk;
@@ -258,7 +259,7 @@ class Workload {
       for (const Name& name : acks) history_.readings[name].ack_reported_at = reported;
       if (sets) history_.setting.reported_at.back() = reported;
     }
-    NoteGone(begun);
+    NoteGone();
   }
 
   // Some of the oldest, as a link does that works off its backlog, and some anywhere.
@@ -352,11 +353,10 @@ class Workload {
     bench_->committed.clear();
   }
 
-  // What retention removed in this step may be missing from its beginning on. A store in trouble cannot be asked, and
-  // may have removed something just before: then from the beginning of the first step that was not noted.
-  void NoteGone(std::size_t begun) {
-    begun = not_noted_since_.value_or(begun);
-    not_noted_since_ = begun;
+  // What is gone may be missing from the moment on at which it was last seen: asking lets the store do its maintenance
+  // too, and a store in trouble cannot be asked.
+  void NoteGone() {
+    const std::size_t asked_at = disk_.operations();
     std::set<Name> there;
     for (const char* thing : kThings) {
       const auto all = bench_->All(thing);
@@ -364,16 +364,16 @@ class Workload {
       for (const StoredReading& stored : *all) there.insert({thing, stored.reading.seq});
     }
     for (auto& [name, fate] : history_.readings) {
-      if (fate.may_go_from == kNever && !there.contains(name)) fate.may_go_from = begun;
+      if (fate.may_go_from == kNever && !there.contains(name)) fate.may_go_from = last_asked_at_;
     }
-    not_noted_since_.reset();
+    last_asked_at_ = asked_at;
   }
 
   ModelDisk& disk_;
   const CrashReplayOptions options_;
   std::mt19937_64 random_;
   std::int64_t wall_ms_ = 1'700'000'000'000;
-  std::optional<std::size_t> not_noted_since_;
+  std::size_t last_asked_at_ = 0;
   std::unique_ptr<Bench> bench_;
   History history_;
 };
@@ -387,7 +387,9 @@ class Checker {
   // Opens a store on `image`, as it may be after a power cut before operation `point`; answers the disk afterwards.
   std::unique_ptr<ModelDisk> Check(const DiskImage& image, std::size_t point) {
     auto disk = MakeDisk(image, sabotage_);
-    Bench bench(*disk);
+    // With room enough: retention of its own would remove what the workload had not begun to remove, because it has
+    // other acks by then.
+    Bench bench(*disk, kRoomToCheck);
     if (const Status opened = bench.Open(); !opened) {
       Violation(point, "does not open: " + opened.error().message);
       return disk;
