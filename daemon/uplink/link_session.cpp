@@ -96,6 +96,12 @@ std::string LinkSession::FilesFingerprint() const {
   return all;
 }
 
+// A certificate that is "not valid yet" is so because the clock was wrong: when it is set, the link must not wait.
+std::string LinkSession::ClockFingerprint() const {
+  const std::int64_t boot_at_s = context_.loop.clock().UnixMs() / 1000 - context_.loop.Now().ns / 1'000'000'000;
+  return fmt::format("{}:{}", context_.trust.Trusted(), boot_at_s / 60);  // drift and slewing are no change
+}
+
 std::optional<std::string> LinkSession::MissingFile() const {
   for (const auto& file : {thing_.certificate, thing_.private_key}) {
     struct stat info {};
@@ -108,6 +114,7 @@ std::optional<std::string> LinkSession::MissingFile() const {
 
 void LinkSession::EnterUnprovisioned() {
   unprovisioned_at_ = context_.loop.Now();
+  clock_fingerprint_ = ClockFingerprint();
   if (told_credentials_ != status_.last_error) {
     told_credentials_ = status_.last_error;
     log::Warning("uplink.unprovisioned", status_.last_error, {{"thing", thing_.name}});
@@ -116,7 +123,8 @@ void LinkSession::EnterUnprovisioned() {
     static void Again(LinkSession& self) {
       self.timer_ = self.context_.loop.After(kCredentialPoll, [&self] {
         const bool waited = self.context_.loop.Now() - self.unprovisioned_at_ >= kCredentialRetry;
-        if (waited || self.FilesFingerprint() != self.fingerprint_) return self.Fire(LinkEvent::kLookAgain);
+        const bool clock_set = self.ClockFingerprint() != self.clock_fingerprint_;
+        if (waited || clock_set || self.FilesFingerprint() != self.fingerprint_) return self.Fire(LinkEvent::kLookAgain);
         Again(self);
       });
     }

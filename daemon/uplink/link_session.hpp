@@ -56,7 +56,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   static constexpr int kOverdueFactor = 2;
   static constexpr std::size_t kMaxQueuedPublishes = 100;  // of ThingLink::Publish
   static constexpr Duration kCredentialPoll = std::chrono::seconds(5);
-  // Tries again although no file has changed: the clock may have, or the root certificates.
+  // Tries again although neither a file nor the clock has changed.
   static constexpr Duration kCredentialRetry = std::chrono::minutes(1);
   static constexpr Duration kKicked = std::chrono::seconds(5);
   static constexpr int kKicksToWarn = 3;
@@ -129,6 +129,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void CheckAcks();
   void Drop(const std::string& why);
   std::string FilesFingerprint() const;
+  std::string ClockFingerprint() const;
   std::optional<std::string> MissingFile() const;
 
   LinkContext& context_;
@@ -161,6 +162,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   BootTime timer_due_{};
   BootTime connected_at_{};
   std::string fingerprint_;
+  std::string clock_fingerprint_;
   BootTime unprovisioned_at_{};
   std::string told_credentials_;
   int kicks_ = 0;

@@ -163,6 +163,21 @@ TEST_F(Session, ShutdownEndsAfterTheOperationTimeoutWhenNobodyAnswers) {
   EXPECT_TRUE(done);
 }
 
+TEST_F(Session, ACertificateThatWasNotValidYetIsTriedAgainAsSoonAsTheClockIsSet) {
+  loop.virtual_clock.synchronised = false;
+  loop.virtual_clock.unix_epoch_ms = 0;
+  transport.on_connect = [&](const mqtt::ConnectOptions&) -> std::optional<Failure> {
+    if (loop.virtual_clock.UnixMs() > 1'600'000'000'000) return std::nullopt;
+    return Failure{Failure::Kind::kCredentials, 0, "valid only from 2026-11-25"};
+  };
+  Create({Thing("a")});
+  loop.Advance(10s);
+  EXPECT_EQ(Link("a").link, "unprovisioned");
+  loop.virtual_clock.unix_epoch_ms = 1'700'000'000'000;
+  loop.virtual_clock.synchronised = true;
+  AdvanceUntil([&] { return Online("a"); }, 8s);
+}
+
 TEST_F(Session, SubscribesEveryFilterBeforeItIsOnline) {
   RecordingClient client;
   client.filters = 20;
