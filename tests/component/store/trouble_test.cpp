@@ -89,6 +89,7 @@ TEST_F(TroubleTest, ADamagedFileIsSetAsideAndSeqsGoOn) {
 }
 
 TEST_F(TroubleTest, ADamagedRowCostsOnlyItself) {
+  options.settings.commit_interval = std::chrono::hours(1);  // a row a flush, however slow the test
   MustOpen();
   Fill("a", 30);
   store.reset();
@@ -106,7 +107,8 @@ TEST_F(TroubleTest, ADamagedRowCostsOnlyItself) {
 }
 
 TEST_F(TroubleTest, WhatADamagedRowTookIsNotWaitedForForEver) {
-  options.settings.max_size = 256 * 1024;  // small blocks
+  options.settings.max_size = 256 * 1024;                    // small blocks
+  options.settings.commit_interval = std::chrono::hours(1);  // a row a flush, however slow the test
   MustOpen();
   Fill("a", 2000, 50);
   store.reset();
