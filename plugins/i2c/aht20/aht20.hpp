@@ -1,8 +1,7 @@
-// ASAIR AHT20 (also AHT21, AHT25 and the AHT20 side of combined boards): humidity and temperature, one measurement when
-// asked. AHT10 and AHT15 have no check sum and are not meant.
-// Source: ASAIR, AHT20 product manuals: commands section 5.3 and 5.4, conversion 6. The datasheet could not be read
-// here; what is cited was compared with two independent implementations: the Linux kernel's drivers/hwmon/aht10.c
-// (AHT20 since 6.7) and Adafruit's AHTX0 library.
+// ASAIR AHT20 (also AHT21, AHT25 and the AHT20 side of combined boards): humidity and temperature, one measurement
+// when asked. AHT10 and AHT15 have no check sum and are not meant. Source: ASAIR, AHT20 product manuals: commands
+// section 5.3 and 5.4, conversion 6. The datasheet could not be read here: section numbers are from memory; commands
+// and conversion were compared with the Linux kernel's drivers/hwmon/aht10.c (AHT20 since 6.7) alone.
 #pragma once
 
 #include "i2c/core/chip.hpp"

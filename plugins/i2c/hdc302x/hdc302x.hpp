@@ -1,8 +1,7 @@
-// TI HDC3020, HDC3021, HDC3022: humidity and temperature, one measurement when asked (trigger-on-demand).
-// Source: TI, SNAS778 (HDC302x datasheet): commands table 7-2, trigger-on-demand 7.5.7.3, conversion 7.5.7.3.3 and
-// 7.5.7.3.4, check sum 7.5.3, manufacturer ID 7.5.7.13, soft reset 7.5.7.10, heater 7.5.7.8. The datasheet could not be
-// read here; what is cited was compared with two independent implementations: the Linux kernel's
-// drivers/iio/humidity/hdc3020.c and Adafruit's HDC302x library.
+// TI HDC3020, HDC3021, HDC3022: humidity and temperature, one measurement when asked (trigger-on-demand). Source: TI,
+// SNAS778 (HDC302x datasheet): commands table 7-2, trigger-on-demand 7.5.7.3, conversion 7.5.7.3.3 and 7.5.7.3.4,
+// check sum 7.5.3, manufacturer ID 7.5.7.13, soft reset 7.5.7.10, heater 7.5.7.8. The datasheet could not be read
+// here: section numbers are from memory; compared with excerpts of RIOT's driver alone.
 #pragma once
 
 #include "i2c/core/chip.hpp"

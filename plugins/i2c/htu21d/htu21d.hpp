@@ -1,9 +1,8 @@
 // TE HTU21D, Silicon Labs Si7021 (Si7013, Si7020), Sensirion SHT20, SHT21, SHT25: one command set for humidity and
-// temperature. Without holding the clock, so that the bus is free while the chip measures.
-// Source: TE, HPC199_6 (HTU21D(F) datasheet): commands table on page 11, user register page 13, check sum with examples
-// page 14, conversion with examples page 15. The datasheet could not be read here; what is cited was compared with two
-// independent implementations: the Linux kernel's drivers/iio/humidity/htu21.c and si7020.c, and SparkFun's HTU21D
-// library, whose comments repeat the datasheet's examples.
+// temperature. Without holding the clock, so that the bus is free while the chip measures. Source: TE, HPC199_6
+// (HTU21D(F) datasheet): commands table on page 11, user register page 13, check sum with examples page 14,
+// conversion with examples page 15. The datasheet could not be read here: sections, registers and examples are from
+// memory and have not been compared with another implementation yet.
 #pragma once
 
 #include "i2c/core/chip.hpp"

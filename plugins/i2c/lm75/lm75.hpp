@@ -1,8 +1,8 @@
 // LM75 and its many relatives (LM75A, LM75B, DS75, TMP75, TMP175, STDS75): temperature. They measure all the time;
 // reading takes the last result. They have no identity register and no check sum. Source: TI, SNIS153 (LM75B/C
 // datasheet): temperature register 7.6.3 with table 1, configuration 7.6.4; NXP, LM75B data sheet, section 7.4.3 (11
-// bits). The datasheets could not be read here; what is cited was compared with two independent implementations: the
-// Linux kernel's drivers/hwmon/lm75.c and Zephyr's drivers/sensor/lm75.
+// bits). The datasheet could not be read here: sections, registers and examples are from memory and have not been
+// compared with another implementation yet.
 #pragma once
 
 #include "i2c/core/chip.hpp"

@@ -1,8 +1,7 @@
-// Microchip MCP9808: temperature. It measures all the time; reading takes the last result.
-// Source: Microchip, DS25095 (MCP9808 datasheet): ambient temperature register 5.1.3 with equation 5-1, configuration
-// register 5.1.1, identity 5.1.4 and 5.1.5, resolution 5.1.6 with conversion times. The datasheet could not be read
-// here; what is cited was compared with two independent implementations: the Linux kernel's drivers/hwmon/jc42.c
-// (register layout of the family) and Adafruit's MCP9808 library.
+// Microchip MCP9808: temperature. It measures all the time; reading takes the last result. Source: Microchip, DS25095
+// (MCP9808 datasheet): ambient temperature register 5.1.3 with equation 5-1, configuration register 5.1.1, identity
+// 5.1.4 and 5.1.5, resolution 5.1.6 with conversion times. The datasheet could not be read here: sections, registers
+// and examples are from memory and have not been compared with another implementation yet.
 #pragma once
 
 #include "i2c/core/chip.hpp"

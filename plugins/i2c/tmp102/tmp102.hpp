@@ -1,8 +1,8 @@
-// TI TMP102: temperature. One-shot conversions in shutdown, so that the chip does not warm itself.
-// Source: TI, SBOS397 (TMP102 datasheet): temperature register section 7.5.2 (table 8-2 has the examples of the tests),
+// TI TMP102: temperature. One-shot conversions in shutdown, so that the chip does not warm itself. Source: TI,
+// SBOS397 (TMP102 datasheet): temperature register section 7.5.2 (table 8-2 has the examples of the tests),
 // configuration register 7.5.3, one-shot 7.4.3, conversion time 26 ms typical and 35 ms at most (6.5). The datasheet
-// could not be read here; what is cited was compared with two independent implementations: the Linux kernel's
-// drivers/hwmon/tmp102.c and SparkFun's TMP102 library.
+// could not be read here: sections, registers and examples are from memory and have not been compared with another
+// implementation yet.
 #pragma once
 
 #include "i2c/core/chip.hpp"
