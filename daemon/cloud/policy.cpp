@@ -21,7 +21,7 @@ std::string AsTopic(std::string_view filter) {
 }
 
 // How far lines over the thing's own topics may be widened so that the document fits.
-enum class Width { kExact, kByKind, kByThing };
+enum class Width { kExact, kSubscribeByKind, kByKind, kByThing };
 
 class Builder {
  public:
@@ -30,7 +30,7 @@ class Builder {
   void Add(const CloudTopic& topic) {
     if (topic.use == Use::kPublish) {
       const std::string own = "sensors/" + std::string(kThing) + "/";
-      const bool widen = width_ != Width::kExact && topic.topic.starts_with(own);
+      const bool widen = width_ >= Width::kByKind && topic.topic.starts_with(own);
       Grant("iot:Publish", "topic/" + (widen ? own + "*" : AsTopic(topic.topic)), topic.why);
       if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
       return;
@@ -108,7 +108,7 @@ std::size_t DevicePolicy::Characters(const std::string& arn_head) const {
 Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head) {
   DevicePolicy policy;
   std::size_t characters = 0;
-  for (const Width width : {Width::kExact, Width::kByKind, Width::kByThing}) {
+  for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kByKind, Width::kByThing}) {
     policy = Make(settings, width);
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;
