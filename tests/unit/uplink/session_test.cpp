@@ -100,6 +100,22 @@ TEST_F(Session, BadCredentialsAreTriedAgainWhenTheFilesChange) {
   EXPECT_TRUE(Online("a"));
 }
 
+// In 1970 every certificate is "not yet valid", and after the synchronisation none is any more.
+TEST_F(Session, CredentialsAreLookedAtAgainWhenTheClockHasStepped) {
+  transport.refuse_connect = Failure{Failure::Kind::kCredentials, 0, "the certificate is not valid yet"};
+  loop.virtual_clock.unix_epoch_ms = 0;
+  loop.virtual_clock.synchronised = false;
+  Create({Thing("a")});
+  loop.Advance(12s);
+  EXPECT_EQ(Link("a").link, "unprovisioned");
+  EXPECT_EQ(transport.connects.size(), 1u);
+  transport.refuse_connect.reset();
+  loop.virtual_clock.unix_epoch_ms = 1'700'000'000'000;
+  loop.virtual_clock.synchronised = true;
+  loop.Advance(8s);
+  EXPECT_TRUE(Online("a"));
+}
+
 TEST_F(Session, FallsBackTo311OnlyWhenTheServerSaysSoAndTries5AgainAfterAnHour) {
   transport.on_connect = [](const mqtt::ConnectOptions& options) -> std::optional<Failure> {
     if (options.version == mqtt::Version::k311) return std::nullopt;
