@@ -368,10 +368,11 @@ void Handle(GatewayView& view, const ApiCounters& counters, std::string_view met
     allow = route.method;
   }
   if (allow.empty()) {
-    return respond(ErrorResponse(404, "no such path",
-                                 "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
-                                 "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, "
-                                 "/metrics"));
+    return respond(
+        ErrorResponse(404, "no such path",
+                      "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
+                      "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, "
+                      "/metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));
   response.allow = allow;

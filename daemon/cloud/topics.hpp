@@ -1,6 +1,7 @@
 // Every topic that this gateway uses, from its configuration, each with the reason: what the policy grants. Topics of
-// the interface that the daemon does not use yet (commands, jobs, Device Defender) come with the code that uses them. The strings come from the modules that use them, where those have them. Pure; any thread.
-// Source: interfaces.md, aws-iot-core.md sections 2, 5-7.
+// the interface that the daemon does not use yet (commands, jobs, Device Defender) come with the code that uses them.
+// The strings come from the modules that use them, where those have them. Pure; any thread. Source: interfaces.md,
+// aws-iot-core.md sections 2, 5-7.
 #pragma once
 
 #include <string>

@@ -24,14 +24,6 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 
-# Sixty test programs are linked again after a change in a module near the bottom: mold does that in a tenth of the time.
-# Without RELRO: that of Debian 12's mold can reach past the last mapped page, and such a program does not start ("cannot apply
-# additional memory protection after relocation"; one of sixty under ASan). Package and release preset do not use it.
-find_program(MOLD_PROGRAM ld.mold)
-if(PENUMBRA_PCH AND MOLD_PROGRAM)
-  add_link_options(-fuse-ld=mold -Wl,-z,norelro)
-endif()
-
 # Parsing JSON, fmt and GoogleTest takes most of a file's compile time: with PENUMBRA_PCH it is done once for the modules (PIC) and
 # once for the tests (PIE). The package and the release preset build without, so that every file still includes what it uses.
 if(PENUMBRA_PCH)
