@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 {
   packaging/install-build-deps.sh
   cmake --preset release -DPENUMBRA_TESTS=ON >/dev/null
-  cmake --build --preset release -j "${JOBS:-$(nproc)}" --target penumbrad penumbra driver-host driver_modbus driver_sim iotcore
+  cmake --build --preset release -j "${JOBS:-$(nproc)}" --target demo_programs
 } >&2
 
 exec /usr/bin/python3 -B tests/demo/demo.py --build build/release "$@"

@@ -115,7 +115,7 @@ struct StoreSettings {
   Duration commit_interval = std::chrono::seconds(1);
   Duration retention = std::chrono::hours(24 * 30);
   std::uint64_t max_size = 1024ULL * 1024 * 1024;
-  std::optional<std::uint64_t> min_free;  // nullopt: the smaller of 256 MiB and a tenth of the file system
+  std::optional<std::uint64_t> min_free;      // nullopt: the smaller of 256 MiB and a tenth of the file system
   std::optional<std::uint64_t> write_budget;  // bytes a day; nullopt: none, every commit_interval is a commit
   std::optional<std::uint64_t> endurance;     // bytes the card stands in its life, for the forecast
   friend bool operator==(const StoreSettings&, const StoreSettings&) = default;

@@ -124,7 +124,8 @@ void LinkSession::EnterUnprovisioned() {
       self.timer_ = self.context_.loop.After(kCredentialPoll, [&self] {
         const bool waited = self.context_.loop.Now() - self.unprovisioned_at_ >= kCredentialRetry;
         const bool clock_set = self.ClockFingerprint() != self.clock_fingerprint_;
-        if (waited || clock_set || self.FilesFingerprint() != self.fingerprint_) return self.Fire(LinkEvent::kLookAgain);
+        if (waited || clock_set || self.FilesFingerprint() != self.fingerprint_)
+          return self.Fire(LinkEvent::kLookAgain);
         Again(self);
       });
     }
