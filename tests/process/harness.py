@@ -121,6 +121,14 @@ class Gateway:
         assert code is None, f"penumbrad ended with {code}; its log: {self.tail()}"
         return True
 
+    def state_of_daemon(self):
+        """For a failure's text: whether the daemon lives, how it ended, and the last of its log."""
+        try:
+            code = self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            return f"penumbrad lives; its log: {self.tail()}"
+        return f"penumbrad ended with {code}; its log: {self.tail()}"
+
     def kill(self):
         """SIGKILL, as a power cut without the disk's part in it."""
         self.process.send_signal(signal.SIGKILL)
@@ -141,7 +149,7 @@ class Gateway:
 
     def json(self, *arguments):
         done = self.cli(*arguments, "--json")
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        assert done.returncode == 0, f"{arguments}: {done.stderr}; {self.state_of_daemon()}"
         return json.loads(done.stdout)
 
     def try_status(self):
