@@ -22,7 +22,7 @@
 #include "base/log.hpp"
 #include "credentials/inspect.hpp"
 #include "mqtt/failure.hpp"
-#include "mqtt/name_override.hpp"
+#include "mqtt/interposed.hpp"
 #include "mqtt/work_thread.hpp"
 
 namespace penumbra::mqtt {

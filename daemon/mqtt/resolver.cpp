@@ -8,7 +8,7 @@
 #include <system_error>
 #include <thread>
 
-#include "mqtt/name_override.hpp"
+#include "mqtt/interposed.hpp"
 
 namespace penumbra::mqtt {
 

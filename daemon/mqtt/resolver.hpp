@@ -2,7 +2,7 @@
 //
 // Paho C (1.3.12, Socket.c) calls getaddrinfo while it holds the one mutex of all its clients, so a name server that
 // does not answer would stop every healthy connection. Here each name is looked up on a thread of its own, answers are
-// kept for kKeep, and only then does Paho connect (name_override.hpp makes its own look-up instant).
+// kept for kKeep, and only then does Paho connect (interposed.hpp makes its own look-up instant).
 // Deliberately without a timeout: the caller has one for the whole connect. Loop thread, except the look-up itself.
 #pragma once
 

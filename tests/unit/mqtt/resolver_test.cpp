@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "mqtt/name_override.hpp"
+#include "mqtt/interposed.hpp"
 #include "support/virtual_loop.hpp"
 
 #include <netdb.h>

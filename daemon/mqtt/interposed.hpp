@@ -1,6 +1,6 @@
-// Three calls of Paho's that we stand in for, because its API offers no other way (Paho C 1.3.12, Socket.c, SSLSocket.c
-// and MQTTPacketOut.c). They are defined in the executable and so come before those of the libraries; they do nothing
-// but ask the real function, except as said here.
+// Calls of Paho's that we stand in for, because its API offers no other way (Paho C 1.3.12, Socket.c, SSLSocket.c,
+// MQTTAsyncUtils.c and MQTTPacketOut.c). They are defined in the executable and so come before those of the libraries;
+// they do nothing but ask the real function, except as said here.
 //
 //  getaddrinfo     for a leased host: the real function with the leased numeric address in the name's place, which
 //                  answers at once. Paho wants the *name* in its URI, for SNI and for checking the certificate, and
@@ -9,6 +9,11 @@
 //                  same words as a refused TCP connection.
 //  MQTTProperties_free  leaves alone what was never set up. A server that speaks only 3.1.1 answers a CONNECT of MQTT 5
 //                  with a CONNACK without properties; Paho then frees whatever its malloc found there.
+//  SSL_write, SSL_get_error  a write that failed for good is told as one that could not be finished yet, and the
+//                  socket is shut down, so that Paho finds the end where it handles it: at its next read. When a
+//                  PUBLISH of QoS 1 fails at once, MQTTAsync_processCommand frees topic and payload, which the list of
+//                  publications still owns and frees again when the session closes: by then they may be another
+//                  message's. That killed a gateway of a hundred things whose connections were all reset.
 //
 // Any thread.
 #pragma once

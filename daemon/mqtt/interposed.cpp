@@ -1,8 +1,11 @@
-#include "mqtt/name_override.hpp"
+#include "mqtt/interposed.hpp"
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
 #include <map>
 #include <mutex>
@@ -31,6 +34,15 @@ std::string LeasedAddress(const char* node) {
 }
 
 thread_local bool host_mismatch = false;
+
+// The connection whose write has just failed on this thread, until SSL_get_error has told it.
+thread_local const SSL* failed_write = nullptr;
+
+int RealSslError(const SSL* ssl, int result) {
+  using Function = int (*)(const SSL*, int);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_get_error"));
+  return real ? real(ssl, result) : SSL_ERROR_SSL;
+}
 
 // MQTTProperties.h, without including a header of Paho's outside paho_transport.cpp.
 struct Properties {
@@ -95,6 +107,26 @@ __attribute__((visibility("default"))) int X509_check_host(X509* certificate, co
   penumbra::mqtt::host_mismatch =
       result != 1 && X509_check_ip_asc(certificate, std::string(name, length).c_str(), 0) != 1;
   return result;
+}
+
+__attribute__((visibility("default"))) int SSL_write(SSL* ssl, const void* data, int size) {
+  using Function = int (*)(SSL*, const void*, int);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_write"));
+  penumbra::mqtt::failed_write = nullptr;
+  const int result = real ? real(ssl, data, size) : -1;
+  if (result > 0) return result;
+  const int error = penumbra::mqtt::RealSslError(ssl, result);
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return result;
+  // What the server still said (an alert, a DISCONNECT) stays readable before the end.
+  ::shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+  ERR_clear_error();
+  penumbra::mqtt::failed_write = ssl;
+  return -1;
+}
+
+__attribute__((visibility("default"))) int SSL_get_error(const SSL* ssl, int result) {
+  if (std::exchange(penumbra::mqtt::failed_write, nullptr) == ssl) return SSL_ERROR_WANT_WRITE;
+  return penumbra::mqtt::RealSslError(ssl, result);
 }
 
 __attribute__((visibility("default"))) void MQTTProperties_free(void* properties) {
