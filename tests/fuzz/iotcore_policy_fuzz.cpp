@@ -9,6 +9,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto policy = Policy::Parse({reinterpret_cast<const char*>(data), size});
   if (!policy) return 0;
   policy->Allows("iot:Publish", "topic/sensors/a/b", {.thing = "a", .client_id = "a"});
-  (void)policy->MosquittoAcl();
+  (void)policy->Grants();
   return 0;
 }

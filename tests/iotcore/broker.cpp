@@ -1,6 +1,5 @@
 #include "iotcore/broker.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -39,27 +38,11 @@ std::string FindMosquitto() {
   return {};
 }
 
-std::uint16_t FreePort() {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof address;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return 0;
-  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  return ntohs(address.sin_port);
-}
-
 bool Accepts(const std::filesystem::path& socket) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{.sun_family = AF_UNIX};
   std::strncpy(address.sun_path, socket.c_str(), sizeof address.sun_path - 1);
   return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-}
-
-bool Accepts(std::uint16_t port) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address{
-      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 }  // namespace
@@ -72,9 +55,8 @@ struct Broker::LogPipe {
   std::string pending;
 };
 
-Broker::Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log,
-               std::function<void()> on_exit)
-    : context_(context), options_(std::move(options)), on_log_(std::move(on_log)), on_exit_(std::move(on_exit)) {}
+Broker::Broker(boost::asio::io_context& context, std::filesystem::path folder, std::function<void()> on_exit)
+    : context_(context), folder_(std::move(folder)), on_exit_(std::move(on_exit)) {}
 
 Broker::~Broker() {
   Stop();
@@ -82,10 +64,8 @@ Broker::~Broker() {
 }
 
 Status Broker::WriteFiles() const {
-  std::ofstream(options_.folder / "acl") << options_.acl;
-  std::ofstream config(options_.folder / "mosquitto.conf");
-  config << "per_listener_settings true\n"
-         << (::geteuid() == 0 ? "user root\n" : "")  // as root mosquitto would give up its rights to our files
+  std::ofstream config(folder_ / "mosquitto.conf");
+  config << (::geteuid() == 0 ? "user root\n" : "")  // as root mosquitto would give up its rights to our files
          << "persistence false\n"
             "log_dest stderr\n"
             "log_type all\n"
@@ -94,14 +74,9 @@ Status Broker::WriteFiles() const {
             "max_queued_messages 0\n"
             "max_packet_size 149504\n"  // 146 KB, AWS's figure for MQTT 5
             "sys_interval 0\n"
-         << "listener 0 " << socket().string() << "\nallow_anonymous true\n"
-         << "listener " << options_.port << " 127.0.0.1\nallow_anonymous false\nallow_zero_length_clientid false\n"
-         << "cafile " << options_.root_ca.string() << "\ncertfile " << options_.server_certificate.string()
-         << "\nkeyfile " << options_.server_key.string() << "\ncrlfile " << options_.revocation_list.string()
-         << "\ntls_version tlsv1.2\nrequire_certificate true\nuse_identity_as_username true\nacl_file "
-         << (options_.folder / "acl").string() << "\n";
+         << "listener 0 " << socket().string() << "\nallow_anonymous true\n";
   config.close();
-  if (!config) return Fail(Action::kFatal, fmt::format("cannot write below {}", options_.folder.string()));
+  if (!config) return Fail(Action::kFatal, fmt::format("cannot write below {}", folder_.string()));
   return {};
 }
 
@@ -111,21 +86,20 @@ Status Broker::Start() {
     return Fail(Action::kFixConfig,
                 fmt::format("{} is too long for a socket: use a shorter folder", socket().string()));
   }
-  if (options_.port == 0) options_.port = FreePort();
   if (const Status wrote = WriteFiles(); !wrote) return wrote;
   ::unlink(socket().c_str());
-  log_file_.open(options_.folder / "mosquitto.log", std::ios::app);
+  log_file_.open(folder_ / "mosquitto.log", std::ios::app);
   auto pipe = Spawn();
   if (!pipe) return Fail(pipe.error());
   log_ = std::make_shared<LogPipe>(context_, pipe->Release(), this);
   ReadLog(log_);
-  return AwaitListeners();
+  return AwaitListener();
 }
 
 Result<UniqueFd> Broker::Spawn() {
   const std::string program = FindMosquitto();
   if (program.empty()) return Fail(Action::kFixConfig, "mosquitto is not installed (apt install mosquitto)");
-  const std::string config = (options_.folder / "mosquitto.conf").string();
+  const std::string config = (folder_ / "mosquitto.conf").string();
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return Fail(Action::kFatal, ErrnoMessage("pipe", errno));
   UniqueFd read_end(ends[0]), write_end(ends[1]);
@@ -142,14 +116,13 @@ Result<UniqueFd> Broker::Spawn() {
   return read_end;
 }
 
-Status Broker::AwaitListeners() {
+Status Broker::AwaitListener() {
   const auto end = std::chrono::steady_clock::now() + kStartLimit;
   while (std::chrono::steady_clock::now() < end) {
     if (!Running()) {
-      return Fail(Action::kRetry,
-                  fmt::format("mosquitto ended at once, see {}", (options_.folder / "mosquitto.log").string()));
+      return Fail(Action::kRetry, fmt::format("mosquitto ended at once, see {}", (folder_ / "mosquitto.log").string()));
     }
-    if (Accepts(socket()) && Accepts(options_.port)) return {};
+    if (Accepts(socket())) return {};
     ::poll(nullptr, 0, static_cast<int>(kPoll.count()));
   }
   Kill();
@@ -169,7 +142,6 @@ void Broker::ReadLog(const std::shared_ptr<LogPipe>& pipe) {
         for (std::size_t end; (end = pipe->pending.find('\n', at)) != std::string::npos; at = end + 1) {
           const std::string_view line = std::string_view(pipe->pending).substr(at, end - at);
           if (!IsPerMessage(line)) log_file_ << line << '\n' << std::flush;
-          on_log_(line);
         }
         pipe->pending.erase(0, at);
         ReadLog(pipe);

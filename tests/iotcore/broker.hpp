@@ -1,13 +1,12 @@
-// A mosquitto child process: a TLS listener that demands client certificates and applies the access list, and a Unix
-// socket with full rights for the stand-in itself. Nothing persists. The child dies with us (PR_SET_PDEATHSIG).
-// One thread; Start and Stop block for some milliseconds. Source: mosquitto.conf(5).
+// A mosquitto child process that only routes: a Unix socket with full rights, for the stand-in itself and for the
+// front, which has judged what it passes on. Nothing persists. The child dies with us (PR_SET_PDEATHSIG). One thread;
+// Start and Stop block for some milliseconds. Source: mosquitto.conf(5).
 #pragma once
 
 #include <sys/types.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -21,19 +20,13 @@ namespace penumbra::iotcore {
 
 class Broker {
  public:
-  struct Options {
-    std::filesystem::path folder;  // for mosquitto.conf, acl, mosquitto.log, broker.sock
-    std::filesystem::path root_ca, server_certificate, server_key, revocation_list;
-    std::string acl;         // the text of the acl_file
-    std::uint16_t port = 0;  // of the TLS listener, on 127.0.0.1; 0: a free one
-  };
-  // On the loop: `on_log` gets every line of the broker's log; `on_exit` says that it ended without being asked to.
-  Broker(boost::asio::io_context& context, Options options, std::function<void(std::string_view)> on_log,
-         std::function<void()> on_exit);
+  // `folder`: for mosquitto.conf, mosquitto.log, broker.sock. On the loop, `on_exit` says that it ended without being
+  // asked to.
+  Broker(boost::asio::io_context& context, std::filesystem::path folder, std::function<void()> on_exit);
   ~Broker();
 
-  // Returns when both listeners accept; it may still end right after that, which on_exit then says. Errors: kFixConfig
-  // (mosquitto not installed, refuses its configuration), kRetry (the port was taken meanwhile), kFatal.
+  // Returns when it accepts; it may still end right after that, which on_exit then says. Errors: kFixConfig (mosquitto
+  // not installed, the path too long for a socket), kRetry (it ended at once), kFatal.
   Status Start();
   // SIGTERM, and SIGKILL after two seconds. Nothing happens when it does not run.
   void Stop();
@@ -41,20 +34,18 @@ class Broker {
   void Kill();
   bool Running();
 
-  std::uint16_t port() const { return options_.port; }
-  std::filesystem::path socket() const { return options_.folder / "broker.sock"; }
+  std::filesystem::path socket() const { return folder_ / "broker.sock"; }
 
  private:
   struct LogPipe;
   Status WriteFiles() const;
   Result<UniqueFd> Spawn();
-  Status AwaitListeners();
+  Status AwaitListener();
   void ReadLog(const std::shared_ptr<LogPipe>& pipe);
   bool Reap(std::chrono::milliseconds limit);
 
   boost::asio::io_context& context_;
-  Options options_;
-  std::function<void(std::string_view)> on_log_;
+  const std::filesystem::path folder_;
   std::function<void()> on_exit_;
   std::ofstream log_file_;
   std::shared_ptr<LogPipe> log_;

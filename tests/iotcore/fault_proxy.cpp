@@ -46,13 +46,11 @@ class FaultProxy::Session : public std::enable_shared_from_this<Session> {
       error_code ignored;
       self->client_.set_option(tcp::no_delay(true), ignored);
       self->upstream_.set_option(tcp::no_delay(true), ignored);
-      self->upstream_port_ = self->upstream_.local_endpoint(ignored).port();
       self->Read(self->up_);
       self->Read(self->down_);
     });
   }
 
-  std::uint16_t upstream_port() const { return upstream_port_; }
   bool lost_bytes() const { return lost_bytes_; }
 
   // `with_reset`: the client sees RST instead of an orderly end.
@@ -166,7 +164,6 @@ class FaultProxy::Session : public std::enable_shared_from_this<Session> {
   FaultProxy* proxy_;
   tcp::socket client_, upstream_;
   Lane up_, down_;
-  std::uint16_t upstream_port_ = 0;
   std::uint64_t sent_up_ = 0;
   bool lost_bytes_ = false;
 };
@@ -258,16 +255,6 @@ std::size_t FaultProxy::Reset() {
   for (const auto& session : sessions_) session->Close(true);
   sessions_.clear();
   return count;
-}
-
-bool FaultProxy::CloseUpstreamPort(std::uint16_t port) {
-  for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
-    if ((*it)->upstream_port() != port) continue;
-    (*it)->Close(false);
-    sessions_.erase(it);
-    return true;
-  }
-  return false;
 }
 
 Json FaultProxy::Statistics(bool with_times) const {

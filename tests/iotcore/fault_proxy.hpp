@@ -1,6 +1,5 @@
-// A TCP relay in front of the broker's TLS port that misbehaves on command: what the network between a gateway and
-// the cloud does to it. Sees bytes only; what is inside TLS stays inside.
-// One thread (the io_context's).
+// A TCP relay before the stand-in's TLS port (front.hpp) that misbehaves on command: what the network between a gateway
+// and the cloud does to it. Sees bytes only; what is inside TLS stays inside. One thread (the io_context's).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -43,8 +42,6 @@ class FaultProxy {
   bool cut() const { return !listening_; }
   // Closes all connections with RST; new ones are accepted. Answers how many.
   std::size_t Reset();
-  // Closes the connection that reached the broker from this port. False: there is none.
-  bool CloseUpstreamPort(std::uint16_t port);
 
   std::uint16_t port() const { return port_; }
 

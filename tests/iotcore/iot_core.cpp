@@ -9,8 +9,8 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "iotcore/broker_log.hpp"
 #include "iotcore/unix_time.hpp"
+#include "iotcore/words.hpp"
 
 namespace penumbra::iotcore {
 namespace {
@@ -51,57 +51,70 @@ std::string IotCore::Usage() {
          "messages TOPIC_PREFIX | clear | connections [times] | network [times] | cut | uncut | reset | stall | "
          "black-hole | delay MS | rate BYTES_PER_S | reset-after BYTES | heal | restart | broker restart [DOWN_MS] | "
          "broker kill "
-         "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | foreign NAME | revoke NAME | "
-         "shadow ... | jobs ... | commands ... (each alone says its usage)";
+         "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | claim NAME | foreign NAME | "
+         "revoke NAME | puback none|drop COUNT|duplicate COUNT|reorder COUNT|delay MS | "
+         "denied-subscribe close|suback | policy | "
+         "shadow ... | jobs ... | commands ... | provisioning ... (each alone says its usage)";
 }
 
 Result<std::unique_ptr<IotCore>> IotCore::Create(boost::asio::io_context& context, Options options,
-                                                 std::vector<std::unique_ptr<Service>> services) {
+                                                 const MakeServices& make_services) {
   auto policy = Policy::Parse(options.policy);
   if (!policy) return Fail(policy.error());
-  const auto acl = policy->MosquittoAcl();
-  if (!acl) return Fail(acl.error().WithContext("policy"));
-  for (const std::string& thing : options.things) {
-    if (!IsThingName(thing)) return Fail(Action::kFixConfig, fmt::format("'{}' is no thing name", thing));
+  auto claim_policy = Policy::Parse(options.claim_policy);
+  if (!claim_policy) return Fail(claim_policy.error().WithContext("claims"));
+  for (const auto* names : {&options.things, &options.claims}) {
+    for (const std::string& name : *names) {
+      if (!IsThingName(name)) return Fail(Action::kFixConfig, fmt::format("'{}' is no thing name", name));
+    }
   }
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   options.folder = std::filesystem::absolute(options.folder, error);
   auto pki = Pki::Create(options.folder, options.server_names);
   if (!pki) return Fail(pki.error());
-  for (const std::string& thing : options.things) {
-    if (const Status issued = (*pki)->IssueThing(thing); !issued) return Fail(issued.error());
-  }
   std::unique_ptr<IotCore> core(
-      new IotCore(context, std::move(options), std::move(*policy), std::move(*pki), std::move(services)));
+      new IotCore(context, std::move(options), std::move(*policy), std::move(*claim_policy), std::move(*pki)));
+  for (const std::string& thing : core->options_.things) {
+    if (const Status issued = core->Issue(thing, CertificateRole::kDevice); !issued) return Fail(issued.error());
+  }
+  for (const std::string& claim : core->options_.claims) {
+    if (const Status issued = core->Issue(claim, CertificateRole::kClaim); !issued) return Fail(issued.error());
+  }
+  auto front = Front::Create(context,
+                             {.root_ca = core->pki_->root_ca(),
+                              .certificate = core->pki_->server_certificate(),
+                              .key = core->pki_->server_key(),
+                              .broker = core->broker_->socket()},
+                             *core);
+  if (!front) return Fail(front.error());
+  core->front_ = std::move(*front);
+  core->registry_.on_disabled = [raw = core.get()](const std::string& id) { raw->front_->CloseCertificate(id); };
+  core->Host(make_services(core->registry_, *core->pki_));
   if (!core->options_.record.empty()) {
     if (const Status opened = core->recorder_.RecordTo(core->options_.record); !opened) return Fail(opened.error());
   }
   return core;
 }
 
-IotCore::IotCore(boost::asio::io_context& context, Options options, Policy policy, std::unique_ptr<Pki> pki,
-                 std::vector<std::unique_ptr<Service>> services)
+IotCore::IotCore(boost::asio::io_context& context, Options options, Policy policy, Policy claim_policy,
+                 std::unique_ptr<Pki> pki)
     : context_(context),
       options_(std::move(options)),
       policy_(std::move(policy)),
+      claim_policy_(std::move(claim_policy)),
       pki_(std::move(pki)),
       restart_(context) {
-  broker_ = std::make_unique<Broker>(
-      context_,
-      Broker::Options{.folder = options_.folder,
-                      .root_ca = pki_->root_ca(),
-                      .server_certificate = pki_->server_certificate(),
-                      .server_key = pki_->server_key(),
-                      .revocation_list = pki_->revocation_list(),
-                      .acl = *policy_.MosquittoAcl()},
-      [this](std::string_view line) { OnBrokerLog(line); }, [this] { OnBrokerExit(); });
+  broker_ = std::make_unique<Broker>(context_, options_.folder, [this] { OnBrokerExit(); });
   // '#' does not match topics that begin with '$'.
   recorder_link_ = std::make_unique<BrokerLink>(
       context_, broker_->socket(), "iotcore-recorder", std::vector<std::string>{"#", "$aws/#"},
       BrokerLink::Handlers{
           .subscribed = [this] { OnSubscribed(); },
           .message = [this](auto topic, auto payload) { recorder_.OnMessage(topic, payload, UnixMs()); }});
+}
+
+void IotCore::Host(Services services) {
   for (auto& service : services) {
     services_.push_back(std::make_unique<Hosted>(context_, std::move(service)));
     Hosted& hosted = *services_.back();
@@ -115,10 +128,23 @@ IotCore::IotCore(boost::asio::io_context& context, Options options, Policy polic
   }
 }
 
+// Active at once and, unless it is a claim, attached to the thing of its name.
+Status IotCore::Issue(const std::string& name, CertificateRole role) {
+  const bool claim = role == CertificateRole::kClaim;
+  auto issued = claim ? pki_->IssueClaim(name) : pki_->IssueThing(name);
+  if (!issued) return Fail(issued.error());
+  CertificateRecord record{.id = std::move(issued->id), .pem = std::move(issued->pem), .role = role};
+  if (!claim) record.thing = name;
+  record.created_ms = UnixMs();
+  return registry_.Add(std::move(record));
+}
+
 IotCore::~IotCore() {
   for (auto& hosted : services_) hosted->link.reset();
   recorder_link_.reset();
   proxy_.reset();
+  registry_.on_disabled = nullptr;
+  front_.reset();
   broker_.reset();
 }
 
@@ -151,7 +177,7 @@ void IotCore::OnSubscribed() {
   const bool all = recorder_link_->subscribed() &&
                    std::all_of(services_.begin(), services_.end(), [](const auto& s) { return s->link->subscribed(); });
   if (!all) return;
-  if (!proxy_) proxy_ = std::make_unique<FaultProxy>(context_, options_.port, broker_->port());
+  if (!proxy_) proxy_ = std::make_unique<FaultProxy>(context_, options_.port, front_->port());
   const Status opened = cut_on_purpose_ ? Status{} : proxy_->Uncut();
   if (const auto report = std::exchange(ready_, nullptr)) report(opened);
 }
@@ -165,33 +191,34 @@ void IotCore::OnBrokerExit() {
   }
 }
 
-void IotCore::OnBrokerLog(std::string_view line) {
-  const auto event = ParseBrokerLog(line);
-  if (!event) return;
-  if (event->kind == BrokerEvent::Kind::kConnected) {
-    if (!event->thing.empty()) OnConnected(event->client_id, event->thing, event->peer_port, event->protocol);
-    return;
-  }
-  ++denied_publishes_;
-  denials_.push_back(fmt::format("{} {}", event->client_id, event->topic));
-  if (denials_.size() > kMaxDenials) denials_.pop_front();
-  // AWS closes a 3.1.1 connection that publishes where it may not; mosquitto does not.
-  const auto it = connects_.find(event->client_id);
-  if (it != connects_.end() && it->second.protocol < 5 && proxy_) proxy_->CloseUpstreamPort(it->second.peer_port);
+bool IotCore::MayUse(const std::string& certificate) {
+  const CertificateRecord* record = registry_.Find(certificate);
+  return record != nullptr && record->status == CertificateStatus::kActive;
 }
 
-void IotCore::OnConnected(const std::string& client_id, const std::string& thing, std::uint16_t port, int protocol) {
-  const Principal principal{.thing = thing, .client_id = client_id, .attached = client_id == thing};
-  if (!policy_.Allows("iot:Connect", "client/" + client_id, principal)) {
-    ++refused_connects_;
-    log::Notice("connect.refused", "the policy does not allow this client id",
-                {{"client_id", client_id}, {"thing", thing}});
-    if (proxy_) proxy_->CloseUpstreamPort(port);
-    return;
-  }
+bool IotCore::Allows(std::string_view action, const std::string& resource, const Peer& peer) {
+  const CertificateRecord* record = registry_.Find(peer.certificate);
+  if (record == nullptr) return false;
+  const bool attached = !record->thing.empty() && record->thing == peer.client_id;
+  const Principal principal{.thing = record->thing, .client_id = peer.client_id, .attached = attached};
+  const bool device = record->role == CertificateRole::kDevice;
+  const auto grant = (device ? policy_ : claim_policy_).Grant(action, resource, principal);
+  if (grant && device) ++used_grants_[fmt::format("{} {}", action, *grant)];
+  return grant.has_value();
+}
+
+// "CLIENT TOPIC" for a publish, else "CLIENT ACTION RESOURCE".
+void IotCore::OnDenied(std::string_view action, const std::string& resource, const Peer& peer) {
+  const bool publish = action == "iot:Publish";
+  const std::string what = publish ? resource.substr(resource.find('/') + 1) : fmt::format("{} {}", action, resource);
+  denials_.push_back(fmt::format("{} {}", peer.client_id, what));
+  if (denials_.size() > kMaxDenials) denials_.pop_front();
+}
+
+void IotCore::OnConnected(const Peer& peer) {
   const std::int64_t now_ms = UnixMs();
-  Connects& connects = connects_[client_id];
-  connects = {connects.count + 1, protocol, port, now_ms};
+  Connects& connects = connects_[peer.client_id];
+  connects = {connects.count + 1, peer.level, now_ms};
   connect_times_ms_.push_back(now_ms);
   if (connect_times_ms_.size() > kMaxConnectTimes) connect_times_ms_.pop_front();
   last_second_.push_back(now_ms);
@@ -216,7 +243,6 @@ void IotCore::Arm(Hosted& hosted) {
 
 Json IotCore::Info() const {
   return {{"port", proxy_ ? proxy_->port() : 0},
-          {"broker_port", broker_->port()},
           {"root_ca", pki_->root_ca().string()},
           {"credentials", pki_->credentials().string()},
           {"folder", options_.folder.string()}};
@@ -233,7 +259,13 @@ Result<Json> IotCore::Command(const Words& words) {
     recorder_link_->Publish(words[1], fmt::format("{}", fmt::join(words.begin() + 2, words.end(), " ")));
     return Json(nullptr);
   }
-  if (verb == "thing" || verb == "foreign" || verb == "revoke") return Things(words);
+  if (verb == "thing" || verb == "claim" || verb == "foreign" || verb == "revoke") return Things(words);
+  if (verb == "puback") return Pubacks(words);
+  if (verb == "policy") return PolicyUse();
+  if (verb == "denied-subscribe" && words.size() == 2 && (words[1] == "close" || words[1] == "suback")) {
+    front_->CloseOnDeniedSubscribe(words[1] == "close");
+    return Json(nullptr);
+  }
   for (auto& hosted : services_) {
     if (hosted->service->Name() != verb) continue;
     auto reply = hosted->service->OnCommand({words.begin() + 1, words.end()}, UnixMs());
@@ -309,6 +341,7 @@ Result<Json> IotCore::Records(const Words& words) {
     Json summary = recorder_.Summary();
     summary["connections"] = Connections(false);
     if (proxy_) summary["network"] = proxy_->Statistics(false);
+    summary["front"] = front_->Statistics();
     for (const auto& hosted : services_) summary[std::string(hosted->service->Name())] = hosted->service->Summary();
     return summary;
   }
@@ -333,13 +366,45 @@ Result<Json> IotCore::Records(const Words& words) {
 
 Result<Json> IotCore::Things(const Words& words) {
   if (words.size() != 2 || !IsThingName(words[1])) return Fail(Action::kGiveUp, "a thing name is missing");
-  const Status done = words[0] == "thing"     ? pki_->IssueThing(words[1])
-                      : words[0] == "foreign" ? pki_->IssueForeign(words[1])
-                                              : pki_->Revoke(words[1]);
+  if (words[0] == "revoke") {
+    const CertificateRecord* record = registry_.NewestOf(words[1]);
+    if (record == nullptr) return Fail(Action::kGiveUp, fmt::format("{} has no certificate", words[1]));
+    registry_.SetStatus(record->id, CertificateStatus::kRevoked);
+    return Json(nullptr);
+  }
+  const Status done = words[0] == "foreign" ? pki_->IssueForeign(words[1])
+                      : words[0] == "claim" ? Issue(words[1], CertificateRole::kClaim)
+                                            : Issue(words[1], CertificateRole::kDevice);
   if (!done) return Fail(done.error());
-  // mosquitto reads revocations only when it starts.
-  if (words[0] == "revoke") return BrokerCommand({"broker", "restart"});
   return Json(nullptr);
+}
+
+Result<Json> IotCore::Pubacks(const Words& words) {
+  PubackFaults& faults = front_->pubacks();
+  if (words.size() == 2 && words[1] == "none") {
+    faults = {};
+    return Json(nullptr);
+  }
+  const auto number = words.size() == 3 ? WholeNumber(words[2], kMaxDelay.count()) : std::nullopt;
+  if (!number) return Unknown(words);
+  if (words[1] == "delay") {
+    faults.delay = std::chrono::milliseconds(*number);
+  } else if (words[1] == "drop" || words[1] == "duplicate" || words[1] == "reorder") {
+    auto& count = words[1] == "drop" ? faults.drop : words[1] == "duplicate" ? faults.duplicate : faults.reorder;
+    count = static_cast<std::size_t>(*number);
+  } else {
+    return Unknown(words);
+  }
+  return Json(nullptr);
+}
+
+// {"used":{"iot:Publish topic/...":COUNT},"unused":[..]}: which grants of the device policy somebody has needed.
+Json IotCore::PolicyUse() const {
+  Json unused = Json::array();
+  for (const std::string& grant : policy_.Grants()) {
+    if (used_grants_.count(grant) == 0) unused.push_back(grant);
+  }
+  return {{"used", used_grants_}, {"unused", unused}};
 }
 
 Json IotCore::Connections(bool with_times) const {
@@ -347,10 +412,11 @@ Json IotCore::Connections(bool with_times) const {
   for (const auto& [client_id, connects] : connects_) {
     things[client_id] = {{"connects", connects.count}, {"protocol", connects.protocol}, {"last_ms", connects.last_ms}};
   }
+  const Json front = front_->Statistics();
   Json json = {{"things", things},
                {"connects_per_second_max", connects_per_second_max_},
-               {"refused", refused_connects_},
-               {"denied_publishes", denied_publishes_},
+               {"refused", front["refused_connects"]},
+               {"denied_publishes", front["denied_publishes"]},
                {"denials", denials_}};
   if (with_times) json["connect_times_ms"] = connect_times_ms_;
   return json;

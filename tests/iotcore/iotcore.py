@@ -28,10 +28,11 @@ class IotCore:
     """One running stand-in. Use it as a context manager, or call start() and stop().
 
     program: path of the iotcore executable. things: names to make credentials for. folder: where it works; without
-    it a short temporary folder that stop() removes. server_names: further names in the server certificate.
+    it a short temporary folder that stop() removes. server_names: further names in the server certificate. claims:
+    names of claim certificates for fleet provisioning, which stand in the folder `claims`.
     """
 
-    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None):
+    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None, claims=()):
         self.program = str(program)
         self.things = list(things)
         self.temporary = folder is None
@@ -40,6 +41,7 @@ class IotCore:
         self.fixed_port = port
         self.policy = policy
         self.record = record
+        self.claim_names = list(claims)
         self.process = None
         self.info = {}
 
@@ -49,6 +51,8 @@ class IotCore:
         command = [self.program, "--dir", str(self.folder), "--port", str(self.fixed_port), "--stop-on-eof"]
         for thing in self.things:
             command += ["--thing", thing]
+        for name in self.claim_names:
+            command += ["--claim", name]
         for name in self.server_names:
             command += ["--server-name", name]
         if self.policy:
@@ -160,6 +164,18 @@ class IotCore:
         """Status, reason, result and all accepted responses of a command execution."""
         return self.ctl("commands", "get", execution)
 
+    def certificates(self, thing=None):
+        """Every certificate that the cloud knows (of one thing): certificateId, status, thing, role, created_ms."""
+        return self.ctl("provisioning", "certificates", *([thing] if thing else []))
+
+    def registry(self):
+        """Attributes of every thing in the registry, by name."""
+        return self.ctl("provisioning", "things")
+
+    def deactivate(self, certificate_or_thing):
+        """Switches a certificate off, or a thing's newest: its sessions end, and TLS refuses it from now on."""
+        return self.ctl("provisioning", "deactivate", certificate_or_thing)
+
     def upstream(self, host="localhost"):
         """The [upstream] table of a gateway that shall connect here."""
         return {"endpoint": host, "port": self.port, "root_ca": str(self.root_ca)}
@@ -202,6 +218,11 @@ class IotCore:
     def credentials(self):
         """Folder with <thing>.pem.crt and <thing>.pem.key, as the daemon's state folder has it."""
         return Path(self.info["credentials"])
+
+    @property
+    def claims(self):
+        """Folder with <claim>.pem.crt and <claim>.pem.key."""
+        return self.credentials / "claims"
 
     @property
     def control(self):

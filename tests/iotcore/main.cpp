@@ -20,6 +20,7 @@
 #include "iotcore/control.hpp"
 #include "iotcore/iot_core.hpp"
 #include "iotcore/jobs_service.hpp"
+#include "iotcore/provisioning_service.hpp"
 #include "iotcore/shadow_host.hpp"
 
 namespace {
@@ -54,7 +55,7 @@ int Control(int argc, char** argv) {
 
 struct Arguments {
   IotCore::Options core;
-  std::filesystem::path policy, control;
+  std::filesystem::path policy, claim_policy, control;
   bool stop_on_eof = false;
 };
 
@@ -63,13 +64,16 @@ tl::expected<Arguments, int> Parse(int argc, char** argv) {
   Arguments arguments;
   po::options_description options("iotcore, a local stand-in for AWS IoT Core");
   auto& core = arguments.core;
-  options.add_options()("help", "this text")                                                             //
-      ("dir", po::value(&core.folder)->required(), "folder for certificates, broker files and sockets")  //
-      ("thing", po::value(&core.things)->composing(), "make credentials for this thing (repeatable)")    //
+  options.add_options()("help", "this text")                                                                 //
+      ("dir", po::value(&core.folder)->required(), "folder for certificates, broker files and sockets")      //
+      ("thing", po::value(&core.things)->composing(), "make credentials for this thing (repeatable)")        //
+      ("claim", po::value(&core.claims)->composing(), "make a claim certificate of this name (repeatable)")  //
       ("server-name", po::value(&core.server_names)->composing(),
-       "name in the server certificate, beside localhost (repeatable)")                                 //
-      ("port", po::value(&core.port)->default_value(0), "where gateways connect; 0: a free port")       //
-      ("policy", po::value(&arguments.policy)->default_value(IOTCORE_POLICY), "AWS policy document")    //
+       "name in the server certificate, beside localhost (repeatable)")                               //
+      ("port", po::value(&core.port)->default_value(0), "where gateways connect; 0: a free port")     //
+      ("policy", po::value(&arguments.policy)->default_value(IOTCORE_POLICY), "AWS policy document")  //
+      ("claim-policy", po::value(&arguments.claim_policy)->default_value(IOTCORE_CLAIM_POLICY),
+       "AWS policy document of claim certificates")                                                     //
       ("record", po::value(&core.record), "append every message to this file, one JSON object a line")  //
       ("control", po::value(&arguments.control), "control socket (default: DIR/control.sock)")          //
       ("stop-on-eof", po::bool_switch(&arguments.stop_on_eof), "end when standard input ends");
@@ -85,8 +89,9 @@ tl::expected<Arguments, int> Parse(int argc, char** argv) {
     fmt::print(stderr, "iotcore: {}\n", error.what());
     return tl::unexpected(kUsage);
   }
-  std::ifstream policy(arguments.policy);
+  std::ifstream policy(arguments.policy), claim_policy(arguments.claim_policy);
   core.policy.assign(std::istreambuf_iterator<char>(policy), {});
+  core.claim_policy.assign(std::istreambuf_iterator<char>(claim_policy), {});
   if (arguments.control.empty()) arguments.control = core.folder / "control.sock";
   return arguments;
 }
@@ -106,13 +111,19 @@ void StopAtEndOfInput(asio::io_context& context, asio::posix::stream_descriptor&
   });
 }
 
-int Run(Arguments arguments) {
-  asio::io_context context{1};
-  std::vector<std::unique_ptr<penumbra::iotcore::Service>> services;
+IotCore::Services MakeServices(penumbra::iotcore::CertificateRegistry& registry,
+                               penumbra::iotcore::CertificateOffice& office) {
+  IotCore::Services services;
   services.push_back(std::make_unique<penumbra::iotcore::ShadowHost>());
   services.push_back(std::make_unique<penumbra::iotcore::JobsService>());
   services.push_back(std::make_unique<penumbra::iotcore::CommandsService>());
-  auto core = IotCore::Create(context, std::move(arguments.core), std::move(services));
+  services.push_back(std::make_unique<penumbra::iotcore::ProvisioningService>(registry, office));
+  return services;
+}
+
+int Run(Arguments arguments) {
+  asio::io_context context{1};
+  auto core = IotCore::Create(context, std::move(arguments.core), MakeServices);
   if (!core) {
     fmt::print(stderr, "iotcore: {}\n", core.error().message);
     return kConfig;

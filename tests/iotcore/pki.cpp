@@ -26,11 +26,12 @@ struct Deleter {
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using RevocationList = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
+using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 
 constexpr long kBackdateSeconds = 3600;  // a machine whose clock lags a little still accepts the certificates
 constexpr long kValidSeconds = 24 * 3600;
+constexpr const char* kIssuedName = "AWS IoT Certificate";
 
 tl::unexpected<Error> OpenSslFailed(std::string_view what) {
   return Fail(Action::kFatal, fmt::format("OpenSSL cannot {}", what));
@@ -109,6 +110,18 @@ Certificate Sign(const std::string& common_name, EVP_PKEY* key, X509* issuer, EV
   return ok ? std::move(certificate) : nullptr;
 }
 
+std::string Text(BIO* memory) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(memory, &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+IssuedCertificate Describe(X509* certificate) {
+  const Bio pem(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(pem.get(), certificate);
+  return {CertificateId(certificate), Text(pem.get()), ""};
+}
+
 std::string SubjectAlternatives(const std::vector<std::string>& names) {
   std::string text = "DNS:localhost,IP:127.0.0.1,IP:::1";
   for (const std::string& name : names) {
@@ -125,10 +138,9 @@ std::string SubjectAlternatives(const std::vector<std::string>& names) {
 struct Pki::Authority {
   Key key;
   Certificate root;
-  std::vector<std::vector<unsigned char>> revoked;  // serial numbers, DER
 
   static Result<Authority> Make(const std::string& common_name) {
-    Authority made{Key(EVP_EC_gen("P-256")), nullptr, {}};
+    Authority made{Key(EVP_EC_gen("P-256")), nullptr};
     if (!made.key) return OpenSslFailed("make a key");
     made.root = Sign(common_name, made.key.get(), nullptr, made.key.get(),
                      {{NID_basic_constraints, "critical,CA:TRUE"},
@@ -138,24 +150,41 @@ struct Pki::Authority {
     return made;
   }
 
-  Status Issue(const std::string& common_name, const std::filesystem::path& certificate_path,
-               const std::filesystem::path& key_path, std::vector<Extension> extensions) const {
-    const Key leaf_key(EVP_EC_gen("P-256"));
-    if (!leaf_key) return OpenSslFailed("make a key");
+  Certificate SignLeaf(const std::string& common_name, EVP_PKEY* leaf_key, std::vector<Extension> extensions) const {
     extensions.push_back({NID_basic_constraints, "critical,CA:FALSE"});
     extensions.push_back({NID_key_usage, "critical,digitalSignature"});
     extensions.push_back({NID_authority_key_identifier, "keyid"});
-    const Certificate certificate = Sign(common_name, leaf_key.get(), root.get(), key.get(), extensions);
-    if (!certificate) return OpenSslFailed("sign a certificate for " + common_name);
-    if (const Status wrote = WriteKey(key_path, leaf_key.get()); !wrote) return wrote;
-    return WriteCertificate(certificate_path, certificate.get());
+    return Sign(common_name, leaf_key, root.get(), key.get(), extensions);
   }
 
-  Status IssueClient(const std::string& thing, const std::filesystem::path& folder) const {
-    return Issue(thing, folder / (thing + ".pem.crt"), folder / (thing + ".pem.key"),
-                 {{NID_ext_key_usage, "clientAuth"}});
+  Result<IssuedCertificate> Issue(const std::string& common_name, const std::filesystem::path& certificate_path,
+                                  const std::filesystem::path& key_path,
+                                  const std::vector<Extension>& extensions) const {
+    const Key leaf_key(EVP_EC_gen("P-256"));
+    if (!leaf_key) return OpenSslFailed("make a key");
+    const Certificate certificate = SignLeaf(common_name, leaf_key.get(), extensions);
+    if (!certificate) return OpenSslFailed("sign a certificate for " + common_name);
+    if (const Status wrote = WriteKey(key_path, leaf_key.get()); !wrote) return Fail(wrote.error());
+    if (const Status wrote = WriteCertificate(certificate_path, certificate.get()); !wrote) return Fail(wrote.error());
+    return Describe(certificate.get());
+  }
+
+  Result<IssuedCertificate> IssueClient(const std::string& name, const std::filesystem::path& folder) const {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) return Fail(Action::kFatal, fmt::format("cannot make {}: {}", folder.string(), error.message()));
+    return Issue(name, folder / (name + ".pem.crt"), folder / (name + ".pem.key"), {{NID_ext_key_usage, "clientAuth"}});
   }
 };
+
+std::string CertificateId(const x509_st* certificate) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest, &size) != 1) return {};
+  std::string id;
+  for (unsigned int i = 0; i < size; ++i) id += fmt::format("{:02x}", digest[i]);
+  return id;
+}
 
 Pki::Pki(std::filesystem::path folder) : folder_(std::move(folder)) {}
 Pki::~Pki() = default;
@@ -171,61 +200,55 @@ Result<std::unique_ptr<Pki>> Pki::Create(std::filesystem::path folder, std::vect
   if (const Status wrote = WriteCertificate(pki->root_ca(), pki->authority_->root.get()); !wrote) {
     return Fail(wrote.error());
   }
-  const Status server = pki->authority_->Issue(
+  const auto server = pki->authority_->Issue(
       "stand-in.iotcore.test", pki->server_certificate(), pki->server_key(),
       {{NID_subject_alt_name, SubjectAlternatives(server_names)}, {NID_ext_key_usage, "serverAuth"}});
   if (!server) return Fail(server.error());
-  if (const Status wrote = pki->WriteRevocationList(); !wrote) return Fail(wrote.error());
   return pki;
 }
 
-Status Pki::IssueThing(const std::string& thing) {
+Result<IssuedCertificate> Pki::IssueThing(const std::string& thing) {
   return authority_->IssueClient(thing, credentials());
+}
+
+Result<IssuedCertificate> Pki::IssueClaim(const std::string& name) {
+  return authority_->IssueClient(name, credentials() / "claims");
 }
 
 Status Pki::IssueForeign(const std::string& thing) {
   const auto foreign = Authority::Make("Foreign root CA");
   if (!foreign) return Fail(foreign.error());
-  const std::filesystem::path folder = credentials() / "foreign";
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return Fail(Action::kFatal, fmt::format("cannot make {}: {}", folder.string(), error.message()));
-  return foreign->IssueClient(thing, folder);
+  if (const auto issued = foreign->IssueClient(thing, credentials() / "foreign"); !issued) return Fail(issued.error());
+  return {};
 }
 
-Status Pki::Revoke(const std::string& thing) {
-  const std::filesystem::path path = credentials() / (thing + ".pem.crt");
-  const Bio file(BIO_new_file(path.c_str(), "r"));
-  const Certificate certificate(file ? PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr) : nullptr);
-  if (!certificate) return Fail(Action::kGiveUp, fmt::format("there is no certificate {}", path.string()));
-  unsigned char* der = nullptr;
-  const int size = i2d_ASN1_INTEGER(X509_get_serialNumber(certificate.get()), &der);
-  if (size <= 0) return OpenSslFailed("read a serial number");
-  authority_->revoked.emplace_back(der, der + size);
-  OPENSSL_free(der);
-  return WriteRevocationList();
-}
-
-Status Pki::WriteRevocationList() {
-  const RevocationList list(X509_CRL_new());
-  using Time = std::unique_ptr<ASN1_TIME, Deleter<ASN1_TIME_free>>;
-  const Time from(X509_gmtime_adj(nullptr, -kBackdateSeconds)), until(X509_gmtime_adj(nullptr, kValidSeconds));
-  bool ok = X509_CRL_set_version(list.get(), 1) == 1 &&
-            X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority_->root.get())) == 1 &&
-            X509_CRL_set1_lastUpdate(list.get(), from.get()) == 1 &&
-            X509_CRL_set1_nextUpdate(list.get(), until.get()) == 1;
-  for (const auto& der : authority_->revoked) {
-    const unsigned char* at = der.data();
-    ASN1_INTEGER* serial = d2i_ASN1_INTEGER(nullptr, &at, static_cast<long>(der.size()));
-    X509_REVOKED* entry = X509_REVOKED_new();
-    ok = ok && X509_REVOKED_set_serialNumber(entry, serial) == 1 &&
-         X509_REVOKED_set_revocationDate(entry, from.get()) == 1 && X509_CRL_add0_revoked(list.get(), entry) == 1;
-    ASN1_INTEGER_free(serial);
+Result<IssuedCertificate> Pki::SignRequest(const std::string& csr_pem) {
+  const Bio pem(BIO_new_mem_buf(csr_pem.data(), static_cast<int>(csr_pem.size())));
+  const Request request(PEM_read_bio_X509_REQ(pem.get(), nullptr, nullptr, nullptr));
+  if (!request) return Fail(Action::kGiveUp, "it is no signing request in PEM");
+  EVP_PKEY* const key = X509_REQ_get0_pubkey(request.get());
+  if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) {
+    return Fail(Action::kGiveUp, "the request's signature does not fit its key");
   }
-  ok = ok && X509_CRL_sort(list.get()) == 1 && X509_CRL_sign(list.get(), authority_->key.get(), EVP_sha256()) != 0;
+  const int type = EVP_PKEY_get_base_id(key), bits = EVP_PKEY_get_bits(key);
+  const bool taken = (type == EVP_PKEY_RSA && bits >= 2048) || (type == EVP_PKEY_EC && (bits == 256 || bits == 384));
+  if (!taken) return Fail(Action::kGiveUp, "the key is neither RSA of 2048 bits or more nor P-256 nor P-384");
+  const Certificate certificate = authority_->SignLeaf(kIssuedName, key, {{NID_ext_key_usage, "clientAuth"}});
+  if (!certificate) return OpenSslFailed("sign a certificate");
+  return Describe(certificate.get());
+}
+
+Result<IssuedCertificate> Pki::MakeKeysAndCertificate() {
+  const Key key(EVP_RSA_gen(2048));
+  const Certificate certificate =
+      key ? authority_->SignLeaf(kIssuedName, key.get(), {{NID_ext_key_usage, "clientAuth"}}) : nullptr;
   const Bio pem(BIO_new(BIO_s_mem()));
-  if (!ok || PEM_write_bio_X509_CRL(pem.get(), list.get()) != 1) return OpenSslFailed("sign the revocation list");
-  return WriteFile(revocation_list(), pem.get(), 0644);
+  if (!certificate || PEM_write_bio_PrivateKey(pem.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    return OpenSslFailed("make a key and its certificate");
+  }
+  IssuedCertificate issued = Describe(certificate.get());
+  issued.key = Text(pem.get());
+  return issued;
 }
 
 }  // namespace penumbra::iotcore

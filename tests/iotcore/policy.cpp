@@ -112,35 +112,6 @@ Result<Statement> ParseStatement(const Json& json) {
   return statement;
 }
 
-// The resources of `statement` of one type ("topic/"), without it; "*" means all of them.
-std::vector<std::string> OfType(const Statement& statement, std::string_view type) {
-  std::vector<std::string> names;
-  for (const std::string& resource : statement.resources) {
-    if (resource == "*") {
-      names.push_back("*");
-    } else if (resource.starts_with(type)) {
-      names.push_back(resource.substr(type.size()));
-    }
-  }
-  return names;
-}
-
-// A Subscribe resource read as the topics its subscriptions can deliver: the literal filter "a/#" delivers "a/*", and
-// "a/+/b" delivers "a/*/b" (as far as '+' goes, see MosquittoFilters).
-std::string DeliveredBy(std::string filter) {
-  if (filter == "#") return "*";
-  if (filter.ends_with("/#")) filter.back() = '*';
-  std::replace(filter.begin(), filter.end(), '+', '*');
-  return filter;
-}
-
-// What both patterns match, when one of them is the narrower one.
-std::optional<std::string> Narrower(const std::string& delivered, const std::string& received) {
-  if (AwsMatch(delivered, received)) return received;
-  if (AwsMatch(received, delivered)) return delivered;
-  return std::nullopt;
-}
-
 }  // namespace
 
 bool AwsMatch(std::string_view pattern, std::string_view text) {
@@ -182,83 +153,41 @@ Result<Policy> Policy::Parse(std::string_view text) {
 }
 
 bool Policy::Allows(std::string_view action, std::string_view resource, const Principal& principal) const {
-  bool allowed = false;
+  return Grant(action, resource, principal).has_value();
+}
+
+std::optional<std::string> Policy::Grant(std::string_view action, std::string_view resource,
+                                         const Principal& principal) const {
+  std::optional<std::string> grant;
   for (const Statement& statement : statements_) {
     if (statement.is_attached && *statement.is_attached != principal.attached) continue;
     if (!HasAction(statement, action)) continue;
-    const bool matches =
-        std::any_of(statement.resources.begin(), statement.resources.end(),
-                    [&](const std::string& pattern) { return AwsMatch(Resolve(pattern, principal), resource); });
-    if (matches && !statement.allow) return false;
-    allowed |= matches;
+    const auto match =
+        std::find_if(statement.resources.begin(), statement.resources.end(),
+                     [&](const std::string& pattern) { return AwsMatch(Resolve(pattern, principal), resource); });
+    if (match == statement.resources.end()) continue;
+    if (!statement.allow) return std::nullopt;
+    if (!grant) grant = *match;
   }
-  return allowed;
+  return grant;
 }
 
-Result<std::vector<std::string>> MosquittoFilters(std::string_view resource) {
-  const auto refuse = [&](std::string_view why) {
-    return Fail(Action::kFixConfig,
-                fmt::format("topic/{} has no exact form in mosquitto's access list: {}", resource, why));
-  };
-  std::string filter(resource);
-  if (filter.empty()) return refuse("it is empty");
-  if (filter.find_first_of("%+#") != std::string::npos) return refuse("it contains a literal %, + or #");
-  if (std::any_of(filter.begin(), filter.end(), [](unsigned char c) { return c <= ' '; })) {
-    return refuse("it contains a space or control character");
-  }
-  ReplaceAll(filter, kThingVariable, "%u");
-  ReplaceAll(filter, kClientVariable, "%c");
-  if (filter.find("${") != std::string::npos) return refuse("unknown variable");
-  if (filter.find('?') != std::string::npos) return refuse("'?' stands for one character");
-  // A whole level in the middle: '+' is the nearest that mosquitto has, and stricter, since AWS's '*' crosses levels.
-  for (std::size_t level = filter.find("/*/"); level != std::string::npos; level = filter.find("/*/", level)) {
-    filter[level + 1] = '+';
-  }
-  const std::size_t star = filter.find('*');
-  if (star == std::string::npos) return std::vector{filter};
-  if (filter == "*") return std::vector<std::string>{"#", "$aws/#"};  // '#' never matches '$'; AWS has no other '$'
-  if (star + 1 != filter.size()) return refuse("'*' as part of a level in the middle");
-  if (filter[star - 1] != '/') return refuse("'*' after part of a level");
-  // "a/*" matches "a/" and below but not "a", which "a/#" would match too.
-  return std::vector{filter.substr(0, star) + "+/#"};
-}
-
-Result<std::string> Policy::MosquittoAcl() const {
-  std::string acl = "# Made from the AWS IoT policy document; not for editing.\n";
-  const auto add = [&](std::string_view access, const std::string& name) -> Status {
-    const auto filters = MosquittoFilters(name);
-    if (!filters) return Fail(filters.error());
-    for (const std::string& filter : *filters) acl += fmt::format("pattern {} {}\n", access, filter);
-    return {};
-  };
-  std::vector<std::string> delivered;
+std::vector<std::string> Policy::Grants() const {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kKinds = {{{"iot:Connect", "client/"},
+                                                                                    {"iot:Publish", "topic/"},
+                                                                                    {"iot:RetainPublish", "topic/"},
+                                                                                    {"iot:Receive", "topic/"},
+                                                                                    {"iot:Subscribe", "topicfilter/"}}};
+  std::vector<std::string> grants;
   for (const Statement& statement : statements_) {
-    if (!statement.allow || statement.is_attached == false || !HasAction(statement, "iot:Subscribe")) continue;
-    for (const std::string& name : OfType(statement, "topicfilter/")) delivered.push_back(DeliveredBy(name));
-  }
-  for (const Statement& statement : statements_) {
-    if (statement.is_attached == false) continue;  // every certificate of the stand-in is attached
-    const bool publish = HasAction(statement, "iot:Publish"), receive = HasAction(statement, "iot:Receive");
-    if (!statement.allow) {
-      if (HasAction(statement, "iot:Subscribe") || publish != receive) {
-        return Fail(Action::kFixConfig,
-                    "a Deny has an exact form in mosquitto's access list only for iot:Publish and iot:Receive "
-                    "together, and without iot:Subscribe");
-      }
-    }
-    for (const std::string& name : OfType(statement, "topic/")) {
-      if (publish || !statement.allow) {
-        if (const Status added = add(statement.allow ? "write" : "deny", name); !added) return Fail(added.error());
-      }
-      if (!receive || !statement.allow) continue;
-      for (const std::string& filter : delivered) {
-        const auto readable = Narrower(filter, name);
-        if (!readable) continue;
-        if (const Status added = add("read", *readable); !added) return Fail(added.error());
+    for (const auto& [action, type] : kKinds) {
+      if (!statement.allow || !HasAction(statement, action)) continue;
+      for (const std::string& resource : statement.resources) {
+        if (resource == "*" || resource.starts_with(type)) grants.push_back(fmt::format("{} {}", action, resource));
       }
     }
   }
-  return acl;
+  return grants;
 }
 
 }  // namespace penumbra::iotcore

@@ -1,6 +1,6 @@
-// AWS IoT policy documents: what they allow, and the mosquitto access list that grants the same.
+// AWS IoT policy documents: what they allow, and by which of their grants.
 // Deliberately not here: policy variables of certificates, IAM conditions other than IsAttached, HTTPS-only actions
-// (they are read and have no effect on MQTT). Pure; any thread. Source: aws-iot-core.md section 9, mosquitto.conf(5).
+// (they are read and have no effect on MQTT). Pure; any thread. Source: aws-iot-core.md section 9.
 #pragma once
 
 #include <optional>
@@ -37,20 +37,17 @@ class Policy {
   // "topicfilter/F". An unresolved variable stays literal.
   bool Allows(std::string_view action, std::string_view resource, const Principal& principal) const;
 
-  // The acl_file for a listener with use_identity_as_username: `pattern` lines with %u (thing) and %c (client id).
-  // mosquitto cannot restrict SUBSCRIBE in its access list (it checks delivery), so a topic is readable only where
-  // Receive is granted and a Subscribe grant covers it; and iot:Connect has no counterpart at all (the host decides
-  // that one with Allows). Error kFixConfig, naming the resource, where a wildcard or a Deny has no exact form.
-  Result<std::string> MosquittoAcl() const;
+  // The resource pattern that allows it, as the document has it; nullopt: not allowed.
+  std::optional<std::string> Grant(std::string_view action, std::string_view resource,
+                                   const Principal& principal) const;
+  // Every pair of an allowed action and a resource that fits it ("iot:Publish topic/a/*"), for telling which are used.
+  std::vector<std::string> Grants() const;
 
   const std::vector<Statement>& statements() const { return statements_; }
 
  private:
   std::vector<Statement> statements_;
 };
-
-// One AWS topic resource (without "topic/") as mosquitto filters that match exactly the same topics.
-Result<std::vector<std::string>> MosquittoFilters(std::string_view resource);
 
 // AWS wildcards: `*` any run of characters, also over '/', `?` one character; all else is literal, `+` and `#` too.
 bool AwsMatch(std::string_view pattern, std::string_view text);

@@ -3,11 +3,10 @@ import json
 
 import pytest
 
-from device import PROGRAM, ROOT, THING, Device, IotCore
+from device import PROGRAM, THING, Device, IotCore
 
 JOBS = f"$aws/things/{THING}/jobs"
 EXECUTIONS = f"$aws/commands/things/{THING}/executions"
-PROGRAM_POLICY = ROOT / "tests" / "iotcore" / "policy.json"
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +59,12 @@ def test_a_job_answer_can_be_lost(cloud, device):
     assert cloud.job("lost-1", THING)["status"] == "REJECTED"
 
 
-def test_a_command_execution_is_answered(tmp_path):
-    policy = json.loads(PROGRAM_POLICY.read_text())
-    arn = "arn:aws:iot:us-east-1:123456789012:"
-    thing = "$aws/commands/things/${iot:Connection.Thing.ThingName}/executions/*"
-    policy["Statement"].append({"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": f"{arn}topic/{thing}"})
-    policy["Statement"].append({"Effect": "Allow", "Action": "iot:Subscribe", "Resource": f"{arn}topicfilter/{thing}"})
-    file = tmp_path / "policy.json"
-    file.write_text(json.dumps(policy))
-    with IotCore(PROGRAM, [THING], policy=file) as own, Device(own).connect() as device:
-        device.client.subscribe([(f"{EXECUTIONS}/+/request/json", 1), (f"{EXECUTIONS}/+/response/+/json", 1)])
-        device.expect("subscribed")
-        execution = own.start_command(THING, {"action": "ping"}, timeout_s=30)
-        assert answer(device, f"{EXECUTIONS}/{execution}/request/json") == {"action": "ping"}
-        device.publish(f"{EXECUTIONS}/{execution}/response/json",
-                       json.dumps({"status": "SUCCEEDED", "result": {"pong": {"b": True}}}))
-        assert answer(device, f"{EXECUTIONS}/{execution}/response/accepted/json") == {"executionId": execution}
-        assert own.command(execution)["status"] == "SUCCEEDED"
+def test_a_command_execution_is_answered(cloud, device):
+    device.client.subscribe([(f"{EXECUTIONS}/+/request/json", 1), (f"{EXECUTIONS}/+/response/+/json", 1)])
+    device.expect("subscribed")
+    execution = cloud.start_command(THING, {"action": "ping"}, timeout_s=30)
+    assert answer(device, f"{EXECUTIONS}/{execution}/request/json") == {"action": "ping"}
+    device.publish(f"{EXECUTIONS}/{execution}/response/json",
+                   json.dumps({"status": "SUCCEEDED", "result": {"pong": {"b": True}}}))
+    assert answer(device, f"{EXECUTIONS}/{execution}/response/accepted/json") == {"executionId": execution}
+    assert cloud.command(execution)["status"] == "SUCCEEDED"

@@ -51,11 +51,13 @@ void MqttClient::Subscribe(const std::vector<std::string>& filters) {
   Await([this, before] { return subacks_ > before; });
 }
 
-void MqttClient::Publish(const std::string& topic, const std::string& payload) {
-  const int before = pubacks_;
-  if (next_id_ == 0) ++next_id_;
-  Write(iotcore::EncodePublish(next_id_++, topic, payload));
-  Await([this, before] { return pubacks_ > before; });
+void MqttClient::Publish(const std::vector<iotcore::Message>& messages) {
+  std::string bytes;
+  for (const iotcore::Message& message : messages) {
+    if (next_id_ == 0) ++next_id_;
+    bytes += iotcore::EncodePublish(next_id_++, message.topic, message.payload);
+  }
+  Write(bytes);
 }
 
 iotcore::Message MqttClient::Receive() {
@@ -105,7 +107,6 @@ void MqttClient::ReadSome() {
 void MqttClient::OnPacket(const Packet& packet) {
   if (packet.type == PacketType::kConnack) connack_ = iotcore::ParseConnack(packet).value_or(255);
   if (packet.type == PacketType::kSuback) ++subacks_;
-  if (packet.type == PacketType::kPuback) ++pubacks_;
   const auto publish = iotcore::ParsePublish(packet);
   if (!publish) return;
   messages_.push_back({std::string(publish->topic), std::string(publish->payload)});

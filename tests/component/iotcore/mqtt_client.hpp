@@ -27,8 +27,9 @@ class MqttClient {
   MqttClient(std::uint16_t port, const std::filesystem::path& root_ca, const std::filesystem::path& credentials,
              const std::string& thing);
 
-  void Subscribe(const std::vector<std::string>& filters);             // QoS 1; returns after SUBACK
-  void Publish(const std::string& topic, const std::string& payload);  // QoS 1; returns after PUBACK
+  void Subscribe(const std::vector<std::string>& filters);  // QoS 1; returns after SUBACK
+  // QoS 1, all in one write. Does not wait for the PUBACKs: what is answered has arrived.
+  void Publish(const std::vector<iotcore::Message>& messages);
   // The next message, in the order of arrival; each is acknowledged.
   iotcore::Message Receive();
 
@@ -46,7 +47,7 @@ class MqttClient {
   std::deque<iotcore::Message> messages_;
   std::string acks_;
   int connack_ = -1;
-  int subacks_ = 0, pubacks_ = 0;
+  int subacks_ = 0;
   std::uint16_t next_id_ = 1;
 };
 

@@ -26,12 +26,15 @@ class StandIn {
     char folder[] = "/tmp/vectors-XXXXXX";
     if (::mkdtemp(folder) == nullptr) throw std::runtime_error("mkdtemp");
     folder_ = folder;
-    std::ifstream policy(IOTCORE_POLICY);
+    std::ifstream policy(IOTCORE_POLICY), claim_policy(IOTCORE_CLAIM_POLICY);
     iotcore::IotCore::Options options{.folder = folder_, .things = {kThing}};
     options.policy.assign(std::istreambuf_iterator<char>(policy), {});
-    std::vector<std::unique_ptr<iotcore::Service>> services;
-    services.push_back(std::make_unique<iotcore::ShadowHost>());
-    auto core = iotcore::IotCore::Create(context_, std::move(options), std::move(services));
+    options.claim_policy.assign(std::istreambuf_iterator<char>(claim_policy), {});
+    auto core = iotcore::IotCore::Create(context_, std::move(options), [](auto&, auto&) {
+      iotcore::IotCore::Services services;
+      services.push_back(std::make_unique<iotcore::ShadowHost>());
+      return services;
+    });
     if (!core) throw std::runtime_error(core.error().message);
     core_ = std::move(*core);
     std::promise<Status> ready;
@@ -92,8 +95,7 @@ class MqttBench : public ShadowBench {
   std::vector<Answer> Send(const std::string& shadow, const std::string& operation,
                            const std::string& payload) override {
     const std::string prefix = "$aws/things/thing1/shadow" + (shadow.empty() ? "" : "/name/" + shadow) + "/";
-    client_.Publish(prefix + operation, payload);
-    client_.Publish(std::string(kMarker) + "get", "");
+    client_.Publish({{prefix + operation, payload}, {std::string(kMarker) + "get", ""}});
     std::vector<Answer> answers;
     for (;;) {
       const iotcore::Message message = client_.Receive();

@@ -1,4 +1,4 @@
-// What AWS policy documents allow, and which of it mosquitto can say.
+// What AWS policy documents allow, and by which of their grants.
 #include "iotcore/policy.hpp"
 
 #include <fmt/format.h>
@@ -11,7 +11,8 @@
 namespace penumbra::iotcore {
 namespace {
 
-using testing::ElementsAre;
+using testing::Contains;
+using testing::Each;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -104,60 +105,13 @@ TEST(PolicyAllows, AClientIdOtherThanTheThingLeavesTheThingVariablesUnresolved) 
   EXPECT_FALSE(Shipped().Allows("iot:Connect", "client/sensor-001", stranger));
 }
 
-TEST(MosquittoFilters, AddALevelBecauseAwsDoesNotMatchTheParent) {
-  EXPECT_THAT(*MosquittoFilters("sensors/${iot:Connection.Thing.ThingName}/*"), ElementsAre("sensors/%u/+/#"));
-  EXPECT_THAT(*MosquittoFilters("status/${iot:ClientId}"), ElementsAre("status/%c"));
-  EXPECT_THAT(*MosquittoFilters("*"), ElementsAre("#", "$aws/#"));
-}
-
-TEST(MosquittoFilters, AWholeLevelInTheMiddleIsOneLevelOnly) {
-  EXPECT_THAT(*MosquittoFilters("$aws/things/a/jobs/*/update"), ElementsAre("$aws/things/a/jobs/+/update"));
-  EXPECT_THAT(*MosquittoFilters("a/*/*/b/*"), ElementsAre("a/+/+/b/+/#"));
-}
-
-TEST(MosquittoFilters, RefuseWhatHasNoExactForm) {
-  for (const char* resource : {"sensors/a*", "a/b*/c", "a/?", "a/+", "a/#", "a/%u", "a b", "*/a",
-                               "a/${iot:Certificate.Subject.CommonName}/*", ""}) {
-    EXPECT_FALSE(MosquittoFilters(resource)) << resource;
-  }
-}
-
-TEST(MosquittoAcl, OfTheShippedPolicyGrantsWritesAndCoveredReads) {
-  const auto acl = Shipped().MosquittoAcl();
-  ASSERT_TRUE(acl) << acl.error().message;
-  EXPECT_THAT(*acl, HasSubstr("pattern write sensors/%u/+/#\n"));
-  EXPECT_THAT(*acl, HasSubstr("pattern write status/%u\n"));
-  EXPECT_THAT(*acl, HasSubstr("pattern write $aws/things/%u/shadow/+/#\n"));
-  EXPECT_THAT(*acl, HasSubstr("pattern read commands/%u/+/#\n"));
-  EXPECT_THAT(*acl, Not(HasSubstr("readwrite")));
-}
-
-TEST(MosquittoAcl, AReceiveWithoutASubscribeThatCoversItIsNotReadable) {
-  const auto acl = Parsed(StatementJson("Allow", R"("iot:Receive")", "topic/a/*")).MosquittoAcl();
-  ASSERT_TRUE(acl);
-  EXPECT_THAT(*acl, Not(HasSubstr("read")));
-  const auto covered = Parsed(StatementJson("Allow", R"("iot:Receive")", "topic/a/*") + "," +
-                              StatementJson("Allow", R"("iot:Subscribe")", "topicfilter/a/#"))
-                           .MosquittoAcl();
-  ASSERT_TRUE(covered);
-  EXPECT_THAT(*covered, HasSubstr("pattern read a/+/#\n"));
-}
-
-TEST(MosquittoAcl, ANarrowSubscribeUnderAWideReceiveIsReadableAsFarAsItGoes) {
-  const auto acl = Parsed(StatementJson("Allow", R"("iot:Receive")", "topic/a/*") + "," +
-                          StatementJson("Allow", R"("iot:Subscribe")", "topicfilter/a/+/b"))
-                       .MosquittoAcl();
-  ASSERT_TRUE(acl);
-  EXPECT_THAT(*acl, HasSubstr("pattern read a/+/b\n"));
-  EXPECT_THAT(*acl, Not(HasSubstr("pattern read a/+/#")));
-}
-
-TEST(MosquittoAcl, ADenyOfOneDirectionIsRefusedLoudly) {
-  EXPECT_FALSE(Parsed(StatementJson("Deny", R"("iot:Publish")", "topic/a")).MosquittoAcl());
-  EXPECT_FALSE(Parsed(StatementJson("Deny", R"("iot:*")", "topic/a")).MosquittoAcl());
-  const auto both = Parsed(StatementJson("Deny", R"(["iot:Publish","iot:Receive"])", "topic/a")).MosquittoAcl();
-  ASSERT_TRUE(both);
-  EXPECT_THAT(*both, HasSubstr("pattern deny a\n"));
+TEST(PolicyGrants, NameTheResourceThatAllows) {
+  const Principal thing{.thing = "sensor-001", .client_id = "sensor-001"};
+  EXPECT_EQ(Shipped().Grant("iot:Publish", "topic/status/sensor-001", thing),
+            "topic/status/${iot:Connection.Thing.ThingName}");
+  EXPECT_EQ(Shipped().Grant("iot:Publish", "topic/status/sensor-002", thing), std::nullopt);
+  EXPECT_THAT(Shipped().Grants(), Contains("iot:Publish topic/status/${iot:Connection.Thing.ThingName}"));
+  EXPECT_THAT(Shipped().Grants(), Each(Not(HasSubstr("iot:Publish client/"))));
 }
 
 }  // namespace
