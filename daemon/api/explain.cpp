@@ -65,6 +65,32 @@ std::string DeviceName(const ExplainInput& in) {
   return fmt::format("the device on bus {}", in.thing.bus);
 }
 
+// As the driver counts it; nullptr: it does not, or the unit was never asked.
+const UnitStatus* FindUnit(const ExplainInput& in) {
+  const auto option = in.thing.driver_options.find("unit");
+  if (!in.bus || option == in.thing.driver_options.end() || !option->is_primitive()) return nullptr;
+  const std::string name = option->is_string() ? option->get<std::string>() : Dump(*option);
+  const auto it = std::ranges::find(in.bus->units, name, &UnitStatus::unit);
+  return it == in.bus->units.end() ? nullptr : &*it;
+}
+
+std::string UnitLine(const ExplainInput& in, const UnitStatus& unit) {
+  std::string line = fmt::format("last answer {}; {} of {} requests answered, {} timed out",
+                                 unit.last_answer_ms == 0 ? "not yet" : When(in, unit.last_answer_ms), unit.answers,
+                                 unit.requests, unit.timeouts);
+  const std::pair<std::uint64_t, const char*> troubles[] = {{unit.bad_crc, "wrong checksums"},
+                                                            {unit.bad_frames, "damaged replies"},
+                                                            {unit.late, "late replies"},
+                                                            {unit.foreign, "replies nobody asked for"}};
+  for (const auto& [count, what] : troubles) {
+    if (count > 0) line += fmt::format(", {} {}", count, what);
+  }
+  for (const auto& [code, count] : unit.exceptions) line += fmt::format(", exception {} {} times", code, count);
+  if (unit.p50_ms && unit.p99_ms)
+    line += fmt::format("; round trip {:.1f} ms, p99 {:.1f} ms", *unit.p50_ms, *unit.p99_ms);
+  return line;
+}
+
 std::string BusLine(const ExplainInput& in) {
   if (!in.bus) return fmt::format("{} is not running", in.thing.bus);
   const BusStatus& bus = *in.bus;
@@ -156,6 +182,14 @@ std::string Since(const ExplainInput& in, const PointStatus* point) {
   return "last value " + When(in, point->value_ms);
 }
 
+// When the unit itself last said anything, whichever thing asked it.
+std::string SilentSince(const ExplainInput& in) {
+  const UnitStatus* unit = FindUnit(in);
+  if (unit == nullptr) return {};
+  return unit->last_answer_ms == 0 ? "; it has not answered since the daemon started"
+                                   : "; silent since " + When(in, unit->last_answer_ms);
+}
+
 std::string LastTry(const ExplainInput& in, const PointStatus* point) {
   return point == nullptr || point->attempt_ms == 0 ? std::string() : ", last try " + When(in, point->attempt_ms);
 }
@@ -183,9 +217,9 @@ Verdict JudgeReading(const ExplainInput& in) {
   if (in.status->state == "unreachable") {
     const std::string breaker = in.status->breaker == "open" ? "; breaker open, it is asked less often" : "";
     return {Obstacle::kDevice,
-            fmt::format("is silent: {} does not answer ({}, {} of {} polls failed{}{}; {})", DeviceName(in),
+            fmt::format("is silent: {} does not answer ({}, {} of {} polls failed{}{}{}; {})", DeviceName(in),
                         trouble.empty() ? in.status->reason : trouble, in.status->failed_polls, in.status->polls,
-                        LastTry(in, point), breaker, Since(in, point))};
+                        LastTry(in, point), breaker, SilentSince(in), Since(in, point))};
   }
   if (!point->trouble.empty() || point->value.quality == Quality::kBad) {
     return {Obstacle::kPoint, fmt::format("is silent: {} answers, but not this point ({}{}; {})", DeviceName(in),
@@ -248,6 +282,8 @@ Explanation Explain(const ExplainInput& in) {
   if (in.point.writable || in.command) {
     result.story.insert(result.story.begin() + 3, {"desired", DesiredLine(in)});
   }
+  if (const UnitStatus* unit = FindUnit(in))
+    result.story.insert(result.story.begin() + 1, {"unit", UnitLine(in, *unit)});
   Verdict verdict = JudgeReading(in);
   if (verdict.obstacle == Obstacle::kNone) verdict = JudgeDelivery(in);
   result.obstacle = verdict.obstacle;

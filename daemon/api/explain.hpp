@@ -33,7 +33,8 @@ enum class Obstacle { kNone, kBus, kWaiting, kDevice, kPoint, kStore, kClock, kR
 
 struct Explanation {
   struct Line {
-    std::string stage;  // "bus", "thing", "point", "desired" (writable points), "report", "store", "cloud", "link"
+    std::string stage;  // "bus", "unit" (if its driver counts by unit), "thing", "point", "desired" (writable points),
+                        // "report", "store", "cloud", "link"
     std::string text;
   };
   std::string thing, point;

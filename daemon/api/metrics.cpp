@@ -24,6 +24,13 @@ class Exposition {
   void Sample(std::string_view label, std::string_view label_value, std::uint64_t value) {
     out_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name_, label, EscapeLabel(label_value), value);
   }
+  // `labels` as they stand between the braces.
+  void SampleWith(std::string_view labels, std::uint64_t value) {
+    out_ += fmt::format("{}{{{}}} {}\n", name_, labels, value);
+  }
+  void SampleWith(std::string_view labels, double value) {
+    out_ += fmt::format("{}{{{}}} {}\n", name_, labels, NumberText(value));
+  }
   std::string Take() { return std::move(out_); }
 
  private:
@@ -72,6 +79,59 @@ void Buses(Exposition& out, const std::vector<BusStatus>& buses) {
        [](const BusStatus& b) { return b.overruns; });
   Each(out, "penumbra_bus_restarts_total", "counter", "Restarts of the driver host.", "bus", buses, bus,
        [](const BusStatus& b) { return b.restarts; });
+}
+
+// `sample(labels, unit)` writes the samples of one unit.
+template <typename Sample>
+void EachUnit(Exposition& out, std::string_view name, std::string_view type, std::string_view help,
+              const std::vector<BusStatus>& buses, Sample sample) {
+  out.Family(name, type, help);
+  for (const BusStatus& bus : buses) {
+    for (const UnitStatus& unit : bus.units) {
+      sample(fmt::format("bus=\"{}\",unit=\"{}\"", EscapeLabel(bus.bus), EscapeLabel(unit.unit)), unit);
+    }
+  }
+}
+
+void Units(Exposition& out, const std::vector<BusStatus>& buses) {
+  struct Counter {
+    const char* name;
+    const char* help;
+    std::uint64_t UnitStatus::*count;
+  };
+  static constexpr Counter kCounters[] = {
+      {"penumbra_unit_requests_total", "Requests to a unit since its driver host was started.", &UnitStatus::requests},
+      {"penumbra_unit_answers_total", "Requests that a unit answered.", &UnitStatus::answers},
+      {"penumbra_unit_timeouts_total", "Requests that a unit did not answer in time.", &UnitStatus::timeouts},
+      {"penumbra_unit_bad_crc_total", "Replies of a unit with a wrong checksum.", &UnitStatus::bad_crc},
+      {"penumbra_unit_bad_frames_total", "Replies of a unit that were no answer to the request.",
+       &UnitStatus::bad_frames},
+      {"penumbra_unit_late_replies_total", "Replies of a unit to what was given up.", &UnitStatus::late},
+      {"penumbra_unit_foreign_replies_total", "Replies in a unit's name that nobody asked for.", &UnitStatus::foreign}};
+  for (const Counter& counter : kCounters) {
+    EachUnit(out, counter.name, "counter", counter.help, buses,
+             [&out, &counter](const std::string& labels, const UnitStatus& unit) {
+               out.SampleWith(labels, unit.*counter.count);
+             });
+  }
+  EachUnit(out, "penumbra_unit_exceptions_total", "counter", "Exception replies of a unit, by code.", buses,
+           [&out](const std::string& labels, const UnitStatus& unit) {
+             for (const auto& [code, count] : unit.exceptions) {
+               out.SampleWith(fmt::format("{},code=\"{}\"", labels, EscapeLabel(code)), count);
+             }
+           });
+  EachUnit(out, "penumbra_unit_last_answer_timestamp_seconds", "gauge", "Time of a unit's last answer, 0 if none.",
+           buses, [&out](const std::string& labels, const UnitStatus& unit) {
+             out.SampleWith(labels, static_cast<double>(unit.last_answer_ms) / 1000);
+           });
+  EachUnit(out, "penumbra_unit_round_trip_seconds", "gauge", "Quantiles of a unit's last 128 round trips.", buses,
+           [&out](const std::string& labels, const UnitStatus& unit) {
+             const std::pair<const char*, std::optional<double>> quantiles[] = {
+                 {"0.5", unit.p50_ms}, {"0.9", unit.p90_ms}, {"0.99", unit.p99_ms}};
+             for (const auto& [quantile, ms] : quantiles) {
+               if (ms) out.SampleWith(fmt::format("{},quantile=\"{}\"", labels, quantile), *ms / 1000);
+             }
+           });
 }
 
 void Things(Exposition& out, const std::vector<ThingFacts>& things) {
@@ -133,7 +193,9 @@ std::string EscapeLabel(std::string_view text) {
 std::string Metrics(const GatewayView& view, const ApiCounters& counters) {
   Exposition out;
   Daemon(out, view.Info(), counters);
-  Buses(out, view.Buses());
+  const std::vector<BusStatus> buses = view.Buses();
+  Buses(out, buses);
+  Units(out, buses);
   std::vector<ThingFacts> things;
   const std::vector<LinkStatus> links = view.Links();
   for (const ThingSettings& thing : view.settings().things) things.push_back(Gather(view, links, thing.name));

@@ -144,6 +144,8 @@ OrderedJson RenderStatus(const GatewayView& view) {
   }
   OrderedJson buses = OrderedJson::array();
   for (const BusStatus& bus : view.Buses()) buses.push_back(Render(bus));
+  // A hundred units would be most of what everybody polls; /v1/buses has them.
+  for (OrderedJson& bus : buses) bus.erase("units");
   return {{"gateway", RenderGateway(settings, info, links)},
           {"upstream", RenderUpstream(settings, links)},
           {"things", std::move(things)},
@@ -151,13 +153,32 @@ OrderedJson RenderStatus(const GatewayView& view) {
           {"store", RenderStoreSummary(view.Stats())}};
 }
 
+OrderedJson Render(const UnitStatus& unit) {
+  const auto number = [](const std::optional<double>& value) { return value ? OrderedJson(Finite(*value)) : nullptr; };
+  return {
+      {"unit", unit.unit},
+      {"requests", unit.requests},
+      {"answers", unit.answers},
+      {"timeouts", unit.timeouts},
+      {"bad_crc", unit.bad_crc},
+      {"bad_frames", unit.bad_frames},
+      {"late", unit.late},
+      {"foreign", unit.foreign},
+      {"exceptions", unit.exceptions},
+      {"last_answer_ms", unit.last_answer_ms},
+      {"round_trip_ms", {{"p50", number(unit.p50_ms)}, {"p90", number(unit.p90_ms)}, {"p99", number(unit.p99_ms)}}}};
+}
+
 OrderedJson Render(const BusStatus& bus) {
+  OrderedJson units = OrderedJson::array();
+  for (const UnitStatus& unit : bus.units) units.push_back(Render(unit));
   return {{"bus", bus.bus},           {"driver", bus.driver},
           {"state", bus.state},       {"reason", bus.reason},
           {"load", Finite(bus.load)}, {"polls", bus.polls},
           {"errors", bus.errors},     {"overruns", bus.overruns},
           {"restarts", bus.restarts}, {"log_lines_dropped", bus.log_lines_dropped},
-          {"pid", bus.pid},           {"unconfined", bus.unconfined}};
+          {"pid", bus.pid},           {"unconfined", bus.unconfined},
+          {"units", std::move(units)}};
 }
 
 OrderedJson Render(const LinkStatus& link) {

@@ -117,8 +117,8 @@ Status Daemon::SetUp() {
   uplink_ = Uplink::Create({settings_.upstream, settings_.clock, settings_.paths.state}, loop_, *transport_, *store_,
                            time_->trust());
   store_->OnCommitted([this](const std::vector<Reading>& readings) { uplink_->OnCommitted(readings); });
-  buses_ = BusManager::Create({settings_.paths, FactsIn(*store_)}, loop_, time_->trust(),
-                              [this](Reading reading) { OnReading(std::move(reading)); });
+  buses_ = BusManager::Create({settings_.paths, FactsIn(*store_), settings_.paths.state / "recorder"}, loop_,
+                              time_->trust(), [this](Reading reading) { OnReading(std::move(reading)); });
   shadow_store_ = shadow::MakeSqliteShadowStore(*store_);
   shadows_ = std::make_unique<shadow::Shadows>(ShadowOptions(), loop_, time_->trust(), *shadow_store_, *buses_);
   uplink_->Attach(*shadows_);
@@ -203,9 +203,10 @@ void Daemon::BeginStop(std::string_view why) {
   stopping_ = true;
   log::Notice("daemon.stopping", "stopping", {{"why", why}});
   service_manager::Stopping();
-  buses_.reset();
+  buses_->Stop();
   view_->BusesGone();
   shadows_->BusesGone();
+  buses_.reset();
   stop_timer_ = loop_.After(kUplinkGoodbye, [this] { FinishStop(); });
   uplink_->Shutdown([this] { FinishStop(); });
 }

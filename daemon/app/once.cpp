@@ -19,7 +19,7 @@ int RunOnce(const Settings& settings) {
   TimeTrust trust(clock, settings.clock.always_trusted, 0);
   std::size_t open = settings.things.size();
   std::size_t failed = 0;
-  const auto buses = BusManager::Create({settings.paths, {}}, loop, trust, [](const Reading&) {});
+  const auto buses = BusManager::Create({settings.paths, {}, {}}, loop, trust, [](const Reading&) {});
   buses->Start(settings.buses, settings.things);
   for (const ThingSettings& thing : settings.things) {
     buses->ReadNow(thing.name, [&loop, &open, &failed, &thing](const Result<Reading>& reading) {

@@ -3,15 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "api/target.hpp"
 #include "app/driver_knowledge.hpp"
 #include "base/ordered_json.hpp"
 #include "base/text.hpp"
+#include "cli/bus_plan.hpp"
 #include "cli/daemon_verbs.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
+#include "cli/replay.hpp"
 #include "config/config.hpp"
 #include "driver/ask_offline.hpp"
 
@@ -31,6 +34,7 @@ struct Question {
 constexpr Question kQuestions[] = {
     {"plan", "plan", 5s, "the driver makes no transfers: there are no things with points on this bus"},
     {"scan", "scan", 2min, "no device was found"},
+    {"counters", "counters", 5s, "the driver counts nothing"},
     {"self-test", "self_test", 1min, "there is nothing to test on this bus"},
 };
 constexpr Duration kOtherTimeout = 10s;
@@ -109,6 +113,38 @@ std::string Title(const std::string& foreign) {
   return key;
 }
 
+// How often each thing of the bus is read: of the running daemon, else of the configuration.
+std::map<std::string, Duration> IntervalsOf(const Invocation& invocation) {
+  std::map<std::string, Duration> intervals;
+  const auto socket = FindSocket(invocation);
+  const auto answer = socket ? Client(*socket).Get("/v1/things") : Fail(Action::kGiveUp, "");
+  const auto json = answer && answer->status == 200 ? ParseJson(answer->body) : Fail(Action::kGiveUp, "");
+  if (json) {
+    const auto things = json->find("things");
+    if (things == json->end() || !things->is_array()) return intervals;
+    for (const Json& thing : *things) {
+      const auto name = GetString(thing, "thing");
+      const auto interval = GetInt(thing, "sample_interval_ms");
+      if (name && interval) intervals[*name] = std::chrono::milliseconds(*interval);
+    }
+    return intervals;
+  }
+  for (const ThingSettings& thing : LoadConfig(ConfigFile(invocation), AskDrivers()).settings.things) {
+    intervals[thing.name] = thing.sample_interval;
+  }
+  return intervals;
+}
+
+// False: the driver predicts no times; its objects are shown as they are.
+bool ShowPlan(const Invocation& invocation, const OrderedJson& answer) {
+  const OrderedJson plan = PlanJson(invocation.words[1], answer, IntervalsOf(invocation));
+  if (plan.is_null()) return false;
+  Print(invocation.json ? plan.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n"
+                        : PlanView(plan, OutputStyle(invocation.no_color)));
+  if (const std::string warning = PlanWarning(plan); !warning.empty()) Complain(warning);
+  return true;
+}
+
 Result<Json> QuestionOf(const Invocation& invocation) {
   const std::vector<std::string>& words = invocation.words;
   const std::vector<std::string> rest(words.begin() + 2, words.end());
@@ -173,9 +209,11 @@ BusAnswer AskBus(const Invocation& invocation, const std::string& bus, const Jso
 
 int Bus(const Invocation& invocation) {
   const std::string& word = invocation.words[0];
+  if (word == "replay") return Replay(invocation);
   const Question* known = Find(word);
   if (known == nullptr && word != "ask") {
-    Complain(fmt::format("\"{}\" is no question; usage: penumbra bus plan|scan|self-test|ask BUS", word));
+    Complain(fmt::format(
+        "\"{}\" is no question; usage: penumbra bus plan|scan|counters|self-test|ask BUS, or bus replay FILE", word));
     return kExitUsage;
   }
   const auto question = QuestionOf(invocation);
@@ -186,6 +224,7 @@ int Bus(const Invocation& invocation) {
   const Duration timeout = invocation.timeout.value_or(known != nullptr ? known->timeout : kOtherTimeout);
   const BusAnswer answer = AskBus(invocation, invocation.words[1], *question, timeout);
   if (answer.exit_code != kExitOk) return answer.exit_code;
+  if (word == "plan" && ShowPlan(invocation, answer.json)) return kExitOk;
   if (invocation.json) {
     Print(answer.json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
   } else if (answer.json.empty()) {

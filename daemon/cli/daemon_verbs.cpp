@@ -81,7 +81,8 @@ int Explain(const Client& client, const Invocation& invocation) {
 }
 
 int Buses(const Client& client, const Invocation& invocation) {
-  return Show(client, invocation, "/v1/buses", BusesView);
+  return Show(client, invocation, "/v1/buses",
+              [](const Json& json, const Style& style) { return BusesView(json, style, NowMs()); });
 }
 
 int Outbox(const Client& client, const Invocation& invocation) {

@@ -223,18 +223,20 @@ const std::vector<Verb>& Verbs() {
        "",
        0,
        0,
-       "buses with load, errors and restarts",
-       "Load is the share of the last minute in requests.",
+       "buses with load, errors and restarts, and their units",
+       "Load is the share of the last minute in requests. Units are counted by the driver since its host was started.",
        {}},
       {"bus",
-       "plan|scan|self-test|ask BUS [KEY=VALUE ...]",
+       "plan|scan|counters|self-test|ask BUS [KEY=VALUE ...], or replay FILE",
        2,
        34,
        "ask the driver of a bus",
-       "plan: the transfers that it makes to read all points. scan: the devices it finds; changes nothing on them.\n"
+       "plan: the transfers that it makes to read all points, and the load of the bus with a warning above 100 %.\n"
+       "scan: the devices it finds; changes nothing on them. counters: what has happened on the bus, by unit.\n"
        "self-test: what each thing's device says of itself. ask BUS NAME or ask BUS '{\"ask\":...}': any question that "
        "the driver knows.\n"
        "KEY=VALUE goes into the question (scan hall-a from=1 to=32). While the driver answers, its bus polls nothing.\n"
+       "replay FILE [port=N]: a recording of the state folder's recorder/ as a device on 127.0.0.1, or on a pty.\n"
        "Without a running daemon the driver is started for the question, with the configuration of --config.",
        {"timeout"}},
       {"outbox",

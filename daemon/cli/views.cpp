@@ -158,6 +158,86 @@ std::string PointsTable(const Json& thing, const Style& style, std::int64_t now_
   return table.Text(style);
 }
 
+std::string BusesTable(const Json& buses, const Style& style) {
+  Table table({{"BUS"},
+               {"DRIVER"},
+               {"STATE"},
+               {"LOAD", true},
+               {"POLLS", true},
+               {"ERRORS", true},
+               {"OVERRUNS", true},
+               {"RESTARTS", true},
+               {"CONFINED"},
+               {"REASON"}});
+  std::string notes;
+  for (const Json& bus : Rows(buses, "buses")) {
+    const std::string unconfined = Field(bus, "unconfined");
+    const bool runs = Field(bus, "state") == "running";
+    if (unconfined != "-") notes += fmt::format("{}: {}\n", Field(bus, "bus"), unconfined);
+    table.Row({{Field(bus, "bus")},
+               {Field(bus, "driver")},
+               State(bus, "state"),
+               {Percent(bus, "load")},
+               {Field(bus, "polls")},
+               Trouble(bus, "errors"),
+               Trouble(bus, "overruns"),
+               Trouble(bus, "restarts"),
+               {!runs               ? "-"
+                : unconfined == "-" ? "yes"
+                                    : "partly"},
+               {Field(bus, "reason")}});
+  }
+  return table.empty() ? "no buses are configured\n" : table.Text(style) + notes;
+}
+
+std::string ExceptionsText(const Json& unit) {
+  const Json& exceptions = Member(unit, "exceptions");
+  std::string text;
+  if (!exceptions.is_object()) return "-";
+  for (const auto& [code, count] : exceptions.items()) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", code, Dump(count));
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string TripText(const Json& unit, const char* quantile) {
+  const auto ms = GetNumber(Member(unit, "round_trip_ms"), quantile);
+  return ms ? fmt::format("{:.1f}", *ms) : "-";
+}
+
+// Of all buses whose driver counts by unit; empty when there is none.
+std::string UnitsTable(const Json& buses, const Style& style, std::int64_t now_ms) {
+  Table table({{"BUS"},
+               {"UNIT", true},
+               {"REQUESTS", true},
+               {"ANSWERS", true},
+               {"TIMEOUTS", true},
+               {"CRC", true},
+               {"DAMAGED", true},
+               {"LATE", true},
+               {"EXCEPTIONS"},
+               {"P50 ms", true},
+               {"P99 ms", true},
+               {"LAST ANSWER"}});
+  for (const Json& bus : Rows(buses, "buses")) {
+    for (const Json& unit : Rows(bus, "units")) {
+      table.Row({{Field(bus, "bus")},
+                 {Field(unit, "unit")},
+                 {Field(unit, "requests")},
+                 {Field(unit, "answers")},
+                 Trouble(unit, "timeouts"),
+                 Trouble(unit, "bad_crc"),
+                 Trouble(unit, "bad_frames"),
+                 Trouble(unit, "late"),
+                 {ExceptionsText(unit)},
+                 {TripText(unit, "p50")},
+                 {TripText(unit, "p99")},
+                 {AgeOf(unit, "last_answer_ms", now_ms)}});
+    }
+  }
+  return table.empty() ? std::string() : "\n" + table.Text(style);
+}
+
 }  // namespace
 
 Tone ToneOf(std::string_view state) {
@@ -184,7 +264,7 @@ const Json& Rows(const Json& object, std::string_view key) {
 
 std::string StatusView(const Json& status, const Style& style, std::int64_t now_ms) {
   return GatewayLines(status, style, now_ms) + "\n" + StatusThings(Rows(status, "things"), style, now_ms) + "\n" +
-         BusesView(status, style);
+         BusesTable(status, style);
 }
 
 std::string ThingsView(const Json& things, const Style& style, std::int64_t now_ms) {
@@ -239,36 +319,8 @@ std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms
   return out + PointsTable(thing, style, now_ms);
 }
 
-std::string BusesView(const Json& buses, const Style& style) {
-  Table table({{"BUS"},
-               {"DRIVER"},
-               {"STATE"},
-               {"LOAD", true},
-               {"POLLS", true},
-               {"ERRORS", true},
-               {"OVERRUNS", true},
-               {"RESTARTS", true},
-               {"CONFINED"},
-               {"REASON"}});
-  std::string notes;
-  for (const Json& bus : Rows(buses, "buses")) {
-    const std::string unconfined = Field(bus, "unconfined");
-    const bool runs = Field(bus, "state") == "running";
-    if (unconfined != "-") notes += fmt::format("{}: {}\n", Field(bus, "bus"), unconfined);
-    table.Row({{Field(bus, "bus")},
-               {Field(bus, "driver")},
-               State(bus, "state"),
-               {Percent(bus, "load")},
-               {Field(bus, "polls")},
-               Trouble(bus, "errors"),
-               Trouble(bus, "overruns"),
-               Trouble(bus, "restarts"),
-               {!runs               ? "-"
-                : unconfined == "-" ? "yes"
-                                    : "partly"},
-               {Field(bus, "reason")}});
-  }
-  return table.empty() ? "no buses are configured\n" : table.Text(style) + notes;
+std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms) {
+  return BusesTable(buses, style) + UnitsTable(buses, style, now_ms);
 }
 
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {

@@ -12,7 +12,7 @@ namespace penumbra::cli {
 std::string StatusView(const Json& status, const Style& style, std::int64_t now_ms);
 std::string ThingsView(const Json& things, const Style& style, std::int64_t now_ms);
 std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms);
-std::string BusesView(const Json& buses, const Style& style);
+std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms);
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms);
 std::string ShadowView(const Json& shadow, const Style& style);
 std::string ShadowDiffView(const Json& diff, const Style& style);

@@ -10,13 +10,21 @@ namespace penumbra {
 std::unique_ptr<BusManager> BusManager::Create(Options options, EventLoop& loop, TimeTrust& time_trust,
                                                ReadingHandler handler) {
   return std::make_unique<BusManagerImpl>(MakeProcessLauncher(std::move(options.paths), loop), loop, time_trust,
-                                          std::move(handler), std::random_device{}(), std::move(options.facts));
+                                          std::move(handler), std::random_device{}(), std::move(options.facts),
+                                          std::move(options.recordings));
 }
 
 BusManagerImpl::BusManagerImpl(std::unique_ptr<HostLauncher> launcher, EventLoop& loop, TimeTrust& time_trust,
-                               ReadingHandler handler, std::uint64_t seed, FactKeeper facts)
-    : launcher_(std::move(launcher)), random_(seed), context_{loop,    time_trust,         *launcher_,
-                                                              random_, std::move(handler), std::move(facts)} {}
+                               ReadingHandler handler, std::uint64_t seed, FactKeeper facts,
+                               std::filesystem::path recordings)
+    : launcher_(std::move(launcher)),
+      recorder_(std::move(recordings)),
+      random_(seed),
+      context_{loop, time_trust, *launcher_, random_, std::move(handler), std::move(facts), recorder_} {}
+
+void BusManagerImpl::Stop() {
+  for (const auto& bus : buses_) bus->Stop();
+}
 
 void BusManagerImpl::Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
   std::unordered_map<std::string, std::vector<ThingSettings>> by_bus;

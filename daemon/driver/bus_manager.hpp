@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "driver/bus_facts.hpp"
+#include "driver/unit_status.hpp"
 #include "event/loop.hpp"
 #include "event/time_trust.hpp"
 #include "model/reading.hpp"
@@ -40,6 +42,7 @@ struct BusStatus {
   int pid = 0;  // 0: none
   // While it runs: what of the system its host can reach beyond what the driver says it needs, and why; empty: nothing.
   std::string unconfined;
+  std::vector<UnitStatus> units;  // of a driver that counts by unit; some seconds old
 };
 
 // The last word on one point, for `explain` and for the shadow.
@@ -67,7 +70,8 @@ class BusManager {
  public:
   struct Options {
     PathSettings paths;
-    FactKeeper facts;  // where drivers' facts are kept; empty: nowhere
+    FactKeeper facts;                  // where drivers' facts are kept; empty: nowhere
+    std::filesystem::path recordings;  // where the last frames of a bus in trouble go; empty: nowhere
   };
   // Called for each finished poll, with the values converted by the model and without seq.
   using ReadingHandler = std::function<void(Reading)>;
@@ -75,8 +79,12 @@ class BusManager {
   static std::unique_ptr<BusManager> Create(Options options, EventLoop& loop, TimeTrust& time_trust,
                                             ReadingHandler handler);
 
-  // Kills all hosts.
+  // Stops, and kills all hosts.
   virtual ~BusManager() = default;
+
+  // Polls nothing any more and answers whatever still waits for an answer with an error (kBackOff); also what is asked
+  // from then on. For the end of the program, while those who asked are still there.
+  virtual void Stop() {}
 
   // Starts hosts and schedules. Once. `things` whose bus is not listed are ignored.
   virtual void Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) = 0;

@@ -15,9 +15,14 @@ class BusManagerImpl : public BusManager {
  public:
   // `seed`: of all jitter.
   BusManagerImpl(std::unique_ptr<HostLauncher> launcher, EventLoop& loop, TimeTrust& time_trust, ReadingHandler handler,
-                 std::uint64_t seed, FactKeeper facts = {});
+                 std::uint64_t seed, FactKeeper facts = {}, std::filesystem::path recordings = {});
+
+  ~BusManagerImpl() override { BusManagerImpl::Stop(); }
+  BusManagerImpl(const BusManagerImpl&) = delete;
+  BusManagerImpl& operator=(const BusManagerImpl&) = delete;
 
   void Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) override;
+  void Stop() override;
   bool SetSampleInterval(const std::string& thing, Duration interval) override;
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
   void Write(const std::string& thing, const std::string& point, const Value& value,
@@ -34,6 +39,7 @@ class BusManagerImpl : public BusManager {
   const Place* Find(const std::string& thing) const;
 
   std::unique_ptr<HostLauncher> launcher_;
+  Recorder recorder_;
   Random random_;
   BusContext context_;
   std::vector<std::unique_ptr<BusRunner>> buses_;

@@ -29,6 +29,7 @@ constexpr Duration kShortestProbe = 50ms;
 // In messages the reason stays the same while the trouble does; the detail is in the status.
 constexpr const char* kSilentUnit = "timeout";
 constexpr const char* kBusDown = "bus down";
+constexpr const char* kStops = "the gateway stops";
 
 Error ErrorOf(const wire::WriteAnswer& answer) {
   const std::string message = answer.error.empty() ? std::string(wire::ToString(answer.code)) : answer.error;
@@ -44,6 +45,11 @@ Error ErrorOf(const wire::WriteAnswer& answer) {
     default:
       return {Action::kGiveUp, message};
   }
+}
+
+// Several values go to a driver as one question, which has a bound.
+bool IsShort(const Value& value) {
+  return !std::holds_alternative<std::string>(value);
 }
 
 // A question that every driver means the same by has a capability of its own.
@@ -141,6 +147,8 @@ std::uint32_t BusRunner::UnitOf(const ThingSettings& thing) {
 
 void BusRunner::OnUp() {
   down_ = false;
+  watch_at_ = context_.loop.Now() + kWatchEvery;
+  anomalies_seen_ = 0;
   for (std::uint32_t thing = 0; thing < things_.size(); ++thing) PlanSoon(thing);
   Pump();
 }
@@ -225,7 +233,15 @@ void BusRunner::Write(std::uint32_t index, const std::string& point, const Value
   Pump();
 }
 
+void BusRunner::Stop() {
+  stopped_ = true;
+  timer_.reset();
+  FailQueues(kStops);
+  host_.Abandon(kStops);
+}
+
 void BusRunner::Pump() {
+  if (stopped_) return FailQueues(kStops);
   if (pumping_) return;  // a handler called from below; the loop below goes on
   pumping_ = true;
   while (Step()) {
@@ -239,7 +255,7 @@ bool BusRunner::Step() {
     FailQueues(DownCause());
     return StepDue();
   }
-  return host_.Ready() && (StepQueues() || StepDue());
+  return host_.Ready() && (StepQueues() || StepWatch() || StepDue());
 }
 
 void BusRunner::FailQueues(const std::string& cause) {
@@ -258,8 +274,14 @@ bool BusRunner::StepQueues() {
     writes_.pop_front();
     if (write.asked < oldest) {
       write.done(Fail(Action::kRetry, late));
+      return true;
+    }
+    writes_.push_front(std::move(write));
+    std::vector<QueuedWrite> together = TakeWritesTogether();
+    if (together.size() > 1) {
+      SendWrites(std::move(together));
     } else {
-      SendWrite(std::move(write));
+      SendWrite(std::move(together.front()));
     }
     return true;
   }
@@ -378,6 +400,11 @@ void BusRunner::SendPoll(std::uint32_t index, ReadCallbacks done) {
 void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadAnswer> answer,
                          const ReadCallbacks& done) {
   Thing& thing = things_[index];
+  if (stopped_) {
+    // What the end of the program does to a poll says nothing about the device.
+    for (const auto& callback : done) callback(Fail(Action::kBackOff, kStops));
+    return;
+  }
   const PollTimes times = TimesOf(begun);
   load_.Busy(begun, times.received);
   const Reading reading =
@@ -438,6 +465,7 @@ void BusRunner::OnUnitSilent(std::uint32_t index, Duration spent) {
   if (unit.breaker.OnSilence(now, context_.random)) {
     log::Warning("bus.unit_silent", "unit does not answer; it is asked less",
                  {{"bus", bus_.name}, {"unit", unit.name}, {"things", unit.things.size()}});
+    Record(unit.name + " does not answer", false);
   }
   if (unit.breaker.state() == Breaker::State::kOpen) {
     due_.Set(static_cast<std::uint32_t>(things_.size()) + index, unit.breaker.retry_at());
@@ -468,6 +496,54 @@ void BusRunner::SendWrite(QueuedWrite write) {
       [this, index = write.thing, begun, done = std::move(write.done)](const Result<wire::WriteAnswer>& answer) {
         OnWritten(index, begun, answer, done);
       });
+}
+
+// The writes at the head of the queue that are of one thing, when the driver takes several at once; at least one. Texts
+// go by themselves: a question has a bound.
+std::vector<BusRunner::QueuedWrite> BusRunner::TakeWritesTogether() {
+  const std::size_t most = (host_.capabilities() & wire::kCanWriteMany) != 0 ? kMaxWritesAtOnce : 1;
+  std::vector<QueuedWrite> together;
+  while (!writes_.empty() && together.size() < most &&
+         (together.empty() || (writes_.front().thing == together.front().thing && IsShort(writes_.front().raw) &&
+                               IsShort(together.front().raw)))) {
+    together.push_back(std::move(writes_.front()));
+    writes_.pop_front();
+  }
+  return together;
+}
+
+void BusRunner::SendWrites(std::vector<QueuedWrite> writes) {
+  const std::uint32_t index = writes.front().thing;
+  Json values = Json::array();
+  for (const QueuedWrite& write : writes) values.push_back({write.point, ToJson(write.raw)});
+  const BootTime begun = context_.loop.Now();
+  const Duration timeout = RequestTimeout(bus_, things_[index].settings, writes.size());
+  SendQuestion({{"ask", "write"}, {"thing", index}, {"values", std::move(values)}}, timeout,
+               [this, begun, writes = std::move(writes)](const Result<OrderedJson>& answer) {
+                 OnWrittenTogether(begun, writes, answer);
+               });
+}
+
+void BusRunner::OnWrittenTogether(BootTime begun, const std::vector<QueuedWrite>& writes,
+                                  const Result<OrderedJson>& answer) {
+  bool alive = false;
+  std::vector<Status> results;
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    if (!answer) {
+      results.push_back(Fail(answer.error()));
+      continue;
+    }
+    const Json result = i < answer->size() ? Json((*answer)[i]) : Json::object();
+    const auto code = GetInt(result, "status").value_or(static_cast<int>(wire::Code::kIo));
+    wire::WriteAnswer one{.code = code >= 0 && code <= static_cast<int>(wire::Code::kRefused)
+                                      ? static_cast<wire::Code>(code)
+                                      : wire::Code::kIo,
+                          .error = GetString(result, "error").value_or("")};
+    alive = alive || one.code == wire::Code::kOk || one.code == wire::Code::kRefused;
+    results.push_back(one.code == wire::Code::kOk ? Status{} : Fail(ErrorOf(one)));
+  }
+  if (alive) OnUnitAnswered(things_[writes.front().thing].unit, context_.loop.Now() - begun);
+  for (std::size_t i = 0; i < writes.size(); ++i) writes[i].done(results[i]);
 }
 
 void BusRunner::OnWritten(std::uint32_t index, BootTime begun, const Result<wire::WriteAnswer>& answer,
@@ -507,13 +583,74 @@ void BusRunner::SendAsk(QueuedAsk ask) {
         Fail(Action::kGiveUp, fmt::format("the driver {} of bus {} does not answer \"{}\" ({})", bus_.driver, bus_.name,
                                           ask.name, CanAnswer(host_.capabilities()))));
   }
+  Ask(std::move(ask.question), ask.name, ask.timeout, std::move(ask.done));
+}
+
+void BusRunner::SendQuestion(Json question, Duration timeout, BusManager::AskDone done) {
+  Ask(Dump(question), GetString(question, "ask").value_or(""), timeout, std::move(done));
+}
+
+// Only when the host is ready.
+void BusRunner::Ask(std::string question, std::string name, Duration timeout, BusManager::AskDone done) {
   const BootTime begun = context_.loop.Now();
-  host_.Ask({.question = std::move(ask.question)}, ask.timeout,
-            [this, begun, name = ask.name, done = std::move(ask.done)](Result<HostSupervisor::AskReply> reply) {
+  host_.Ask({.question = std::move(question)}, timeout,
+            [this, begun, name = std::move(name), done = std::move(done)](Result<HostSupervisor::AskReply> reply) {
               load_.Busy(begun, context_.loop.Now());
               done(AnswerOf(name, std::move(reply)));
               Pump();
             });
+}
+
+// How do the units fare, and has the driver seen what is worth a recording? One that counts nothing is asked once.
+bool BusRunner::StepWatch() {
+  const BootTime now = context_.loop.Now();
+  if ((host_.capabilities() & wire::kCanAsk) == 0 || now < watch_at_) return false;
+  watch_at_ = now + kWatchEvery;
+  SendQuestion({{"ask", "counters"}}, kShortestRequest,
+               [this](const Result<OrderedJson>& counters) { OnWatched(counters); });
+  return true;
+}
+
+void BusRunner::OnWatched(const Result<OrderedJson>& counters) {
+  if (!counters) {
+    if (counters.error().action == Action::kGiveUp) watch_at_ = BootTime{INT64_MAX};
+    return;
+  }
+  TakeCounted(UnitsOf(*counters, context_.loop.Now()));
+  for (const OrderedJson& object : *counters) {
+    const Json line = object;
+    const auto anomalies = GetInt(line, "anomalies");
+    if (!anomalies || *anomalies <= anomalies_seen_) continue;
+    anomalies_seen_ = *anomalies;
+    return Record(GetString(line, "anomaly").value_or("anomaly"), true);
+  }
+}
+
+// A new host begins at nothing, but when a unit last answered is still known.
+void BusRunner::TakeCounted(std::vector<UnitStatus> units) {
+  for (UnitStatus& unit : units) {
+    const auto known = std::ranges::find(counted_, unit.unit, &UnitStatus::unit);
+    if (!unit.last_answer && known != counted_.end()) unit.last_answer = known->last_answer;
+  }
+  for (UnitStatus& known : counted_) {
+    const bool again = std::ranges::find(units, known.unit, &UnitStatus::unit) != units.end();
+    if (again || !known.last_answer || units.size() >= kMaxUnits) continue;
+    units.push_back({.unit = known.unit, .exceptions = {}, .last_answer = known.last_answer});
+  }
+  counted_ = std::move(units);
+}
+
+// The last frames of the bus to a file. `frozen`: those at the moment when the driver saw it.
+void BusRunner::Record(const std::string& anomaly, bool frozen) {
+  const BootTime now = context_.loop.Now();
+  if (!context_.recorder.on() || (host_.capabilities() & wire::kCanAsk) == 0 || now < record_from_) return;
+  record_from_ = now + kRecordAtMostEvery;
+  Ask(Json{{"ask", "frames"}, {"frozen", frozen}}, kShortestRequest,
+      [this, anomaly](const Result<OrderedJson>& frames) {
+        if (!frames || frames->empty()) return;
+        const std::int64_t now_ms = context_.loop.clock().UnixMs();
+        context_.recorder.Save(bus_.name, now_ms, RenderRecording(bus_.name, bus_.driver, anomaly, now_ms, *frames));
+      });
 }
 
 void BusRunner::OnFact(const std::string& key, const std::string& json) {
@@ -547,6 +684,13 @@ BusStatus BusRunner::Snapshot() const {
   status.log_lines_dropped = host_.log_lines_dropped();
   status.pid = host_.pid();
   status.unconfined = host_.shortcomings();
+  status.units = counted_;
+  const BootTime now = context_.loop.Now();
+  for (UnitStatus& unit : status.units) {
+    if (!unit.last_answer) continue;
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - *unit.last_answer);
+    unit.last_answer_ms = context_.time_trust.UnixMs() - age.count();
+  }
   return status;
 }
 

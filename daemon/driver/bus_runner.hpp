@@ -17,6 +17,7 @@
 #include "driver/host_supervisor.hpp"
 #include "driver/load_meter.hpp"
 #include "driver/poll_result.hpp"
+#include "driver/recording.hpp"
 #include "driver/schedule.hpp"
 #include "driver/silence_filter.hpp"
 #include "driver/thing_record.hpp"
@@ -31,6 +32,7 @@ struct BusContext {
   Random& random;
   BusManager::ReadingHandler reading;
   FactKeeper facts;
+  Recorder& recorder;
 };
 
 // How long one request may take: every transfer of it with its retries, at most one per point.
@@ -54,7 +56,17 @@ class BusRunner {
 
   BusRunner(BusSettings bus, std::vector<ThingSettings> things, const BusContext& context);
 
+  // The driver is asked this often how its units fare, and whether something went wrong that is worth a recording
+  // (driver.h: "counters").
+  static constexpr Duration kWatchEvery = std::chrono::seconds(10);
+  // Of one bus.
+  static constexpr Duration kRecordAtMostEvery = std::chrono::minutes(10);
+  // Writes to one thing that wait together and go to the driver together.
+  static constexpr std::size_t kMaxWritesAtOnce = 16;
+
   void Start() { host_.Start(); }
+  // Answers whatever waits, the request in flight included; nothing is begun any more.
+  void Stop();
   void SetSampleInterval(std::uint32_t thing, Duration interval);
   void ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done);
   void Write(std::uint32_t thing, const std::string& point, const Value& value, std::function<void(Status)> done);
@@ -131,7 +143,16 @@ class BusRunner {
   Duration ProbeTime(const Unit& unit) const;
   bool MayProbe(const Unit& unit) const;
   void SendWrite(QueuedWrite write);
+  std::vector<QueuedWrite> TakeWritesTogether();
+  void SendWrites(std::vector<QueuedWrite> writes);
+  void OnWrittenTogether(BootTime begun, const std::vector<QueuedWrite>& writes, const Result<OrderedJson>& answer);
   void SendAsk(QueuedAsk ask);
+  void Ask(std::string question, std::string name, Duration timeout, BusManager::AskDone done);
+  void SendQuestion(Json question, Duration timeout, BusManager::AskDone done);
+  bool StepWatch();
+  void OnWatched(const Result<OrderedJson>& counters);
+  void TakeCounted(std::vector<UnitStatus> units);
+  void Record(const std::string& anomaly, bool frozen);
   void OnFact(const std::string& key, const std::string& json);
   std::string Configuration() const;
   void OnPolled(std::uint32_t thing, BootTime begun, Result<wire::ReadAnswer> answer, const ReadCallbacks& done);
@@ -158,6 +179,11 @@ class BusRunner {
   bool fact_refused_ = false;  // logged already
   bool down_ = false;          // it was up or was tried, and is not
   bool pumping_ = false;
+  bool stopped_ = false;
+  BootTime watch_at_{};              // next question for the counters
+  std::int64_t anomalies_seen_ = 0;  // of this run of the host
+  std::vector<UnitStatus> counted_;  // as of the last such question
+  BootTime record_from_{};           // the next recording may begin
   SilenceBudget silence_budget_;
   LoadMeter load_;
   std::uint64_t polls_ = 0, errors_ = 0, overruns_ = 0;

@@ -80,6 +80,9 @@ class HostSupervisor {
   std::uint64_t capabilities() const { return capabilities_; }
   // Of the confinement of the running host; empty: none, or it does not run.
   const std::string& shortcomings() const { return shortcomings_; }
+  // Answers the request in flight with an error and lets go of it. For the end.
+  void Abandon(const std::string& cause) { FailInFlight(cause); }
+
   State state() const { return state_; }
   std::string_view state_name() const;
   const std::string& reason() const { return reason_; }  // empty while it runs well

@@ -59,6 +59,7 @@ inline constexpr std::uint64_t kCanAsk = 1U << 1U;
 inline constexpr std::uint64_t kCanScan = 1U << 2U;
 inline constexpr std::uint64_t kCanSelfTest = 1U << 3U;
 inline constexpr std::uint64_t kCanPlan = 1U << 4U;
+inline constexpr std::uint64_t kCanWriteMany = 1U << 5U;
 
 // "timeout", "i/o error", ...: the reason to show when the driver gave none.
 std::string_view ToString(Code code);

@@ -29,11 +29,12 @@ void Complain(void* context, const char* pointer, const char* message) {
 
 // ["write","scan"]: the capabilities by name.
 std::string Capabilities(std::uint64_t bits) {
-  constexpr std::array<std::pair<std::uint64_t, const char*>, 5> kNames{{{PENUMBRA_CAN_WRITE, "write"},
+  constexpr std::array<std::pair<std::uint64_t, const char*>, 6> kNames{{{PENUMBRA_CAN_WRITE, "write"},
                                                                          {PENUMBRA_CAN_ASK, "ask"},
                                                                          {PENUMBRA_CAN_SCAN, "scan"},
                                                                          {PENUMBRA_CAN_SELF_TEST, "self_test"},
-                                                                         {PENUMBRA_CAN_PLAN, "plan"}}};
+                                                                         {PENUMBRA_CAN_PLAN, "plan"},
+                                                                         {PENUMBRA_CAN_WRITE_MANY, "write_many"}}};
   std::string json;
   for (const auto& [bit, name] : kNames) {
     if ((bits & bit) != 0) json += (json.empty() ? "" : ",") + Quote(name);

@@ -27,7 +27,8 @@ std::string Complaint(const penumbra_driver* driver) {
   if ((driver->capabilities & PENUMBRA_CAN_WRITE) != 0 && driver->write == nullptr) {
     return "says that it can write and has no write";
   }
-  constexpr std::uint64_t kNeedAsk = PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN | PENUMBRA_CAN_SELF_TEST | PENUMBRA_CAN_PLAN;
+  constexpr std::uint64_t kNeedAsk =
+      PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN | PENUMBRA_CAN_SELF_TEST | PENUMBRA_CAN_PLAN | PENUMBRA_CAN_WRITE_MANY;
   if ((driver->capabilities & kNeedAsk) != 0 && !PENUMBRA_HAS_FIELD(driver, ask)) {
     return "says that it answers questions and has no ask";
   }

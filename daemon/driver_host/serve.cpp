@@ -27,7 +27,7 @@ constexpr int kTooManyDescriptors = 240;
 // wire.hpp repeats these so that the daemon need not include the ABI.
 static_assert(PENUMBRA_CAN_WRITE == wire::kCanWrite && PENUMBRA_CAN_ASK == wire::kCanAsk &&
               PENUMBRA_CAN_SCAN == wire::kCanScan && PENUMBRA_CAN_SELF_TEST == wire::kCanSelfTest &&
-              PENUMBRA_CAN_PLAN == wire::kCanPlan);
+              PENUMBRA_CAN_PLAN == wire::kCanPlan && PENUMBRA_CAN_WRITE_MANY == wire::kCanWriteMany);
 static_assert(PENUMBRA_REFUSED == static_cast<int>(wire::Code::kRefused));
 
 bool Send(const wire::FromHost& message) {

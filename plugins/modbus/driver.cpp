@@ -308,21 +308,22 @@ void Close(penumbra_bus* bus) {
 }  // namespace
 
 extern "C" const penumbra_driver* penumbra_driver_entry(const std::uint32_t* host_abis, std::size_t count) {
-  static const penumbra_driver kDriver{.size = sizeof(penumbra_driver),
-                                       .abi_version = PENUMBRA_ABI_VERSION,
-                                       .name = "modbus",
-                                       .version = PENUMBRA_DRIVER_VERSION,
-                                       .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN,
-                                       .bus_schema = penumbra::modbus::kBusSchema,
-                                       .thing_schema = penumbra::modbus::kThingSchema,
-                                       .point_schema = penumbra::modbus::kPointSchema,
-                                       .check = Check,
-                                       .open = Open,
-                                       .read = Read,
-                                       .write = Write,
-                                       .close = Close,
-                                       .ask = Ask,
-                                       .needs = Needs};
+  static const penumbra_driver kDriver{
+      .size = sizeof(penumbra_driver),
+      .abi_version = PENUMBRA_ABI_VERSION,
+      .name = "modbus",
+      .version = PENUMBRA_DRIVER_VERSION,
+      .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN | PENUMBRA_CAN_WRITE_MANY,
+      .bus_schema = penumbra::modbus::kBusSchema,
+      .thing_schema = penumbra::modbus::kThingSchema,
+      .point_schema = penumbra::modbus::kPointSchema,
+      .check = Check,
+      .open = Open,
+      .read = Read,
+      .write = Write,
+      .close = Close,
+      .ask = Ask,
+      .needs = Needs};
   for (std::size_t i = 0; i < count; ++i) {
     if (host_abis[i] == PENUMBRA_ABI_VERSION) return &kDriver;
   }

@@ -55,7 +55,9 @@ const char* const kThingSchema = R"json({
     "pause_ms": {"type": "integer", "minimum": 0, "maximum": 60000, "default": 0, "x-unit": "ms",
       "description": "Silence before each request to this unit."},
     "multiple_writes_only": {"type": "boolean", "default": false,
-      "description": "Write also a single coil or register with functions 15 and 16, for devices that lack 5 and 6."}
+      "description": "Write also a single coil or register with functions 15 and 16, for devices that lack 5 and 6."},
+    "merge_writes": {"type": "boolean", "default": true,
+      "description": "Write values that are set together and lie side by side in one request (functions 15 and 16). When the device refuses it, or with false, each goes by itself."}
   }
 })json";
 

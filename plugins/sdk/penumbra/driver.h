@@ -153,8 +153,14 @@ typedef void (*penumbra_need)(void* context, uint32_t kind, const char* path);
 #define PENUMBRA_CAN_WRITE (1u << 0)
 /* ask() is there. Every question is an object whose "ask" names it; a question that the driver does not know is
  * answered with PENUMBRA_UNSUPPORTED. The names below mean the same in every driver, others are the driver's own:
- *   {"ask":"counters"}  one object of numbers: what has happened on the bus since open
- *   {"ask":"frames"}    one object for each of the last exchanges with the bus, oldest first
+ *   {"ask":"counters"}  objects of numbers: what has happened on the bus since open. The gateway asks every 10 s and
+ *                       shows those with "answer":"unit" and "unit" (name or number); of their numbers it knows
+ *                       "requests", "answers", "timeouts", "bad_crc", "bad_frames", "late", "foreign", "exceptions"
+ *                       ({code:count}), "last_answer_ms_ago" and "round_trip_ms" ({"p50","p90","p99"}). When
+ * "anomalies" of any object has grown, the last frames are kept in a file, with its "anomaly" as the reason
+ *   {"ask":"frames"}    one object for each of the last exchanges with the bus, oldest first: "at_ns", "kind" ("sent",
+ *                       "received", "stale", "note") and "hex", or "text" of a note. With "frozen":true those at the
+ *                       moment of the last anomaly
  *   {"ask":"read",...}  reads raw, past the configuration; the other keys are the driver's own
  * The next three have a capability of their own, so that tools can say what is possible without asking. */
 #define PENUMBRA_CAN_ASK (1u << 1)
@@ -164,6 +170,9 @@ typedef void (*penumbra_need)(void* context, uint32_t kind, const char* path);
 #define PENUMBRA_CAN_SELF_TEST (1u << 3)
 /* {"ask":"plan"}: one object for each transfer that reading all points once would make. Touches no device. */
 #define PENUMBRA_CAN_PLAN (1u << 4)
+/* {"ask":"write","thing":0,"values":[[point,value],...]}: writes several values of one thing in that order, in fewer
+ * transfers where the driver sees how. One object for each, in that order: {"status":penumbra_status,"error":text}. */
+#define PENUMBRA_CAN_WRITE_MANY (1u << 5)
 
 /* The driver. One static constant structure; see penumbra_driver_entry.
  *

@@ -50,6 +50,29 @@ TEST_F(ExplainPoint, BlamesABusThatDoesNotRunBeforeAnythingElse) {
   EXPECT_THAT(told.verdict, HasSubstr("bus hall-a is quarantined: its driver crashed 5 times"));
 }
 
+TEST_F(ExplainPoint, SaysSinceWhenTheUnitIsSilentAndWhatItDidInstead) {
+  view.buses[0].units = {{.unit = "2", .last_answer_ms = kNowMs},
+                         {.unit = "3",
+                          .requests = 50,
+                          .answers = 9,
+                          .timeouts = 40,
+                          .bad_crc = 1,
+                          .exceptions = {{"2", 6}},
+                          .last_answer_ms = kNowMs - 180'000}};
+  view.thing().state = "unreachable";
+  point().trouble = "timeout";
+  Explanation told = Tell();
+  EXPECT_THAT(told.verdict, HasSubstr("silent since "));
+  EXPECT_THAT(told.verdict, HasSubstr("3 min ago"));
+  ASSERT_EQ(told.story[1].stage, "unit");
+  EXPECT_THAT(told.story[1].text,
+              HasSubstr("9 of 50 requests answered, 40 timed out, 1 wrong checksums, exception 2 6 times"));
+  view.buses[0].units[1].last_answer_ms = 0;
+  EXPECT_THAT(Tell().verdict, HasSubstr("it has not answered since the daemon started"));
+  view.buses[0].units.clear();
+  EXPECT_EQ(Tell().story[1].stage, "thing");
+}
+
 TEST_F(ExplainPoint, BlamesAThingThatIsNotPolled) {
   view.things.clear();
   EXPECT_EQ(Tell().obstacle, Obstacle::kBus);

@@ -53,22 +53,32 @@ TEST(TableText, PaintsOnlyWhenColorsAreWanted) {
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
 TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
-  for (const char* text :
-       {"{}", "[]", "null", "3", R"({"things":3,"buses":{},"gateway":[],"store":"x"})",
-        R"({"things":[null,3,{"thing":5,"backlog":"x","suspended_topics":[1,null]}],"points":[[]]})",
-        R"({"buses":[{"load":"high","polls":-1}],"values":[1],"story":["x"],"upstream":{"things":null}})",
-        R"({"store":{"bytes":-5,"write_bytes_per_day":1e300},"sample_interval_ms":9223372036854775807})"}) {
+  for (
+      const char* text :
+      {"{}", "[]", "null", "3", R"({"things":3,"buses":{},"gateway":[],"store":"x"})",
+       R"({"things":[null,3,{"thing":5,"backlog":"x","suspended_topics":[1,null]}],"points":[[]]})",
+       R"({"buses":[{"load":"high","polls":-1,"units":[3,{"exceptions":[1],"round_trip_ms":5}]}],"values":[1],"story":["x"],"upstream":{"things":null}})",
+       R"({"store":{"bytes":-5,"write_bytes_per_day":1e300},"sample_interval_ms":9223372036854775807})"}) {
     const auto json = ParseJson(text);
     ASSERT_TRUE(json) << text;
     StatusView(*json, {}, kNow);
     ThingsView(*json, {}, kNow);
     ThingView(*json, {}, kNow);
-    BusesView(*json, {});
+    BusesView(*json, {}, kNow);
     OutboxView(*json, {}, kNow);
     ExplainView(*json, {});
     ConfigView(*json, {}, true);
     ReadingsTable(Rows(*json, "points")).Page(Rows(*json, "things"), {});
   }
+}
+
+TEST(Views, BusesShowTheirUnits) {
+  const auto buses = ParseJson(R"({"buses":[{"bus":"hall","units":[{"unit":"7","requests":9,"answers":4,"timeouts":5,
+    "bad_crc":1,"exceptions":{"2":3},"last_answer_ms":1699999880000,"round_trip_ms":{"p50":12.34,"p99":null}}]}]})");
+  ASSERT_TRUE(buses);
+  const std::string view = BusesView(*buses, {}, kNow);
+  for (const char* part : {"hall", "2: 3", "12.3", "2 min ago"}) EXPECT_THAT(view, HasSubstr(part)) << view;
+  EXPECT_THAT(BusesView(*ParseJson(R"({"buses":[{"bus":"hall"}]})"), {}, kNow), Not(HasSubstr("UNIT")));
 }
 
 TEST(Views, StatusShowsWhatIsWrong) {

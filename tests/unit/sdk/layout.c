@@ -69,6 +69,7 @@ SAME(can_ask, PENUMBRA_CAN_ASK, 2);
 SAME(can_scan, PENUMBRA_CAN_SCAN, 4);
 SAME(can_self_test, PENUMBRA_CAN_SELF_TEST, 8);
 SAME(can_plan, PENUMBRA_CAN_PLAN, 16);
+SAME(can_write_many, PENUMBRA_CAN_WRITE_MANY, 32);
 
 /* What the C++ test compares with its own view. */
 const size_t kDriverSizeInC = sizeof(penumbra_driver);
