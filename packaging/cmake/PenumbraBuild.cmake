@@ -84,10 +84,15 @@ function(penumbra_test name)
   target_compile_options(${name} PRIVATE ${PENUMBRA_TEST_FLAGS})
   penumbra_use_pch(${name} tests)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(${name} PRIVATE ${T_DEFINITIONS}
-    PENUMBRA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" PENUMBRA_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_compile_definitions(${name} PRIVATE ${T_DEFINITIONS})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+endfunction()
+
+# The sources of a test that read files of the project (config/, tests/iotcore/policy.json): they alone are told where it
+# lies, so that a compiler cache can share all the others between checkouts.
+function(penumbra_reads_source_tree)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS PENUMBRA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()
 
 # penumbra_fuzzer(NAME SOURCES x_fuzz.cpp LINK penumbra::x): a libFuzzer program with PENUMBRA_FUZZ; in every
