@@ -216,10 +216,10 @@ Verdict JudgeReading(const ExplainInput& in) {
   const std::string& trouble = point->trouble.empty() ? point->value.reason : point->trouble;
   if (in.status->state == "unreachable") {
     const std::string breaker = in.status->breaker == "open" ? "; breaker open, it is asked less often" : "";
-    return {Obstacle::kDevice,
-            fmt::format("is silent: {} does not answer ({}, {} of {} polls failed{}{}{}; {})", DeviceName(in),
-                        trouble.empty() ? in.status->reason : trouble, in.status->failed_polls, in.status->polls,
-                        LastTry(in, point), breaker, SilentSince(in), Since(in, point))};
+    return {Obstacle::kDevice, fmt::format("is silent: {} does not answer ({}, {} of {} polls failed{}{}{}; {})",
+                                           DeviceName(in), trouble.empty() ? in.status->reason : trouble,
+                                           in.status->failed_polls, in.status->polls, LastTry(in, point), breaker,
+                                           trouble.starts_with("exception") ? "" : SilentSince(in), Since(in, point))};
   }
   if (!point->trouble.empty() || point->value.quality == Quality::kBad) {
     return {Obstacle::kPoint, fmt::format("is silent: {} answers, but not this point ({}{}; {})", DeviceName(in),

@@ -10,6 +10,7 @@
 #include "base/ordered_json.hpp"
 #include "base/text.hpp"
 #include "cli/bus_plan.hpp"
+#include "cli/bus_scan.hpp"
 #include "cli/daemon_verbs.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
@@ -34,6 +35,7 @@ struct Question {
 constexpr Question kQuestions[] = {
     {"plan", "plan", 5s, "the driver makes no transfers: there are no things with points on this bus"},
     {"scan", "scan", 2min, "no device was found"},
+    {"read", "read", 10s, "the driver has nothing to say to that"},
     {"counters", "counters", 5s, "the driver counts nothing"},
     {"self-test", "self_test", 1min, "there is nothing to test on this bus"},
 };
@@ -151,6 +153,7 @@ Result<Json> QuestionOf(const Invocation& invocation) {
   if (const Question* known = Find(words[0])) {
     auto question = ParseArguments(rest);
     if (question) (*question)["ask"] = known->name;
+    if (question && invocation.guess) (*question)["guess"] = *invocation.guess;
     return question;
   }
   if (rest.empty()) return Fail(Action::kGiveUp, "bus ask wants a question: its name or a JSON object");
@@ -203,7 +206,9 @@ BusAnswer AskBus(const Invocation& invocation, const std::string& bus, const Jso
     Complain(answer.error());
     return {kExitUnavailable, {}};
   }
-  Complain(fmt::format("no daemon listens on {}; asking the driver itself", socket->string()));
+  static bool said = false;  // a scan asks many times
+  if (!said) Complain(fmt::format("no daemon listens on {}; asking the driver itself", socket->string()));
+  said = true;
   return AskDriver(invocation, bus, question, timeout);
 }
 
@@ -213,7 +218,8 @@ int Bus(const Invocation& invocation) {
   const Question* known = Find(word);
   if (known == nullptr && word != "ask") {
     Complain(fmt::format(
-        "\"{}\" is no question; usage: penumbra bus plan|scan|counters|self-test|ask BUS, or bus replay FILE", word));
+        "\"{}\" is no question; usage: penumbra bus plan|scan|read|counters|self-test|ask BUS, or bus replay FILE",
+        word));
     return kExitUsage;
   }
   const auto question = QuestionOf(invocation);
@@ -222,6 +228,7 @@ int Bus(const Invocation& invocation) {
     return kExitUsage;
   }
   const Duration timeout = invocation.timeout.value_or(known != nullptr ? known->timeout : kOtherTimeout);
+  if (word == "scan") return Scan(invocation, *question, timeout);
   const BusAnswer answer = AskBus(invocation, invocation.words[1], *question, timeout);
   if (answer.exit_code != kExitOk) return answer.exit_code;
   if (word == "plan" && ShowPlan(invocation, answer.json)) return kExitOk;

@@ -12,6 +12,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
+#include "cli/profile_import.hpp"
 #include "cli/store_verbs.hpp"
 
 namespace penumbra::cli {
@@ -73,6 +74,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "bus") return Bus(*invocation);
   if (invocation->verb == "driver") return Driver(*invocation);
   if (invocation->verb == "store") return StoreVerb(*invocation);
+  if (invocation->verb == "profile") return Profile(*invocation);
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
   if (invocation->verb == "cert") return Cert(*invocation);

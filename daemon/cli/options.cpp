@@ -36,6 +36,7 @@ po::options_description VerbOptions() {
   add("limit", po::value<std::string>()->value_name("N"), "readings: the newest N (default 20; with --since: all)");
   add("timeout", po::value<std::string>()->value_name("DURATION"),
       "bus: how long the driver may take (default: plan 5s, scan 2m, self-test 1m, ask 10s; at most 10m)");
+  add("guess", po::value<std::string>()->value_name("NUMBER"), "bus read: what the device shows, such as 22.5");
   add("follow,f", "readings: go on printing new ones until Ctrl-C");
   add("thing", po::value<std::string>()->value_name("THING"), "store export: only this one");
   add("from", po::value<std::string>()->value_name("TIME"),
@@ -137,6 +138,11 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
     }
     invocation.timeout = *timeout;
   }
+  if (given.count("guess") != 0) {
+    const auto guess = ParseJson(given["guess"].as<std::string>());
+    if (!guess || !guess->is_number()) return Usage("--guess: a number, such as 22.5");
+    invocation.guess = guess->get<double>();
+  }
   const std::pair<const char*, std::optional<std::string>*> texts[] = {{"thing", &invocation.thing},
                                                                        {"from", &invocation.from},
                                                                        {"to", &invocation.to},
@@ -227,18 +233,21 @@ const std::vector<Verb>& Verbs() {
        "Load is the share of the last minute in requests. Units are counted by the driver since its host was started.",
        {}},
       {"bus",
-       "plan|scan|counters|self-test|ask BUS [KEY=VALUE ...], or replay FILE",
+       "plan|scan|read|counters|self-test|ask BUS [KEY=VALUE ...], or replay FILE",
        2,
        34,
        "ask the driver of a bus",
        "plan: the transfers that it makes to read all points, and the load of the bus with a warning above 100 %.\n"
-       "scan: the devices it finds; changes nothing on them. counters: what has happened on the bus, by unit.\n"
+       "scan: the devices it finds, and the profiles that fit; changes nothing on them, and lets polls through "
+       "between.\n"
+       "read: registers, and everything that they can mean: read hall-a unit=3 table=input address=1 --guess 22.5.\n"
+       "counters: what has happened on the bus, by unit.\n"
        "self-test: what each thing's device says of itself. ask BUS NAME or ask BUS '{\"ask\":...}': any question that "
        "the driver knows.\n"
        "KEY=VALUE goes into the question (scan hall-a from=1 to=32). While the driver answers, its bus polls nothing.\n"
        "replay FILE [port=N]: a recording of the state folder's recorder/ as a device on 127.0.0.1, or on a pty.\n"
        "Without a running daemon the driver is started for the question, with the configuration of --config.",
-       {"timeout"}},
+       {"timeout", "guess"}},
       {"outbox",
        "",
        0,
@@ -271,6 +280,16 @@ const std::vector<Verb>& Verbs() {
        1,
        "the drivers there are, or the options of one",
        "Drivers are looked for in [paths] drivers of the configuration, else where the package puts them.",
+       {}},
+      {"profile",
+       "list | import FILE.csv [NAME]",
+       1,
+       3,
+       "the device profiles there are; make one of a list of points",
+       "import: a table as manuals have it, the first line naming the columns (name, address, and any of table, type, "
+       "order,\nlength, bit, scale, offset, unit, min, max, invalid), becomes a Modbus profile on standard output. "
+       "Each "
+       "fault is told\nwith its line; the driver checks the points too.",
        {}},
       {"diag",
        "[FILE]",

@@ -37,6 +37,7 @@ struct Invocation {
   std::optional<Duration> since;
   std::optional<std::uint64_t> limit;  // 1 or more
   std::optional<Duration> timeout;
+  std::optional<double> guess;  // of bus read
   // store export
   std::optional<std::string> thing, from, to, format, output;
   bool follow = false;

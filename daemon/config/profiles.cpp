@@ -146,6 +146,26 @@ void Profiles::CheckThing(const Node& thing) {
   }
 }
 
+// A rule that cannot be kept, or that every device keeps, would suggest a wrong profile.
+void Profiles::CheckMatches(const Node& root) {
+  const Node* matches = root.Find("match");
+  const Node* points = root.Find("point");
+  if (matches == nullptr) return;
+  for (const Node& match : matches->items) {
+    const Node* point = match.Find("point");
+    if ((point != nullptr) == (match.Find("read") != nullptr)) {
+      diagnostics_.Error(match.place, "[[match]] says which value it is about: either point or read");
+    }
+    if (match.Find("equals") == nullptr && (match.Find("min") == nullptr || match.Find("max") == nullptr)) {
+      diagnostics_.Error(match.place, "[[match]] needs equals, or min and max");
+    }
+    if (point == nullptr || !point->IsText()) continue;
+    const bool known = points != nullptr && std::any_of(points->items.begin(), points->items.end(),
+                                                        [&](const Node& p) { return NameOf(p) == point->text; });
+    if (!known) diagnostics_.Error(point->place, fmt::format("the profile has no point {}", Quoted(point->text)));
+  }
+}
+
 Profiles::Profile Profiles::Read(const std::string& name, const std::filesystem::path& path) {
   Profile profile;
   profile.broken = true;
@@ -172,6 +192,7 @@ Profiles::Profile Profiles::Read(const std::string& name, const std::filesystem:
   if (const Node* driver = head.Find("driver"); driver != nullptr && driver->IsText()) profile.driver = driver->text;
   profile.thing = take("thing");
   CheckThing(profile.thing);
+  CheckMatches(*root);
   if (root->Find("point") != nullptr) profile.thing.members.insert_or_assign("point", take("point"));
   profile.broken = diagnostics_.errors() != before;
   return profile;

@@ -38,6 +38,7 @@ class Profiles {
   std::optional<std::filesystem::path> Find(const std::string& name) const;
   Profile Read(const std::string& name, const std::filesystem::path& path);
   void CheckThing(const Node& thing);
+  void CheckMatches(const Node& root);
   std::string UnknownMessage(const std::string& name) const;
 
   std::vector<std::filesystem::path> folders_;

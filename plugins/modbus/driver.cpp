@@ -6,16 +6,19 @@
 #include <memory>
 #include <new>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "modbus/answers.hpp"
 #include "modbus/options.hpp"
 #include "modbus/reader.hpp"
+#include "modbus/scan.hpp"
 #include "modbus/schemas.hpp"
 #include "modbus/wire.hpp"
 #include "penumbra/driver.h"
 
+using penumbra::modbus::Asked;
 using penumbra::modbus::Budget;
 using penumbra::modbus::Configuration;
 using penumbra::modbus::CostsOf;
@@ -26,10 +29,12 @@ using penumbra::modbus::Outcome;
 using penumbra::modbus::ParseConfiguration;
 using penumbra::modbus::PointResult;
 using penumbra::modbus::ReaderHooks;
+using penumbra::modbus::ReadRaw;
 using penumbra::modbus::Say;
 using penumbra::modbus::SayCounters;
 using penumbra::modbus::SayFrames;
 using penumbra::modbus::SayPlan;
+using penumbra::modbus::Scan;
 using penumbra::modbus::ThingOptions;
 using penumbra::modbus::ThingReader;
 using penumbra::modbus::Value;
@@ -263,6 +268,30 @@ penumbra_status AskWrite(penumbra_bus& bus, const nlohmann::json& question, cons
   return PENUMBRA_OK;
 }
 
+// "scan" and "read": also of units that nobody has configured.
+penumbra_status AskStrangers(penumbra_bus& bus, const nlohmann::json& question, const Budget& budget, const Say& say,
+                             char* error, std::size_t error_size) {
+  const Asked asked = question["ask"] == "scan" ? Scan(question, bus.configuration, bus.wire, budget, say)
+                                                : ReadRaw(question, bus.configuration, bus.wire, budget, say);
+  std::set<std::uint8_t> known;
+  for (const ThingOptions& thing : bus.configuration.things) known.insert(thing.unit);
+  bus.wire.ForgetAllBut(known);
+  PutText(error, error_size, asked.error);
+  switch (asked.status) {
+    case Asked::Status::kDone:
+      return PENUMBRA_OK;
+    case Asked::Status::kBadQuestion:
+      return PENUMBRA_BAD_OPTIONS;
+    case Asked::Status::kRefused:
+      return PENUMBRA_REFUSED;
+    case Asked::Status::kNoLine:
+      return PENUMBRA_IO;
+    case Asked::Status::kCancelled:
+      break;
+  }
+  return PENUMBRA_CANCELLED;
+}
+
 penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char* error, std::size_t error_size) try {
   const auto question = nlohmann::json::parse(request->question, nullptr, false);
   const std::string name = question.is_object() && question.contains("ask") && question["ask"].is_string()
@@ -277,10 +306,12 @@ penumbra_status Ask(penumbra_bus* bus, const penumbra_ask_request* request, char
   } else if (name == "frames") {
     const bool frozen = question.value("frozen", nlohmann::json()) == true;
     SayFrames(bus->configuration.bus, frozen ? bus->wire.frozen() : bus->wire.frames(), say);
+  } else if (name == "scan" || name == "read") {
+    return AskStrangers(*bus, question, budget, say, error, error_size);
   } else if (name == "write") {
     return AskWrite(*bus, question, budget, say, error, error_size);
   } else {
-    PutText(error, error_size, "no such question; there are plan, counters, frames and write");
+    PutText(error, error_size, "no such question; there are plan, scan, read, counters, frames and write");
     return PENUMBRA_UNSUPPORTED;
   }
   return PENUMBRA_OK;
@@ -308,22 +339,22 @@ void Close(penumbra_bus* bus) {
 }  // namespace
 
 extern "C" const penumbra_driver* penumbra_driver_entry(const std::uint32_t* host_abis, std::size_t count) {
-  static const penumbra_driver kDriver{
-      .size = sizeof(penumbra_driver),
-      .abi_version = PENUMBRA_ABI_VERSION,
-      .name = "modbus",
-      .version = PENUMBRA_DRIVER_VERSION,
-      .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_PLAN | PENUMBRA_CAN_WRITE_MANY,
-      .bus_schema = penumbra::modbus::kBusSchema,
-      .thing_schema = penumbra::modbus::kThingSchema,
-      .point_schema = penumbra::modbus::kPointSchema,
-      .check = Check,
-      .open = Open,
-      .read = Read,
-      .write = Write,
-      .close = Close,
-      .ask = Ask,
-      .needs = Needs};
+  static const penumbra_driver kDriver{.size = sizeof(penumbra_driver),
+                                       .abi_version = PENUMBRA_ABI_VERSION,
+                                       .name = "modbus",
+                                       .version = PENUMBRA_DRIVER_VERSION,
+                                       .capabilities = PENUMBRA_CAN_WRITE | PENUMBRA_CAN_ASK | PENUMBRA_CAN_SCAN |
+                                                       PENUMBRA_CAN_PLAN | PENUMBRA_CAN_WRITE_MANY,
+                                       .bus_schema = penumbra::modbus::kBusSchema,
+                                       .thing_schema = penumbra::modbus::kThingSchema,
+                                       .point_schema = penumbra::modbus::kPointSchema,
+                                       .check = Check,
+                                       .open = Open,
+                                       .read = Read,
+                                       .write = Write,
+                                       .close = Close,
+                                       .ask = Ask,
+                                       .needs = Needs};
   for (std::size_t i = 0; i < count; ++i) {
     if (host_abis[i] == PENUMBRA_ABI_VERSION) return &kDriver;
   }

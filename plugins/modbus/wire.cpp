@@ -91,6 +91,10 @@ Outcome Wire::Attempt(const Request& request, const ThingOptions& thing, const B
   return Receive(wanted);
 }
 
+void Wire::ForgetAllBut(const std::set<std::uint8_t>& known) {
+  std::erase_if(units_, [&known](const auto& unit) { return !known.contains(unit.first); });
+}
+
 const char* Wire::Connect(const Budget& budget) {
   // A peer that closed an idle connection, or an adapter that was pulled out: not this request's fault, so a new
   // connection is tried at once.

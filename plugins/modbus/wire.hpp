@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "modbus/frame_log.hpp"
@@ -32,6 +33,9 @@ class Wire : public Line {
   std::int64_t NowNs() override { return hooks_.now_ns(); }
   const WireCounters& counters() const { return counters_; }
   const std::map<std::uint8_t, UnitCounters>& units() const { return units_; }
+  // Counts of units that were asked and are none of `known` are dropped: a scan would leave one for each that is not
+  // there.
+  void ForgetAllBut(const std::set<std::uint8_t>& known);
   const FrameLog& frames() const { return frames_; }
   // As they were at the last anomaly.
   const FrameLog& frozen() const { return frozen_; }

@@ -137,3 +137,40 @@ def test_a_unit_that_falls_silent_leaves_a_recording_that_replays_to_a_third_par
     finally:
         replay.terminate()
         assert replay.wait(5) == 0
+
+
+def rtu(*body):
+    crc = 0xFFFF
+    for byte in body:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return bytes([*body, crc & 0xFF, crc >> 8]).hex()
+
+
+def test_a_recorded_serial_line_replays_to_a_third_party_client(tmp_path):
+    # Asked twice: first the answer comes damaged, then well; and a write that is echoed.
+    frames = [("sent", 0, rtu(1, 3, 0, 100, 0, 2)), ("received", 20, "0103040007ff"),
+              ("sent", 500, rtu(1, 3, 0, 100, 0, 2)), ("received", 520, rtu(1, 3, 4, 0, 7, 0, 9)),
+              ("sent", 900, rtu(1, 6, 0, 100, 0, 42)), ("received", 920, rtu(1, 6, 0, 100, 0, 42))]
+    file = tmp_path / "line.jsonl"
+    file.write_text('{"penumbra_recording":1,"bus":"line","driver":"modbus","anomaly":"x","recorded_ms":1,"transport":"rtu","baud":9600}\n'
+                    + "".join(json.dumps({"answer": "frame", "at_ns": ms * 1_000_000, "kind": kind, "hex": data}) + "\n" for kind, ms, data in frames))
+    replay = subprocess.Popen([PENUMBRA, "bus", "replay", file, "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        place = json.loads(replay.stdout.readline())
+        assert place["requests"] == 2
+
+        def mbpoll(*values):
+            done = subprocess.run(["mbpoll", "-m", "rtu", "-b", "9600", "-P", "none", "-a", "1", "-t", "4", "-r", "101", *(["-c", "2"] if not values else []),
+                                   "-1", "-o", "0.5", place["at"], *values], capture_output=True, text=True, timeout=15)
+            return done.stdout + done.stderr
+
+        first = mbpoll()
+        assert "[101]" not in first, "what was damaged then is damaged now: " + first
+        second = mbpoll()
+        assert re.findall(r"\[(\d+)\]:\s+(\d+)", second) == [("101", "7"), ("102", "9")], second
+        assert "Written 1 references" in mbpoll("42")
+    finally:
+        replay.terminate()
+        assert replay.wait(5) == 0

@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import ctypes
 import itertools
+import json
 import logging
 import math
 import signal
@@ -113,6 +114,21 @@ class Unit(IModbusSlaveContext):
         if n in (POLLS, POLLS + 1):
             return self.polls >> 16 if n == POLLS else self.polls
         return None
+
+
+class Image(IModbusSlaveContext):
+    """A unit whose registers a file says: {"input": {"1": 225}, "holding": {...}}. What it does not say is refused; nothing can be written."""
+
+    def __init__(self, tables):
+        self.words = {TABLE_LETTER[table]: {int(a): word for a, word in words.items()} for table, words in tables.items()}
+
+    def validate(self, fx, address, count=1):
+        words = self.words.get(self.decode(fx), {})
+        return fx in (3, 4) and all(a in words for a in range(address, address + count))
+
+    def getValues(self, fx, address, count=1):
+        words = self.words[self.decode(fx)]
+        return [words[a] for a in range(address, address + count)]
 
 
 class Faults:
@@ -231,6 +247,7 @@ def parse_arguments():
     parser.add_argument("--baud", type=int, default=9600, help="speed of the serial device (9600)")
     parser.add_argument("--parity", default="N", choices="NEO", help="parity of the serial device (N)")
     parser.add_argument("--units", type=units, default=[1], help="unit ids that exist (1)")
+    parser.add_argument("--image", metavar="FILE", help="JSON of {unit: {table: {address: word}}}: these units instead")
     parser.add_argument("--size", type=int, default=1000, help="addresses of each table (1000)")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process ends")
     faults = parser.add_argument_group("faults")
@@ -252,7 +269,11 @@ def parse_arguments():
 
 
 async def serve(options):
-    context = ModbusServerContext(slaves={u: Unit(u, options) for u in options.units}, single=False)
+    units_served = {u: Unit(u, options) for u in options.units}
+    if options.image:
+        with open(options.image, encoding="utf-8") as file:
+            units_served = {int(unit): Image(tables) for unit, tables in json.load(file).items()}
+    context = ModbusServerContext(slaves=units_served, single=False)
     if options.serial:
         server = ModbusSerialServer(context, framer=ModbusRtuFramer, port=options.serial, baudrate=options.baud,
                                     parity=options.parity, handler=SerialHandler, ignore_missing_slaves=True)

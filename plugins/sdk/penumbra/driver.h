@@ -164,7 +164,8 @@ typedef void (*penumbra_need)(void* context, uint32_t kind, const char* path);
  *   {"ask":"read",...}  reads raw, past the configuration; the other keys are the driver's own
  * The next three have a capability of their own, so that tools can say what is possible without asking. */
 #define PENUMBRA_CAN_ASK (1u << 1)
-/* {"ask":"scan",...}: one object for each device found. Must not change the state of any device. */
+/* {"ask":"scan",...}: one object for each device found. Must not change the state of any device. A scan that takes long
+ * gives the bus back after some seconds with a last object {"answer":"next","next":{...}}: the keys to ask on with. */
 #define PENUMBRA_CAN_SCAN (1u << 2)
 /* {"ask":"self_test",...}: one object for each thing, with "thing", "ok" (true or false) and "detail". */
 #define PENUMBRA_CAN_SELF_TEST (1u << 3)

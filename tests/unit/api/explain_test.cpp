@@ -10,6 +10,7 @@ namespace {
 using test::FakeView;
 using test::kNowMs;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 // One point's story, from a gateway where all is well until the test spoils something.
@@ -67,6 +68,9 @@ TEST_F(ExplainPoint, SaysSinceWhenTheUnitIsSilentAndWhatItDidInstead) {
   ASSERT_EQ(told.story[1].stage, "unit");
   EXPECT_THAT(told.story[1].text,
               HasSubstr("9 of 50 requests answered, 40 timed out, 1 wrong checksums, exception 2 6 times"));
+  point().trouble = "exception 2 (illegal data address)";
+  EXPECT_THAT(Tell().verdict, Not(HasSubstr("silent since"))) << "it answers, if only to refuse";
+  point().trouble = "timeout";
   view.buses[0].units[1].last_answer_ms = 0;
   EXPECT_THAT(Tell().verdict, HasSubstr("it has not answered since the daemon started"));
   view.buses[0].units.clear();

@@ -18,13 +18,14 @@ constexpr const char* kModbusBus = R"({"type":"object","additionalProperties":fa
   "parity":{"type":"string","enum":["none","even","odd"]}}})";
 constexpr const char* kModbusThing = R"({"type":"object","additionalProperties":false,"properties":{
   "unit":{"type":"integer","minimum":0,"maximum":255,"default":1},
+  "max_words":{"type":"integer","minimum":1,"maximum":125},
   "max_gap":{"type":"integer","minimum":0,"maximum":125},
   "forbidden":{"type":"array","items":{"type":"string","pattern":"^[0-9]{1,5}$"}}}})";
 constexpr const char* kModbusPoint =
     R"({"type":"object","additionalProperties":false,"required":["address"],"properties":{
   "table":{"type":"string","enum":["coil","discrete","input","holding"]},
   "address":{"type":["integer","string"],"minimum":0,"maximum":65535,"pattern":"^[0134]([0-9]{4}|[0-9]{5})$"},
-  "type":{"type":"string","enum":["bool","s16","u16","s32","u32","f32","f64","string"]},
+  "type":{"type":"string","enum":["bool","s16","u16","s32","u32","s64","u64","f32","f64","string"]},
   "order":{"type":"string","enum":["ABCD","CDAB","BADC","DCBA"]}}})";
 constexpr const char* kSimBus = R"({"type":"object","additionalProperties":false,"properties":{
   "seed":{"type":"integer","minimum":0}}})";
