@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "api/reload_report.hpp"
 #include "base/json.hpp"
 #include "config/config.hpp"
 #include "driver/bus_manager.hpp"
@@ -24,6 +25,13 @@
 
 namespace penumbra::api {
 
+// How the configuration on disk relates to the one in force.
+struct ConfigState {
+  std::string file;
+  std::string on_disk = "in_force";  // "in_force"; "differs": not read since; "refused": read, and not taken over
+  std::string reason;                // one line, when it is not in force
+};
+
 struct GatewayInfo {
   std::string version;
   std::int64_t started_ms = 0;  // Unix time of the daemon's start, as far as it is known now
@@ -31,7 +39,7 @@ struct GatewayInfo {
   std::int64_t now_ms = 0;      // Unix time now, as the daemon believes it
   bool clock_trusted = false;
   ClockStatus clock;
-  std::string config_file;
+  ConfigState config;
   std::uint64_t written_bytes = 0;   // by the whole process since its start, as the kernel counts them; 0: not known
   std::uint64_t resident_bytes = 0;  // of the daemon itself; 0: not known
   Duration longest_handler{};        // how long the event loop was ever kept busy by one handler
@@ -96,6 +104,10 @@ class GatewayView {
                           std::function<void(Status)> done) = 0;
   // The newest desired value of a point; nullopt: there is none.
   virtual std::optional<CommandInfo> Command(const std::string& thing, const std::string& point) const = 0;
+
+  // Reads the daemon's configuration again and takes it over, or, as a dry run, only says what that would do.
+  // Reloader::Request.
+  virtual void Reload(bool dry_run, std::function<void(Result<ReloadReport>)> done) = 0;
 
   // Polls `thing` as soon as its bus is free; the reading also goes the normal way.
   virtual void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) = 0;

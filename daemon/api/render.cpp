@@ -150,7 +150,8 @@ OrderedJson RenderStatus(const GatewayView& view) {
           {"upstream", RenderUpstream(settings, links)},
           {"things", std::move(things)},
           {"buses", std::move(buses)},
-          {"store", RenderStoreSummary(view.Stats())}};
+          {"store", RenderStoreSummary(view.Stats())},
+          {"config", {{"file", info.config.file}, {"on_disk", info.config.on_disk}, {"reason", info.config.reason}}}};
 }
 
 OrderedJson Render(const UnitStatus& unit) {
@@ -192,6 +193,7 @@ OrderedJson Render(const LinkStatus& link) {
           {"acked", link.acked},
           {"refused", link.refused},
           {"in_flight", link.in_flight},
+          {"leaving", link.leaving},
           {"suspended_topics", link.suspended_topics}};
 }
 
@@ -320,7 +322,7 @@ OrderedJson RenderConfig(const GatewayView& view) {
   for (const Origin& origin : view.EffectiveConfig()) {
     values.push_back({{"key", origin.key}, {"value", origin.value}, {"origin", origin.origin}});
   }
-  return {{"file", view.Info().config_file}, {"values", std::move(values)}};
+  return {{"file", view.Info().config.file}, {"values", std::move(values)}};
 }
 
 OrderedJson RenderShadow(const ShadowState& shadow) {

@@ -294,6 +294,21 @@ void VacuumStore(const Request& request) {
   request.Answer(OrderedJson{{"started", true}, {"bytes", stats.file_bytes}});
 }
 
+// Reading the configuration asks the drivers, which a slow card makes slow (app/patience.hpp).
+constexpr Duration kReloadTime = std::chrono::minutes(1);
+
+void Reload(const Request& request) {
+  int dry_run = 0;
+  for (const auto& [name, value] : request.target.query) {
+    if (name != "dry_run") return request.Fail(400, fmt::format("unknown parameter \"{}\"", name), "known: dry_run");
+  }
+  if (!TakeNumber(request, "dry_run", 1, dry_run)) return;
+  request.view.Reload(dry_run == 1, [request](const Result<ReloadReport>& report) {
+    if (!report) return request.Answer(report.error());
+    request.Answer(Render(*report));
+  });
+}
+
 void GetConfig(const Request& request) {
   request.Answer(RenderConfig(request.view));
 }
@@ -328,6 +343,7 @@ const std::vector<Route>& Routes() {
       {"GET", {"v1", "store"}, GetStore},
       {"POST", {"v1", "store", "vacuum"}, VacuumStore},
       {"GET", {"v1", "config"}, GetConfig},
+      {"POST", {"v1", "reload"}, Reload},
       {"GET", {"metrics"}, GetMetrics},
   };
   return kRoutes;
@@ -347,6 +363,7 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
 
 Duration AnswerTime(std::string_view target, Duration usual) {
   const auto parsed = ParseTarget(target);
+  if (parsed && parsed->path.size() == 2 && parsed->path[1] == "reload") return std::max(usual, kReloadTime);
   const bool ask = parsed && parsed->path.size() == 4 && parsed->path[1] == "buses" && parsed->path[3] == "ask";
   if (!ask) return usual;
   for (const auto& [name, value] : parsed->query) {
@@ -372,7 +389,7 @@ void Handle(GatewayView& view, const ApiCounters& counters, std::string_view met
         ErrorResponse(404, "no such path",
                       "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
                       "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, "
-                      "/metrics"));
+                      "/v1/reload, /metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));
   response.allow = allow;

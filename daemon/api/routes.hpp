@@ -15,6 +15,7 @@
 //                                    {"bus","answer":[object]}
 //   GET  /v1/store                   render.hpp, RenderStore
 //   POST /v1/store/vacuum            {"started","bytes"}; "vacuuming" of GET /v1/store says when it is over
+//   POST /v1/reload                 ?dry_run=1; reload_report.hpp, Render. 200 also when the file is refused: "result"
 //   GET  /metrics                    Prometheus text
 //
 // Errors: JSON {"error","hint"}; 400 bad target or parameter, 404 unknown, 405 with Allow, 500/503 what the gateway

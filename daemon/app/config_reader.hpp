@@ -15,26 +15,22 @@ namespace penumbra {
 class ConfigReader {
  public:
   // Stands in for LoadConfig in tests. Called on the reader's thread.
-  using Load = std::function<LoadedConfig()>;
+  using Load = std::function<LoadedConfig(const std::filesystem::path& file)>;
 
   // `loop` outlives it.
   ConfigReader(EventLoop& loop, Load load) : loop_(loop), load_(std::move(load)) {}
   // Waits for a reading under way, which has deadlines of its own (a few seconds for each driver).
   ~ConfigReader();
 
-  // `done` on the loop, once, unless the reader is gone by then. A request while one is under way is not lost: the
-  // files are read once more after it, and only that result is given, to the newest `done`.
-  void Read(std::function<void(LoadedConfig)> done);
+  // `done` on the loop, once, unless the reader is gone by then. One at a time: not before the last one is done.
+  void Read(const std::filesystem::path& file, std::function<void(LoadedConfig)> done);
 
  private:
-  void Start();
   void Finished(LoadedConfig loaded);
 
   EventLoop& loop_;
   const Load load_;
   std::thread thread_;
-  bool running_ = false;
-  bool again_ = false;
   std::function<void(LoadedConfig)> done_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

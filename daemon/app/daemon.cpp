@@ -13,17 +13,16 @@
 
 #include "api/server.hpp"
 #include "app/bus_fact_store.hpp"
-#include "app/config_reader.hpp"
 #include "app/driver_knowledge.hpp"
 #include "app/instance_lock.hpp"
 #include "app/options.hpp"
+#include "app/reloader.hpp"
 #include "app/service_manager.hpp"
 #include "app/view.hpp"
 #include "app/watchdog.hpp"
 #include "base/log.hpp"
 #include "base/version.hpp"
 #include "event/asio_loop.hpp"
-#include "model/settings_diff.hpp"
 #include "mqtt/paho_transport.hpp"
 #include "shadow/shadows.hpp"
 #include "store/time_keeper.hpp"
@@ -51,16 +50,24 @@ UniqueFd SignalDescriptor() {
   return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+// For the status line: nothing while the file on disk is the one in force.
+std::string ConfigText(const api::ConfigState& config) {
+  if (config.on_disk == "in_force") return "";
+  return config.on_disk == "refused" ? "; configuration on disk refused: " + config.reason
+                                     : std::string("; configuration on disk differs");
+}
+
 class Daemon {
  public:
   Daemon(const LoadedConfig& loaded, std::filesystem::path config_file, const DaemonSeams& seams)
       : loaded_(loaded),
         seams_(seams),
-        config_file_(std::move(config_file)),
         settings_(loaded_.settings),
         signals_(SignalDescriptor()),
         loop_(clock_),
-        config_reader_(loop_, [this] { return LoadConfig(config_file_, AskDrivers()); }) {}
+        reloader_(
+            loop_, loaded_, std::move(config_file),
+            [](const std::filesystem::path& file) { return LoadConfig(file, AskDrivers()); }, ReloadHooks()) {}
 
   Status SetUp();
   void Run();
@@ -69,8 +76,9 @@ class Daemon {
   shadow::Shadows::Options ShadowOptions() const;
   void OnReading(Reading reading);
   void OnSignal();
-  void Reload();
-  void Apply(LoadedConfig wanted);
+  Reloader::Hooks ReloadHooks();
+  void Apply(LoadedConfig wanted, std::function<void()> applied);
+  Reloader::Ailments Look() const;
   void BeginStop(std::string_view why);
   void FinishStop();
   void CheckHealth();
@@ -79,12 +87,11 @@ class Daemon {
 
   LoadedConfig loaded_;  // in force; a reload replaces it
   const DaemonSeams& seams_;
-  std::filesystem::path config_file_;
   const Settings& settings_;
   UniqueFd signals_;
   SystemClock clock_;
   AsioLoop loop_;
-  ConfigReader config_reader_;
+  Reloader reloader_;
   UniqueFd lock_;
   std::unique_ptr<Store> store_;
   std::optional<TimeKeeper> time_;
@@ -122,7 +129,7 @@ Status Daemon::SetUp() {
   shadow_store_ = shadow::MakeSqliteShadowStore(*store_);
   shadows_ = std::make_unique<shadow::Shadows>(ShadowOptions(), loop_, time_->trust(), *shadow_store_, *buses_);
   uplink_->Attach(*shadows_);
-  view_ = std::make_unique<View>(loaded_, config_file_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_);
+  view_ = std::make_unique<View>(loaded_, reloader_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);
@@ -147,7 +154,9 @@ void Daemon::Run() {
   signal_watch_ = loop_.WhenReadable(signals_.get(), [this] { OnSignal(); });
   buses_->Start(settings_.buses, settings_.things);
   shadows_->Start(settings_.things, [this] {
-    if (!stopping_) uplink_->Start(settings_.gateway, settings_.things);
+    if (stopping_) return;
+    uplink_->Start(settings_.gateway, settings_.things);
+    reloader_.Begin();
   });
   CheckHealth();
   StartWatchdog();
@@ -161,41 +170,57 @@ void Daemon::OnSignal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      Reload();
+      reloader_.OnSignal();
       continue;
     }
     BeginStop(info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
   }
 }
 
-void Daemon::Reload() {
-  if (stopping_) return;
-  service_manager::Reloading();
-  config_reader_.Read([this](LoadedConfig wanted) {
-    if (stopping_) return;
-    Apply(std::move(wanted));
+Reloader::Hooks Daemon::ReloadHooks() {
+  Reloader::Hooks hooks;
+  hooks.apply = [this](LoadedConfig wanted, std::function<void()> applied) {
+    Apply(std::move(wanted), std::move(applied));
+  };
+  hooks.begun = service_manager::Reloading;
+  hooks.ended = [this] {
+    service_manager::Status(StatusLine());
     service_manager::Ready();
+  };
+  hooks.look = [this] { return Look(); };
+  return hooks;
+}
+
+// Buses first: from here on they say what the new configuration asks for. Then the shadows, which must know what was
+// done with a desired value before its session, which comes last, brings it again.
+void Daemon::Apply(LoadedConfig wanted, std::function<void()> applied) {
+  loaded_ = std::move(wanted);
+  RememberUnits(*store_, settings_.things);
+  buses_->Reconfigure(settings_.buses, settings_.things);
+  shadows_->Reconfigure(settings_.things, [this, applied = std::move(applied)] {
+    if (stopping_) return;
+    uplink_->Reconfigure(settings_.upstream, settings_.things);
+    applied();
   });
 }
 
-// All or nothing: what is wrong, or what only a restart can apply, leaves everything as it was.
-void Daemon::Apply(LoadedConfig wanted) {
-  const auto error = std::find_if(wanted.diagnostics.begin(), wanted.diagnostics.end(),
-                                  [](const Diagnostic& diagnostic) { return !diagnostic.warning; });
-  if (error != wanted.diagnostics.end()) {
-    log::Error("daemon.reload_refused", "the new configuration is wrong; the old one stays in force",
-               {{"first", ToString(*error)}, {"all", "penumbra config check"}});
-    return;
+// What a new configuration may have done harm to.
+Reloader::Ailments Daemon::Look() const {
+  Reloader::Ailments found;
+  for (const BusStatus& bus : buses_->Buses()) {
+    if (bus.state != "running") found["bus " + bus.bus] = bus.state + (bus.reason.empty() ? "" : ": " + bus.reason);
   }
-  const SettingsDiff diff = Compare(settings_, wanted.settings);
-  if (!diff.restart.empty()) {
-    log::Warning("daemon.reload_refused", "only a restart can apply this; the old configuration stays in force",
-                 {{"changes", diff.restart.size()}, {"first", diff.restart.front()}});
-    return;
+  for (const ThingSettings& thing : settings_.things) {
+    const auto status = buses_->Thing(thing.name);
+    if (!status || status->state == "ok") continue;
+    found["thing " + thing.name] = status->state + (status->reason.empty() ? "" : ": " + status->reason);
   }
-  for (const SettingsDiff::Interval& change : diff.intervals) shadows_->SetBaseInterval(change.thing, change.to);
-  loaded_ = std::move(wanted);
-  log::Notice("daemon.reloaded", "the new configuration is in force", {{"intervals", diff.intervals.size()}});
+  if (settings_.upstream.endpoint.empty()) return found;
+  for (const LinkStatus& link : uplink_->Links()) {
+    if (link.link == "online" || link.leaving) continue;
+    found["session " + link.thing] = link.link + (link.last_error.empty() ? "" : ": " + link.last_error);
+  }
+  return found;
 }
 
 void Daemon::BeginStop(std::string_view why) {
@@ -203,6 +228,7 @@ void Daemon::BeginStop(std::string_view why) {
   stopping_ = true;
   log::Notice("daemon.stopping", "stopping", {{"why", why}});
   service_manager::Stopping();
+  reloader_.Stop();
   buses_->Stop();
   view_->BusesGone();
   shadows_->BusesGone();
@@ -255,8 +281,9 @@ std::string Daemon::StatusLine() const {
   for (const LinkStatus& link : links) online += link.link == "online" ? 1 : 0;
   std::uint64_t backlog = 0;
   for (const ThingSettings& thing : settings_.things) backlog += store_->Outbox(thing.name).unsent;
-  return fmt::format("{}/{} buses running, {}/{} things online, {} readings wait for the cloud", running, buses.size(),
-                     online, links.size(), backlog);
+  const api::ConfigState config = reloader_.State();
+  return fmt::format("{}/{} buses running, {}/{} things online, {} readings wait for the cloud{}", running,
+                     buses.size(), online, links.size(), backlog, ConfigText(config));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <pthread.h>
+
 #include <csignal>
 
 #include "app/driver_knowledge.hpp"
@@ -16,6 +18,13 @@ namespace {
 // Complaints go to stderr as compilers write them; a person and an editor can both follow that.
 void Print(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& diagnostic : diagnostics) fmt::print(stderr, "{}\n", ToString(diagnostic));
+}
+
+void HoldReloads() {
+  sigset_t hangup;
+  sigemptyset(&hangup);
+  sigaddset(&hangup, SIGHUP);
+  ::pthread_sigmask(SIG_BLOCK, &hangup, nullptr);
 }
 
 }  // namespace
@@ -36,6 +45,8 @@ int DaemonMain(int argc, const char* const* argv, const DaemonSeams& seams) {
     return kExitOk;
   }
   log::SetLevel(options->log_level);
+  // A reload asked for while the daemon starts is done once it is up, instead of ending it.
+  if (options->mode == DaemonOptions::Mode::kRun) HoldReloads();
   const LoadedConfig loaded = LoadConfig(options->config, AskDrivers());
   Print(loaded.diagnostics);
   if (!loaded.Ok()) return kExitConfig;

@@ -2,13 +2,20 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <cstdint>
+#include <ctime>
+
 namespace penumbra::service_manager {
 
 void Ready() {
   ::sd_notify(0, "READY=1");
 }
 void Reloading() {
-  ::sd_notify(0, "RELOADING=1");
+  // sd_notify(3): MONOTONIC_USEC tells systemd that this answers its signal and not an earlier one.
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t usec = static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
+  ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(usec)).c_str());
 }
 void Status(const std::string& line) {
   ::sd_notify(0, ("STATUS=" + line).c_str());

@@ -9,8 +9,8 @@
 
 namespace penumbra::service_manager {
 
-void Ready();  // also after Reloading
-void Reloading();
+void Ready();      // also after Reloading, whatever became of the reload
+void Reloading();  // with the time that Type=notify-reload asks for
 void Status(const std::string& line);
 void Stopping();
 void WatchdogPing();

@@ -34,10 +34,10 @@ std::uint64_t WrittenBytes() {
 
 }  // namespace
 
-View::View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
-           Store& store, BusManager& buses, Uplink& uplink, shadow::Shadows& shadows)
+View::View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
+           BusManager& buses, Uplink& uplink, shadow::Shadows& shadows)
     : loaded_(loaded),
-      config_file_(std::move(config_file)),
+      reloader_(reloader),
       loop_(loop),
       time_trust_(time_trust),
       store_(store),
@@ -54,7 +54,7 @@ api::GatewayInfo View::Info() const {
   info.now_ms = info.clock.now_ms;
   info.uptime = loop_.Now() - started_;
   info.started_ms = info.now_ms - std::chrono::duration_cast<std::chrono::milliseconds>(info.uptime).count();
-  info.config_file = config_file_.string();
+  info.config = reloader_.State();
   info.resident_bytes = ResidentBytes();
   info.written_bytes = WrittenBytes();
   info.longest_handler = loop_.longest_handler();

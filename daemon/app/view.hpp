@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/gateway_view.hpp"
+#include "app/reloader.hpp"
 #include "event/asio_loop.hpp"
 #include "event/time_trust.hpp"
 #include "shadow/shadows.hpp"
@@ -11,8 +12,8 @@ namespace penumbra {
 class View : public api::GatewayView {
  public:
   // Everything outlives the view, except the buses: see BusesGone.
-  View(const LoadedConfig& loaded, std::filesystem::path config_file, AsioLoop& loop, TimeTrust& time_trust,
-       Store& store, BusManager& buses, Uplink& uplink, shadow::Shadows& shadows);
+  View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
+       BusManager& buses, Uplink& uplink, shadow::Shadows& shadows);
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
@@ -41,13 +42,16 @@ class View : public api::GatewayView {
     shadows_.Set(thing, name, patch, std::move(done));
   }
   std::optional<api::CommandInfo> Command(const std::string& thing, const std::string& point) const override;
+  void Reload(bool dry_run, std::function<void(Result<api::ReloadReport>)> done) override {
+    reloader_.Request(dry_run, std::move(done));
+  }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
   void AskBus(const std::string& bus, const Json& question, Duration timeout,
               std::function<void(Result<OrderedJson>)> done) override;
 
  private:
   const LoadedConfig& loaded_;
-  std::filesystem::path config_file_;
+  Reloader& reloader_;
   AsioLoop& loop_;
   TimeTrust& time_trust_;
   Store& store_;

@@ -25,7 +25,7 @@ struct DaemonVerb {
 
 constexpr DaemonVerb kDaemonVerbs[] = {{"status", Status},   {"things", Things}, {"readings", Readings},
                                        {"explain", Explain}, {"buses", Buses},   {"outbox", Outbox},
-                                       {"shadow", Shadow}};
+                                       {"shadow", Shadow},   {"reload", Reload}};
 
 int Version(const Invocation& invocation) {
   const std::string version = kVersion;

@@ -45,6 +45,7 @@ po::options_description VerbOptions() {
   add("format", po::value<std::string>()->value_name("csv|jsonl|sqlite"), "store export: form of the data (csv)");
   add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
   add("name", po::value<std::string>()->value_name("NAME"), "shadow: a named shadow instead of the classic one");
+  add("dry-run", "reload: only show what would change");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
   add("account", po::value<std::string>()->value_name("ID"), "aws: the account, twelve digits (else [aws] account)");
   add("region", po::value<std::string>()->value_name("REGION"),
@@ -160,6 +161,7 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
   invocation.json = given.count("json") != 0;
   invocation.no_color = given.count("no-color") != 0;
   invocation.follow = given.count("follow") != 0;
+  invocation.dry_run = given.count("dry-run") != 0;
   invocation.effective = given.count("effective") != 0;
   invocation.help = given.count("help") != 0;
   if (given.count("name") != 0) invocation.name = given["name"].as<std::string>();
@@ -274,6 +276,17 @@ const std::vector<Verb>& Verbs() {
        "it\n"
        "is reachable, else from the files. Neither changes anything.",
        {"effective"}},
+      {"reload",
+       "[--dry-run]",
+       0,
+       0,
+       "have the running daemon take over its changed configuration",
+       "Only what differs is touched: every other bus, session and the store go on. A file with errors is refused as "
+       "a\n"
+       "whole, and so is one of which a part needs a restart; then what was in force stays so. As `systemctl reload`.\n"
+       "--dry-run: the difference between what is in force and the file, and what each change would touch.\n"
+       "Exit code 0 when it was or could be applied, 1 when only a restart can apply it, 78 when the file is wrong.",
+       {"dry-run"}},
       {"drivers",
        "[NAME]",
        0,

@@ -42,6 +42,7 @@ struct Invocation {
   std::optional<std::string> thing, from, to, format, output;
   bool follow = false;
   bool effective = false;
+  bool dry_run = false;
   std::optional<std::string> name;  // of a shadow
   std::optional<std::string> account, region, prices, out;
   bool all = false;

@@ -115,6 +115,13 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
   out += fmt::format("store     {}, {} readings, last commit {}, about {} written a day\n", Bytes(store, "bytes"),
                      Field(store, "readings"), api::Moment(Number(store, "last_commit_ms"), now_ms),
                      Bytes(store, "write_bytes_per_day"));
+  const Json& config = Member(status, "config");
+  if (const std::string on_disk = Field(config, "on_disk"); on_disk == "refused" || on_disk == "differs") {
+    const std::string text = fmt::format("config    {} {}: {}", Field(config, "file"),
+                                         on_disk == "refused" ? "was refused, the one before is in force" : "differs",
+                                         Field(config, "reason"));
+    out += Paint(text, on_disk == "refused" ? Tone::kBad : Tone::kWarning, style) + "\n";
+  }
   if (const std::string trouble = Field(store, "trouble"); trouble != "-") {
     out += Paint("store     commits fail: " + trouble, Tone::kBad, style) + "\n";
   }
@@ -321,6 +328,50 @@ std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms
 
 std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms) {
   return BusesTable(buses, style) + UnitsTable(buses, style, now_ms);
+}
+
+std::string DiagnosticText(const Json& diagnostic) {
+  return fmt::format("{}:{}:{}: {}: {}", Field(diagnostic, "file"), Number(diagnostic, "line"),
+                     Number(diagnostic, "column"), Field(diagnostic, "severity"), Field(diagnostic, "message"));
+}
+
+namespace {
+
+// What a change touches, as an operator would say it.
+Cell EffectCell(const Json& change) {
+  const std::string effect = Field(change, "effect");
+  if (effect == "restart") return {"needs a restart", Tone::kBad};
+  if (effect == "reopen") return {"its bus opens anew", Tone::kWarning};
+  if (effect == "reconnect") return {"connects anew", Tone::kWarning};
+  return {effect == "live" ? "while running" : effect, effect == "live" ? Tone::kGood : Tone::kPlain};
+}
+
+std::string_view ResultText(const std::string& result) {
+  if (result == "unchanged") return "nothing differs from what is in force";
+  if (result == "applied") return "the new configuration is in force";
+  if (result == "would_apply") return "a reload would apply this";
+  if (result == "needs_restart") return "refused: needs a restart; the old configuration stays in force";
+  if (result == "wrong") return "refused: the file is wrong; the old configuration stays in force";
+  return result;
+}
+
+}  // namespace
+
+std::string ReloadView(const Json& report, const Style& style) {
+  Table table({{"WHAT"}, {"CHANGE"}, {"FROM"}, {"TO"}, {"APPLIED"}});
+  for (const Json& change : Rows(report, "changes")) {
+    const std::string name = Field(change, "name");
+    const std::string key = Field(change, "key");
+    table.Row({{name == "-" ? "[" + Field(change, "table") + "]" : Field(change, "table") + " " + name},
+               {key == "-" ? Field(change, "change") : key},
+               {Field(change, "from")},
+               {Field(change, "to")},
+               EffectCell(change)});
+  }
+  const std::string result = Field(report, "result");
+  const bool well = result == "unchanged" || result == "applied" || result == "would_apply";
+  return (table.empty() ? "" : table.Text(style)) +
+         Paint(std::string(ResultText(result)), well ? Tone::kGood : Tone::kBad, style) + "\n";
 }
 
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {

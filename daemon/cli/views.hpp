@@ -14,6 +14,10 @@ std::string ThingsView(const Json& things, const Style& style, std::int64_t now_
 std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms);
 std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms);
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms);
+// What POST /v1/reload answers: the difference as a table, and what became of it.
+std::string ReloadView(const Json& report, const Style& style);
+// "penumbra.toml:12:3: error: ..."
+std::string DiagnosticText(const Json& diagnostic);
 std::string ShadowView(const Json& shadow, const Style& style);
 std::string ShadowDiffView(const Json& diff, const Style& style);
 std::string ExplainView(const Json& explanation, const Style& style);

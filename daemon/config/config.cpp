@@ -1,6 +1,7 @@
 #include "config/config.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -127,7 +128,31 @@ bool LoadedConfig::Ok() const {
 }
 
 LoadedConfig LoadConfig(const std::filesystem::path& file, const DriverKnowledge& drivers) {
-  return Loader(file, drivers).FromDisk();
+  std::string fingerprint = ConfigFingerprint(file);
+  LoadedConfig loaded = Loader(file, drivers).FromDisk();
+  loaded.fingerprint = std::move(fingerprint);
+  return loaded;
+}
+
+std::string ConfigFingerprint(const std::filesystem::path& file) {
+  std::vector<std::filesystem::path> paths{file};
+  for (const char* name : {"conf.d", "profiles"}) {
+    std::error_code ec;
+    std::filesystem::directory_iterator entries(file.parent_path() / name, ec);
+    for (; !ec && entries != std::filesystem::directory_iterator() && paths.size() <= 2 * kMaxConfFiles;
+         entries.increment(ec)) {
+      if (entries->path().extension() == ".toml") paths.push_back(entries->path());
+    }
+  }
+  std::sort(paths.begin() + 1, paths.end());
+  std::string all;
+  for (const std::filesystem::path& path : paths) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) info = {};
+    all += fmt::format("{}:{}:{}:{}.{};", path.filename().string(), info.st_ino, info.st_size, info.st_mtim.tv_sec,
+                       info.st_mtim.tv_nsec);
+  }
+  return all;
 }
 
 LoadedConfig LoadConfigText(std::string_view text, const std::filesystem::path& file, const DriverKnowledge& drivers) {

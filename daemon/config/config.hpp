@@ -53,12 +53,17 @@ struct LoadedConfig {
   AwsSettings aws;                      // likewise
   std::vector<Diagnostic> diagnostics;  // errors and warnings, in file order
   std::vector<Origin> origins;
+  std::string fingerprint;  // ConfigFingerprint from right before the files were read
   bool Ok() const;
 };
 
 // `file` and then conf.d/*.toml beside it, in order: tables merge, [[bus]] and [[thing]] accumulate, a scalar set twice
 // takes the later one.
 LoadedConfig LoadConfig(const std::filesystem::path& file, const DriverKnowledge& drivers);
+
+// What tells one state of the files from another without reading them: names, times and sizes of `file`, of conf.d and
+// of profiles beside it. Some system calls, no more.
+std::string ConfigFingerprint(const std::filesystem::path& file);
 
 // The same from text alone, as if it stood in `file`, without a conf.d: for tests and for fuzzing.
 LoadedConfig LoadConfigText(std::string_view text, const std::filesystem::path& file, const DriverKnowledge& drivers);

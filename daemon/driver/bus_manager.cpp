@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "driver/bus_manager_impl.hpp"
 
@@ -26,48 +27,121 @@ void BusManagerImpl::Stop() {
   for (const auto& bus : buses_) bus->Stop();
 }
 
-void BusManagerImpl::Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
+namespace {
+
+// The things on each bus, in their order.
+std::unordered_map<std::string, std::vector<ThingSettings>> ByBus(std::vector<ThingSettings> things) {
   std::unordered_map<std::string, std::vector<ThingSettings>> by_bus;
   for (ThingSettings& thing : things) by_bus[thing.bus].push_back(std::move(thing));
+  return by_bus;
+}
+
+}  // namespace
+
+BusManagerImpl::~BusManagerImpl() {
+  *alive_ = false;
+  BusManagerImpl::Stop();
+}
+
+void BusManagerImpl::Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
+  auto by_bus = ByBus(std::move(things));
   for (BusSettings& bus : buses) {
     std::vector<ThingSettings> on_bus = std::move(by_bus[bus.name]);
     std::vector<std::string> names;
     for (const ThingSettings& thing : on_bus) names.push_back(thing.name);
     buses_.push_back(std::make_unique<BusRunner>(std::move(bus), std::move(on_bus), context_));
-    for (std::uint32_t i = 0; i < names.size(); ++i) places_[names[i]] = {buses_.back().get(), i};
+    for (const std::string& name : names) places_[name] = buses_.back().get();
   }
   for (const auto& bus : buses_) bus->Start();
 }
 
-const BusManagerImpl::Place* BusManagerImpl::Find(const std::string& thing) const {
+void BusManagerImpl::Reconfigure(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
+  for (ThingSettings& thing : things) {
+    // Whoever sets intervals (the shadow, before the file) has set this one.
+    if (const BusRunner* place = Find(thing.name)) {
+      thing.sample_interval = place->SnapshotOf(thing.name).sample_interval;
+    }
+  }
+  auto by_bus = ByBus(std::move(things));
+  places_.clear();
+  std::vector<std::unique_ptr<BusRunner>> old = std::exchange(buses_, {});
+  for (BusSettings& bus : buses) {
+    std::vector<ThingSettings> on_bus = std::move(by_bus[bus.name]);
+    std::vector<std::string> names;
+    for (const ThingSettings& thing : on_bus) names.push_back(thing.name);
+    const auto known =
+        std::find_if(old.begin(), old.end(), [&bus](const auto& o) { return o != nullptr && o->name() == bus.name; });
+    if (known != old.end()) {
+      buses_.push_back(std::move(*known));
+      buses_.back()->Reconfigure(std::move(bus), std::move(on_bus));
+    } else {
+      buses_.push_back(std::make_unique<BusRunner>(std::move(bus), std::move(on_bus), context_));
+      new_.push_back(buses_.back().get());
+    }
+    for (const std::string& name : names) places_[name] = buses_.back().get();
+  }
+  for (auto& bus : old) {
+    if (bus != nullptr) Retire(std::move(bus));
+  }
+  if (leaving_.empty()) return StartNew();
+  start_timer_ = context_.loop.After(kLeaveTime, [this] { StartNew(); });
+}
+
+void BusManagerImpl::Retire(std::unique_ptr<BusRunner> bus) {
+  std::erase(new_, bus.get());
+  leaving_.push_back(std::move(bus));
+  BusRunner* runner = leaving_.back().get();
+  // Not destroyed from within its own handler.
+  runner->Retire([this, runner] {
+    context_.loop.Post([this, runner, alive = alive_] {
+      if (*alive) Left(runner);
+    });
+  });
+}
+
+void BusManagerImpl::Left(const BusRunner* bus) {
+  std::erase_if(leaving_, [bus](const auto& leaving) { return leaving.get() == bus; });
+  if (leaving_.empty()) StartNew();
+}
+
+void BusManagerImpl::StartNew() {
+  start_timer_.reset();
+  for (BusRunner* bus : std::exchange(new_, {})) bus->Start();
+}
+
+BusRunner* BusManagerImpl::Find(const std::string& thing) const {
   const auto place = places_.find(thing);
-  return place == places_.end() ? nullptr : &place->second;
+  return place == places_.end() ? nullptr : place->second;
+}
+
+BusRunner* BusManagerImpl::FindBus(const std::string& bus) const {
+  const auto found = std::find_if(buses_.begin(), buses_.end(), [&bus](const auto& b) { return b->name() == bus; });
+  return found == buses_.end() ? nullptr : found->get();
 }
 
 bool BusManagerImpl::SetSampleInterval(const std::string& thing, Duration interval) {
-  const Place* place = Find(thing);
-  if (place != nullptr) place->bus->SetSampleInterval(place->thing, interval);
-  return place != nullptr;
+  BusRunner* bus = Find(thing);
+  if (bus != nullptr) bus->SetSampleInterval(thing, interval);
+  return bus != nullptr;
 }
 
 void BusManagerImpl::ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) {
-  const Place* place = Find(thing);
-  if (place == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
-  place->bus->ReadNow(place->thing, std::move(done));
+  BusRunner* bus = Find(thing);
+  if (bus == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
+  bus->ReadNow(thing, std::move(done));
 }
 
 void BusManagerImpl::Write(const std::string& thing, const std::string& point, const Value& value,
                            std::function<void(Status)> done) {
-  const Place* place = Find(thing);
-  if (place == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
-  place->bus->Write(place->thing, point, value, std::move(done));
+  BusRunner* bus = Find(thing);
+  if (bus == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
+  bus->Write(thing, point, value, std::move(done));
 }
 
 void BusManagerImpl::Ask(const std::string& bus, const Json& question, Duration timeout, AskDone done) {
-  for (const auto& runner : buses_) {
-    if (runner->name() == bus) return runner->Ask(question, std::clamp(timeout, Duration::zero(), kMaxAskTime), done);
-  }
-  done(Fail(Action::kGiveUp, "no bus " + bus));
+  BusRunner* runner = FindBus(bus);
+  if (runner == nullptr) return done(Fail(Action::kGiveUp, "no bus " + bus));
+  runner->Ask(question, std::clamp(timeout, Duration::zero(), kMaxAskTime), std::move(done));
 }
 
 std::vector<BusStatus> BusManagerImpl::Buses() const {
@@ -78,9 +152,9 @@ std::vector<BusStatus> BusManagerImpl::Buses() const {
 }
 
 std::optional<ThingStatus> BusManagerImpl::Thing(const std::string& thing) const {
-  const Place* place = Find(thing);
-  if (place == nullptr) return std::nullopt;
-  return place->bus->SnapshotOf(place->thing);
+  const BusRunner* bus = Find(thing);
+  if (bus == nullptr) return std::nullopt;
+  return bus->SnapshotOf(thing);
 }
 
 }  // namespace penumbra

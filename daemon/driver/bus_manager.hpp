@@ -89,6 +89,12 @@ class BusManager {
   // Starts hosts and schedules. Once. `things` whose bus is not listed are ignored.
   virtual void Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) = 0;
 
+  // Takes over another configuration while everything runs. A bus of which nothing changed is not touched, one whose
+  // driver must learn of the change ends its request in flight and starts its host again, one that is gone ends. A
+  // thing that stays keeps its time table and the interval it is polled at (sample_interval of `things` counts only for
+  // new ones: see SetSampleInterval); what is queued for a thing that changed fails with kRetry.
+  virtual void Reconfigure(std::vector<BusSettings> buses, std::vector<ThingSettings> things) = 0;
+
   // From the next due time on, counted from now; at least 50 ms. False: no such thing.
   virtual bool SetSampleInterval(const std::string& thing, Duration interval) = 0;
   // Polls as soon as the bus is free. `done` gets the reading, which also goes the normal way; or why there is none.

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <numeric>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/ordered_json.hpp"
@@ -129,27 +131,160 @@ BusRunner::BusRunner(BusSettings bus, std::vector<ThingSettings> things, const B
              [this](const std::string& key, const std::string& json) { OnFact(key, json); },
              [this] { return Configuration(); }}) {
   things_.reserve(things.size());
-  for (ThingSettings& thing : things) {
-    const std::uint32_t unit = UnitOf(thing);
-    units_[unit].things.push_back(static_cast<std::uint32_t>(things_.size()));
-    things_.emplace_back(std::move(thing), unit);
-  }
+  for (ThingSettings& thing : things) AddThing(std::move(thing));
+}
+
+void BusRunner::AddThing(ThingSettings settings) {
+  const std::uint32_t unit = UnitOf(settings);
+  units_[unit].things.push_back(static_cast<std::uint32_t>(things_.size()));
+  things_.emplace_back(std::move(settings), unit);
+}
+
+std::string BusRunner::UnitName(const ThingSettings& thing) {
+  const auto unit = thing.driver_options.find("unit");
+  return unit != thing.driver_options.end() ? "unit " + Dump(*unit) : thing.name;
 }
 
 std::uint32_t BusRunner::UnitOf(const ThingSettings& thing) {
-  const auto unit = thing.driver_options.find("unit");
-  const std::string name = unit != thing.driver_options.end() ? "unit " + Dump(*unit) : thing.name;
+  const std::string name = UnitName(thing);
   const auto known = std::find_if(units_.begin(), units_.end(), [&name](const Unit& u) { return u.name == name; });
   if (known != units_.end()) return static_cast<std::uint32_t>(known - units_.begin());
-  units_.push_back({name, Breaker(thing.breaker.value_or(bus_.breaker)), {}});
+  const BreakerSettings settings = thing.breaker.value_or(bus_.breaker);
+  units_.push_back({name, settings, Breaker(settings), {}});
   return static_cast<std::uint32_t>(units_.size() - 1);
+}
+
+std::optional<std::uint32_t> BusRunner::Find(const std::string& thing) const {
+  const auto found =
+      std::find_if(things_.begin(), things_.end(), [&thing](const Thing& t) { return t.settings.name == thing; });
+  if (found == things_.end()) return std::nullopt;
+  return static_cast<std::uint32_t>(found - things_.begin());
+}
+
+Error BusRunner::NotHere(const std::string& thing) const {
+  if (plan_) return {Action::kRetry, fmt::format("bus {} is taking over a new configuration", bus_.name)};
+  return {Action::kGiveUp, fmt::format("no thing {} on bus {}", thing, bus_.name)};
+}
+
+// --- another configuration ---
+
+void BusRunner::Reconfigure(BusSettings bus, std::vector<ThingSettings> things) {
+  plan_ = Plan{std::move(bus), std::move(things)};
+  if (question_) host_.CancelAsk();
+  Pump();
+}
+
+// Whether a thing in force is also in the plan that waits; without a plan all are.
+bool BusRunner::Listed(const Thing& thing) const {
+  if (!plan_) return true;
+  return std::any_of(plan_->things.begin(), plan_->things.end(),
+                     [&thing](const ThingSettings& planned) { return planned.name == thing.settings.name; });
+}
+
+bool BusRunner::StepPlan() {
+  if (!plan_ || host_.Busy()) return false;
+  Plan plan = std::move(*plan_);
+  plan_.reset();
+  // In the order in force, new ones behind: the driver knows things by their numbers, and another order in the file is
+  // no change.
+  std::stable_sort(plan.things.begin(), plan.things.end(), [this](const ThingSettings& a, const ThingSettings& b) {
+    constexpr std::uint32_t kNew = UINT32_MAX;
+    return Find(a.name).value_or(kNew) < Find(b.name).value_or(kNew);
+  });
+  Json configuration = DriverConfiguration(plan.bus, plan.things);
+  const bool reopen = plan.bus.driver != bus_.driver || configuration != configuration_;
+  bus_ = std::move(plan.bus);
+  configuration_ = std::move(configuration);
+  std::vector<Thing> old_things = std::exchange(things_, {});
+  const std::vector<Unit> old_units = std::exchange(units_, {});
+  due_ = {};
+  things_.reserve(plan.things.size());
+  for (ThingSettings& thing : plan.things) AddThing(std::move(thing));
+  for (Thing& old : old_things) {
+    if (const auto index = Find(old.settings.name)) Carry(things_[*index], old);
+  }
+  CarryUnits(old_units);
+  CarryQueues(old_things);
+  for (std::uint32_t index = 0; index < things_.size(); ++index) {
+    if (things_[index].started) SetDue(index);
+  }
+  if (!reopen) return true;
+  opened_anew_ = true;
+  down_ = false;
+  host_.Reopen(bus_.driver);
+  return true;
+}
+
+void BusRunner::Carry(Thing& to, Thing& from) const {
+  const bool same = to.settings == from.settings;
+  to.look = from.look || !same;
+  to.record = std::move(from.record);
+  to.record.Follow(to.settings);
+  if (SilenceFilter::MaxSilenceOf(to.settings) == SilenceFilter::MaxSilenceOf(from.settings)) to.filter = from.filter;
+  if (to.settings.sample_interval != from.settings.sample_interval) return;  // a new time table
+  to.grid = from.grid;
+  to.started = from.started;
+  to.soon = from.soon;
+}
+
+// A unit that is silent stays so for us: probing it at full length again would cost the others their slots.
+void BusRunner::CarryUnits(const std::vector<Unit>& old) {
+  for (std::uint32_t index = 0; index < units_.size(); ++index) {
+    Unit& unit = units_[index];
+    const auto known = std::find_if(old.begin(), old.end(), [&unit](const Unit& o) { return o.name == unit.name; });
+    if (known == old.end() || !(known->breaker_settings == unit.breaker_settings)) continue;
+    unit.breaker = known->breaker;
+    unit.slowest_answer = known->slowest_answer;
+    unit.probes = known->probes;
+    if (unit.breaker.state() == Breaker::State::kOpen) {
+      due_.Set(static_cast<std::uint32_t>(things_.size()) + index, unit.breaker.retry_at());
+    }
+  }
+}
+
+// `old` are the things that the queues count by.
+void BusRunner::CarryQueues(const std::vector<Thing>& old) {
+  const Error changed(Action::kRetry, fmt::format("bus {} has taken over a new configuration", bus_.name));
+  const auto now_at = [&](std::uint32_t index) {
+    const auto found = Find(old[index].settings.name);
+    return found && things_[*found].settings == old[index].settings ? found : std::nullopt;
+  };
+  for (QueuedWrite& write : std::exchange(writes_, {})) {
+    const auto index = now_at(write.thing);
+    if (!index) {
+      write.done(Fail(changed));
+      continue;
+    }
+    write.thing = *index;
+    writes_.push_back(std::move(write));
+  }
+  for (QueuedRead& read : std::exchange(reads_, {})) {
+    const auto index = now_at(read.thing);
+    if (index) {
+      read.thing = *index;
+      reads_.push_back(std::move(read));
+      continue;
+    }
+    for (const auto& done : read.done) done(Fail(changed));
+  }
+}
+
+void BusRunner::Retire(std::function<void()> gone) {
+  const Error cause(Action::kRetry, fmt::format("bus {} was taken out of the configuration", bus_.name));
+  stopped_ = cause;
+  timer_.reset();
+  FailQueues(cause);
+  host_.Close(cause, std::move(gone));
 }
 
 void BusRunner::OnUp() {
   down_ = false;
   watch_at_ = context_.loop.Now() + kWatchEvery;
   anomalies_seen_ = 0;
-  for (std::uint32_t thing = 0; thing < things_.size(); ++thing) PlanSoon(thing);
+  const bool anew = std::exchange(opened_anew_, false);
+  for (std::uint32_t thing = 0; thing < things_.size(); ++thing) {
+    if (!anew || things_[thing].look) PlanSoon(thing);
+  }
   Pump();
 }
 
@@ -165,6 +300,7 @@ void BusRunner::PlanSoon(std::uint32_t index) {
     thing.started = true;
   }
   if (thing.grid.interval() > 2 * kFirstLook) thing.soon = now + part(kFirstLook);
+  thing.look = false;
   SetDue(index);
 }
 
@@ -176,6 +312,7 @@ void BusRunner::SetDue(std::uint32_t index) {
 
 void BusRunner::OnDown() {
   down_ = true;
+  opened_anew_ = false;
   // A new host is a new chance for every unit.
   for (std::uint32_t unit = 0; unit < units_.size(); ++unit) {
     units_[unit].breaker.OnAnswer();
@@ -191,7 +328,13 @@ std::string BusRunner::DownCause() const {
   return fmt::format("bus {} is {}: {}", bus_.name, host_.state_name(), host_.reason());
 }
 
-void BusRunner::SetSampleInterval(std::uint32_t index, Duration interval) {
+void BusRunner::SetSampleInterval(const std::string& name, Duration interval) {
+  for (std::size_t i = 0; plan_ && i < plan_->things.size(); ++i) {
+    if (plan_->things[i].name == name) plan_->things[i].sample_interval = std::max(interval, kMinSampleInterval);
+  }
+  const auto found = Find(name);
+  if (!found) return;
+  const std::uint32_t index = *found;
   Thing& thing = things_[index];
   thing.settings.sample_interval = std::max(interval, kMinSampleInterval);
   if (!thing.started) return;
@@ -200,7 +343,10 @@ void BusRunner::SetSampleInterval(std::uint32_t index, Duration interval) {
   Pump();
 }
 
-void BusRunner::ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done) {
+void BusRunner::ReadNow(const std::string& name, std::function<void(Result<Reading>)> done) {
+  const auto found = Find(name);
+  if (!found) return done(Fail(NotHere(name)));
+  const std::uint32_t thing = *found;
   if (down_) return done(Fail(Action::kBackOff, DownCause()));
   const auto same =
       std::find_if(reads_.begin(), reads_.end(), [thing](const QueuedRead& r) { return r.thing == thing; });
@@ -216,8 +362,11 @@ void BusRunner::ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)
   Pump();
 }
 
-void BusRunner::Write(std::uint32_t index, const std::string& point, const Value& value,
+void BusRunner::Write(const std::string& name, const std::string& point, const Value& value,
                       std::function<void(Status)> done) {
+  const auto thing = Find(name);
+  if (!thing) return done(Fail(NotHere(name)));
+  const std::uint32_t index = *thing;
   const std::vector<PointSettings>& points = things_[index].settings.points;
   const auto found =
       std::find_if(points.begin(), points.end(), [&point](const PointSettings& p) { return p.name == point; });
@@ -234,14 +383,14 @@ void BusRunner::Write(std::uint32_t index, const std::string& point, const Value
 }
 
 void BusRunner::Stop() {
-  stopped_ = true;
+  stopped_ = Error(Action::kBackOff, kStops);
   timer_.reset();
-  FailQueues(kStops);
+  FailQueues(*stopped_);
   host_.Abandon(kStops);
 }
 
 void BusRunner::Pump() {
-  if (stopped_) return FailQueues(kStops);
+  if (stopped_) return FailQueues(*stopped_);
   if (pumping_) return;  // a handler called from below; the loop below goes on
   pumping_ = true;
   while (Step()) {
@@ -251,19 +400,20 @@ void BusRunner::Pump() {
 }
 
 bool BusRunner::Step() {
+  if (StepPlan()) return true;
   if (down_) {
-    FailQueues(DownCause());
+    FailQueues({Action::kBackOff, DownCause()});
     return StepDue();
   }
   return host_.Ready() && (StepQueues() || StepWatch() || StepDue());
 }
 
-void BusRunner::FailQueues(const std::string& cause) {
-  for (const QueuedWrite& write : std::exchange(writes_, {})) write.done(Fail(Action::kBackOff, cause));
+void BusRunner::FailQueues(const Error& cause) {
+  for (const QueuedWrite& write : std::exchange(writes_, {})) write.done(Fail(cause));
   for (const QueuedRead& read : std::exchange(reads_, {})) {
-    for (const auto& done : read.done) done(Fail(Action::kBackOff, cause));
+    for (const auto& done : read.done) done(Fail(cause));
   }
-  for (const QueuedAsk& ask : std::exchange(asks_, {})) ask.done(Fail(Action::kBackOff, cause));
+  for (const QueuedAsk& ask : std::exchange(asks_, {})) ask.done(Fail(cause));
 }
 
 bool BusRunner::StepQueues() {
@@ -402,7 +552,7 @@ void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadA
   Thing& thing = things_[index];
   if (stopped_) {
     // What the end of the program does to a poll says nothing about the device.
-    for (const auto& callback : done) callback(Fail(Action::kBackOff, kStops));
+    for (const auto& callback : done) callback(Fail(*stopped_));
     return;
   }
   const PollTimes times = TimesOf(begun);
@@ -415,7 +565,8 @@ void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadA
   } else if (answer) {
     OnUnitAnswered(thing.unit, times.received - begun);
   }
-  Tell(thing, reading);
+  // A thing that is to go has said its last.
+  if (Listed(thing)) Tell(thing, reading);
   for (const auto& callback : done) {
     if (answer) {
       callback(reading);
@@ -583,7 +734,11 @@ void BusRunner::SendAsk(QueuedAsk ask) {
         Fail(Action::kGiveUp, fmt::format("the driver {} of bus {} does not answer \"{}\" ({})", bus_.driver, bus_.name,
                                           ask.name, CanAnswer(host_.capabilities()))));
   }
-  Ask(std::move(ask.question), ask.name, ask.timeout, std::move(ask.done));
+  question_ = true;
+  Ask(std::move(ask.question), ask.name, ask.timeout, [this, done = std::move(ask.done)](Result<OrderedJson> answer) {
+    question_ = false;
+    done(std::move(answer));
+  });
 }
 
 void BusRunner::SendQuestion(Json question, Duration timeout, BusManager::AskDone done) {
@@ -694,8 +849,20 @@ BusStatus BusRunner::Snapshot() const {
   return status;
 }
 
-ThingStatus BusRunner::SnapshotOf(std::uint32_t index) const {
-  const Thing& thing = things_[index];
+ThingStatus BusRunner::SnapshotOf(const std::string& name) const {
+  const auto index = Find(name);
+  if (!index) {
+    ThingStatus soon;
+    soon.thing = name;
+    soon.bus = bus_.name;
+    soon.state = "waiting";
+    soon.reason = NotHere(name).message;
+    for (std::size_t i = 0; plan_ && i < plan_->things.size(); ++i) {
+      if (plan_->things[i].name == name) soon.sample_interval = plan_->things[i].sample_interval;
+    }
+    return soon;
+  }
+  const Thing& thing = things_[*index];
   const BootTime now = context_.loop.Now();
   const Breaker& breaker = units_[thing.unit].breaker;
   ThingStatus status = thing.record.Status(thing.settings.sample_interval, now);

@@ -67,16 +67,26 @@ class BusRunner {
   void Start() { host_.Start(); }
   // Answers whatever waits, the request in flight included; nothing is begun any more.
   void Stop();
-  void SetSampleInterval(std::uint32_t thing, Duration interval);
-  void ReadNow(std::uint32_t thing, std::function<void(Result<Reading>)> done);
-  void Write(std::uint32_t thing, const std::string& point, const Value& value, std::function<void(Status)> done);
+  // Takes over other settings of the same bus, as soon as the read or write in flight is answered (a question is cut
+  // short). The host starts again only if its driver's configuration differs. Things that stay keep their time table,
+  // breaker, record, and what is queued for them if nothing of theirs changed; all else that is queued fails (kRetry).
+  // `sample_interval` of each thing is the one to poll at.
+  void Reconfigure(BusSettings bus, std::vector<ThingSettings> things);
+  // The bus is to go: nothing is told any more, what waits fails with kRetry. `gone`, later: the host has ended, and
+  // this can be destroyed without waiting for it.
+  void Retire(std::function<void()> gone);
+
+  // Things by name; one that is not here is kRetry while a reconfiguration waits, else kGiveUp.
+  void SetSampleInterval(const std::string& thing, Duration interval);
+  void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done);
+  void Write(const std::string& thing, const std::string& point, const Value& value, std::function<void(Status)> done);
 
   // `timeout`: from the moment the driver gets the question.
   void Ask(const Json& question, Duration timeout, BusManager::AskDone done);
 
   const std::string& name() const { return bus_.name; }
   BusStatus Snapshot() const;
-  ThingStatus SnapshotOf(std::uint32_t thing) const;
+  ThingStatus SnapshotOf(const std::string& thing) const;
 
  private:
   struct Thing {
@@ -86,12 +96,14 @@ class BusRunner {
     std::vector<std::uint32_t> points;  // 0, 1, 2, ...
     PollGrid grid;
     bool started = false;
+    bool look = true;              // an early poll when the bus comes up anew: it is new or changed
     std::optional<BootTime> soon;  // an extra poll outside the grid
     SilenceFilter filter;
     ThingRecord record;
   };
   struct Unit {
     std::string name;
+    BreakerSettings breaker_settings;
     Breaker breaker;
     std::vector<std::uint32_t> things;
     Duration slowest_answer{};  // fades, see OnUnitAnswered
@@ -120,7 +132,23 @@ class BusRunner {
     BusManager::AskDone done;
   };
 
+  struct Plan {
+    BusSettings bus;
+    std::vector<ThingSettings> things;
+  };
+
+  static std::string UnitName(const ThingSettings& thing);
   std::uint32_t UnitOf(const ThingSettings& thing);
+  void AddThing(ThingSettings settings);
+  std::optional<std::uint32_t> Find(const std::string& thing) const;
+  Error NotHere(const std::string& thing) const;
+
+  // Reconfigure, in its steps.
+  bool StepPlan();
+  void Carry(Thing& to, Thing& from) const;
+  void CarryUnits(const std::vector<Unit>& old);
+  void CarryQueues(const std::vector<Thing>& old);
+  bool Listed(const Thing& thing) const;
 
   void OnUp();
   void OnDown();
@@ -133,7 +161,7 @@ class BusRunner {
   bool StepQueues();
   bool StepDue();
   void ArmTimer();
-  void FailQueues(const std::string& cause);
+  void FailQueues(const Error& cause);
 
   void TakeSlot(Thing& thing, BootTime now);
   void PollDue(std::uint32_t thing);
@@ -168,6 +196,8 @@ class BusRunner {
 
   BusSettings bus_;
   BusContext context_;
+  std::optional<Plan> plan_;  // waits for the request in flight
+  bool opened_anew_ = false;  // the host starts because of a plan: unchanged things need no first look
   std::vector<Thing> things_;
   std::vector<Unit> units_;
   DueTable due_;  // items: things, then units (their probes)
@@ -179,7 +209,8 @@ class BusRunner {
   bool fact_refused_ = false;  // logged already
   bool down_ = false;          // it was up or was tried, and is not
   bool pumping_ = false;
-  bool stopped_ = false;
+  std::optional<Error> stopped_;     // nothing is begun or told any more; what is asked fails with this
+  bool question_ = false;            // the one in flight is somebody's question, which may be cut short
   BootTime watch_at_{};              // next question for the counters
   std::int64_t anomalies_seen_ = 0;  // of this run of the host
   std::vector<UnitStatus> counted_;  // as of the last such question

@@ -41,6 +41,8 @@ class HostProcess {
   virtual bool Send(std::string_view frame) = 0;
   // Makes the driver's cancel descriptor readable until the next Send().
   virtual void Cancel() = 0;
+  // Ends it as the destructor does, without waiting for it: `ended` follows, no other handler does.
+  virtual void Close() = 0;
   // SIGKILL; `ended` follows, unless the kernel cannot end the process.
   virtual void Kill() = 0;
   virtual int pid() const = 0;

@@ -69,6 +69,16 @@ class Process : public HostProcess {
 
   void Cancel() override { ::eventfd_write(cancel_.get(), 1); }
 
+  void Close() override {
+    if (killed_ || close_timer_) return;
+    Cancel();
+    socket_watch_.reset();
+    socket_.Reset();
+    output_watch_.reset();
+    output_pause_.reset();
+    close_timer_ = loop_.After(std::chrono::milliseconds(kLastWaitMs), [this] { Kill(); });
+  }
+
   void Kill() override {
     killed_ = true;
     if (!reaped_) KillChild(child_);
@@ -102,11 +112,12 @@ class Process : public HostProcess {
     // Its last words first. A frame it sent before dying still counts; more than a wake-up's worth does not.
     if (socket_watch_) TakeLastFrames();
     if (!*alive) return;
-    OnOutput();
+    if (!close_timer_) OnOutput();
     if (!*alive) return;
     end_watch_.reset();
     socket_watch_.reset();
     output_watch_.reset();
+    close_timer_.reset();
     const auto ended = handlers_.ended;
     ended(DescribeExit(wait_status_));
   }
@@ -155,7 +166,7 @@ class Process : public HostProcess {
   bool killed_ = false;
   int wait_status_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  SubscriptionPtr end_watch_, socket_watch_, output_watch_, output_pause_;
+  SubscriptionPtr end_watch_, socket_watch_, output_watch_, output_pause_, close_timer_;
 };
 
 struct Pair {

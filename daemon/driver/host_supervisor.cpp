@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -66,6 +67,7 @@ void HostSupervisor::Launch() {
   given_up_ = false;
   retry_due_ = false;
   ++launches_;
+  if (std::exchange(reopening_, false)) ++reopens_;
   HostHandlers handlers;
   handlers.frame = [this](std::string_view frame) { OnFrame(frame); };
   handlers.broken = [this] { Down(Fault::kCrashed, "sent garbage"); };
@@ -251,29 +253,77 @@ void HostSupervisor::OnClosed() {
 
 void HostSupervisor::OnEnded(const std::string& how) {
   const std::unique_ptr<HostProcess> ended = std::move(process_);
+  if (leaving_) {
+    if (const auto left = std::exchange(closed_for_good_, {})) left();
+    return;
+  }
   if (!given_up_) return Down(Fault::kCrashed, how + Doing());
   if (retry_due_) Launch();
 }
 
-void HostSupervisor::FailInFlight(const std::string& cause) {
+void HostSupervisor::FailInFlight(const Error& cause) {
   if (!in_flight_) return;
   const InFlight failed = std::move(*in_flight_);
   in_flight_.reset();
-  if (failed.read_done) failed.read_done(Fail(Action::kBackOff, cause));
-  if (failed.write_done) failed.write_done(Fail(Action::kBackOff, cause));
-  if (failed.ask_done) failed.ask_done(Fail(Action::kBackOff, cause));
+  if (failed.read_done) failed.read_done(Fail(cause));
+  if (failed.write_done) failed.write_done(Fail(cause));
+  if (failed.ask_done) failed.ask_done(Fail(cause));
 }
 
-void HostSupervisor::Down(Fault fault, std::string cause) {
+void HostSupervisor::Reopen(std::string driver) {
+  spec_.driver = std::move(driver);
+  if (launches_ == 0) return;  // Start is still to come
+  crashes_ = 0;
+  backoff_.Reset();
+  reopening_ = true;
+  EndRun();
+  if (!process_) return Launch();
+  state_ = State::kStarting;
+  reason_.clear();
+  logged_.clear();
+  retry_due_ = true;  // OnEnded launches
+  process_->Close();
+  // Whatever keeps it from ending, the bus must not wait in silence.
+  deadline_ = loop_.After(kOpenTimeout, [this] { Down(Fault::kCrashed, "does not end"); });
+}
+
+void HostSupervisor::Close(const Error& cause, std::function<void()> ended) {
+  leaving_ = true;
+  closed_for_good_ = std::move(ended);
+  EndRun();
+  retry_due_ = false;
+  if (process_) {
+    process_->Close();
+  } else {
+    leave_ = loop_.After(Duration::zero(), [this] { std::exchange(closed_for_good_, {})(); });
+  }
+  FailInFlight(cause);
+}
+
+void HostSupervisor::CancelAsk() {
+  if (!in_flight_ || !in_flight_->ask_done || !process_) return;
+  process_->Cancel();
+  deadline_ =
+      loop_.After(kGrace, [this] { Down(Fault::kCrashed, "hung" + Doing() + ": does not let itself be cancelled"); });
+}
+
+// This run of the host does not count any more; the process may still be there.
+void HostSupervisor::EndRun() {
   given_up_ = true;
   EndDeadline();
+  retry_.reset();
   good_.reset();
   closed_.reset();
   shortcomings_.clear();
+}
+
+void HostSupervisor::Down(Fault fault, std::string cause) {
+  EndRun();
+  retry_due_ = false;
   if (process_) process_->Kill();
   reason_ = std::move(cause);
   PlanRetry(RuleOf(fault));
-  FailInFlight(reason_);
+  FailInFlight({Action::kBackOff, reason_});
   handlers_.down();
 }
 

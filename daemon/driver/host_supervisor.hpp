@@ -69,7 +69,18 @@ class HostSupervisor {
   // Once. `down` may come from within.
   void Start();
 
+  // Ends the host in good order and starts a new one, with `driver` and what handlers.configuration says now; past
+  // crashes are forgiven. Not while Busy(). Until the new one is up it is "starting"; `down` comes only if that fails.
+  void Reopen(std::string driver);
+  // For good: what is in flight fails with `cause`, the host ends in good order; then `ended`, later, once. No handler
+  // is called any more.
+  void Close(const Error& cause, std::function<void()> ended);
+
   bool Ready() const { return state_ == State::kRunning && !in_flight_; }
+  bool Busy() const { return in_flight_.has_value(); }
+  // The question in flight is to end now: it is answered soon, by the driver or by the deadline. Nothing when there is
+  // none; reads and writes are left alone.
+  void CancelAsk();
   // Only when Ready(); id and deadline are filled here. `done` comes exactly once, later, unless this is destroyed
   // before.
   void Read(wire::ReadRequest request, Duration timeout, ReadDone done);
@@ -81,12 +92,13 @@ class HostSupervisor {
   // Of the confinement of the running host; empty: none, or it does not run.
   const std::string& shortcomings() const { return shortcomings_; }
   // Answers the request in flight with an error and lets go of it. For the end.
-  void Abandon(const std::string& cause) { FailInFlight(cause); }
+  void Abandon(const std::string& cause) { FailInFlight({Action::kBackOff, cause}); }
 
   State state() const { return state_; }
   std::string_view state_name() const;
   const std::string& reason() const { return reason_; }  // empty while it runs well
-  std::uint64_t restarts() const { return launches_ > 0 ? launches_ - 1 : 0; }
+  // Without those that Reopen asked for.
+  std::uint64_t restarts() const { return launches_ > 0 ? launches_ - 1 - reopens_ : 0; }
   std::uint64_t log_lines_dropped() const { return log_lines_dropped_; }
   int pid() const { return process_ ? process_->pid() : 0; }
 
@@ -123,7 +135,8 @@ class HostSupervisor {
 
   void Send(const wire::Request& request, Duration timeout, InFlight in_flight);
   void EndDeadline();
-  void FailInFlight(const std::string& cause);
+  void EndRun();
+  void FailInFlight(const Error& cause);
   // The end of this run of the host, whatever the process does: kills it if it still runs, plans what comes next.
   void Down(Fault fault, std::string cause);
   void PlanRetry(const Rule& rule);
@@ -152,10 +165,14 @@ class HostSupervisor {
   Backoff backoff_{kBackoffBase, kBackoffMax, kBackoffFloor};
   int crashes_ = 0;
   std::uint64_t launches_ = 0;
+  std::uint64_t reopens_ = 0;  // of the launches
+  bool reopening_ = false;     // the next launch is one of them
+  std::function<void()> closed_for_good_;
+  bool leaving_ = false;  // Close was called
   std::uint64_t log_lines_dropped_ = 0;
   // Log lines and facts. Well above the host's own limit for lines: only a forger, or a flood of facts, gets here.
   TokenBucket idle_frames_{50, 200};
-  SubscriptionPtr deadline_, cancel_, retry_, good_, closed_;
+  SubscriptionPtr deadline_, cancel_, retry_, good_, closed_, leave_;
 };
 
 }  // namespace penumbra

@@ -8,10 +8,22 @@ constexpr int kStaleAfter = 3;
 
 }  // namespace
 
-ThingRecord::ThingRecord(const ThingSettings& thing) : thing_(thing.name), bus_(thing.bus) {
+ThingRecord::ThingRecord(const ThingSettings& thing) : thing_(thing.name) {
+  Follow(thing);
+}
+
+void ThingRecord::Follow(const ThingSettings& thing) {
+  bus_ = thing.bus;
+  std::map<std::string, PointStatus> points;
   for (const PointSettings& point : thing.points) {
-    points_[point.name].value = {point.name, std::monostate{}, Quality::kBad, "not read yet"};
+    const auto known = points_.find(point.name);
+    if (known != points_.end()) {
+      points[point.name] = std::move(known->second);
+    } else {
+      points[point.name].value = {point.name, std::monostate{}, Quality::kBad, "not read yet"};
+    }
   }
+  points_ = std::move(points);
 }
 
 void ThingRecord::OnPoll(const Reading& reading) {

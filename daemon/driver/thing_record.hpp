@@ -14,6 +14,8 @@ class ThingRecord {
  public:
   explicit ThingRecord(const ThingSettings& thing);
 
+  // The thing is configured otherwise now: its points are those of `thing`; what stays keeps its last value.
+  void Follow(const ThingSettings& thing);
   void OnPoll(const Reading& reading);
   void AddOverruns(std::uint64_t count) { overruns_ += count; }
 

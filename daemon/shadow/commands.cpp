@@ -64,6 +64,26 @@ CommandBook::CommandBook(const ThingSettings& thing, std::vector<CommandRow> row
   }
 }
 
+void CommandBook::Follow(const ThingSettings& thing) {
+  const ThingSettings before = std::exchange(thing_, thing);
+  const auto same = [&](const std::string& key) {
+    const PointSettings* from = FindPoint(before, key);
+    const PointSettings* to = FindPoint(thing_, key);
+    return from == nullptr || to == nullptr ? from == to : *from == *to;
+  };
+  // What was judged by the old rules is not begun any more; its row is judged again.
+  if (running_ && !same(running_->key)) running_overtaken_ = true;
+  for (auto it = rows_.begin(); it != rows_.end();) {
+    if (same(it->first) || it->second.state != CommandState::kRefused) {
+      ++it;
+      continue;
+    }
+    tries_.erase(it->first);
+    it = rows_.erase(it);
+    dirty_ = true;
+  }
+}
+
 void CommandBook::OnDesired(const Wishes& wishes, Moment now) {
   const Json& desired = wishes.desired;
   for (auto it = rows_.begin(); it != rows_.end();) {

@@ -91,6 +91,8 @@ class CommandBook {
   // waits at most its ttl from here and then expires.
   CommandBook(const ThingSettings& thing, std::vector<CommandRow> rows, std::string boot_id, BootTime started);
 
+  // The thing is configured otherwise. What was refused of a point that changed is judged again by the next OnDesired.
+  void Follow(const ThingSettings& thing);
   // The whole of desired. Idempotent.
   struct Wishes {
     const Json& desired;
@@ -151,7 +153,7 @@ class CommandBook {
   void End(CommandRow& row, CommandState state, std::string reason);
   CommandRow* TakeRunning(std::uint64_t ticket, Step& step);
 
-  const ThingSettings thing_;
+  ThingSettings thing_;
   std::map<std::string, CommandRow> rows_;
   std::map<std::string, Try> tries_;
   std::set<std::string> resumed_;  // keys of stored commands that wait for the cloud's word

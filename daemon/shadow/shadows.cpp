@@ -76,12 +76,41 @@ void Shadows::Loaded(StoredShadows stored) {
   }
   for (const ThingSettings& thing : configured_) Add(thing, std::move(stored.things[thing.name]));
   for (const ThingSettings& thing : std::exchange(configured_, {})) Advance(thing.name);
-  WatchStatus();
+  if (!status_timer_) WatchStatus();
   if (const auto done = std::exchange(loaded_, {})) done();
+}
+
+void Shadows::Reconfigure(const std::vector<ThingSettings>& things, std::function<void()> done) {
+  loaded_ = std::move(done);
+  std::map<std::string, Entry> before = std::exchange(things_, {});
+  std::vector<std::string> changed;
+  for (const ThingSettings& thing : things) {
+    auto known = before.extract(thing.name);
+    if (known.empty()) {
+      configured_.push_back(thing);
+      continue;
+    }
+    Entry& entry = known.mapped();
+    if (entry.settings != thing) {
+      if (entry.settings.sample_interval != thing.sample_interval) {
+        entry.shadows->SetBaseInterval(thing.sample_interval);
+      }
+      entry.settings = thing;
+      entry.shadows->Follow(thing);
+      changed.push_back(thing.name);
+    }
+    things_.insert(std::move(known));
+  }
+  for (const std::string& thing : changed) Advance(thing);
+  if (!configured_.empty()) return Load(loop_.Now() + kLoadPatience);
+  load_timer_ = loop_.After(Duration::zero(), [this] {
+    if (const auto finished = std::exchange(loaded_, {})) finished();
+  });
 }
 
 void Shadows::Add(const ThingSettings& settings, StoredThing stored) {
   Entry entry;
+  entry.life = ++lives_;
   const std::uint64_t seed = options_.seed + things_.size();
   entry.settings = settings;
   entry.shadows = std::make_unique<ThingShadows>(settings, std::move(stored), options_.thing, options_.session,
@@ -92,6 +121,11 @@ void Shadows::Add(const ThingSettings& settings, StoredThing stored) {
 Shadows::Entry* Shadows::FindEntry(const std::string& thing) {
   const auto it = things_.find(thing);
   return it == things_.end() ? nullptr : &it->second;
+}
+
+Shadows::Entry* Shadows::FindEntry(const std::string& thing, std::uint64_t life) {
+  Entry* entry = FindEntry(thing);
+  return entry != nullptr && entry->life == life ? entry : nullptr;
 }
 
 const ThingShadows* Shadows::Find(const std::string& thing) const {
@@ -146,18 +180,21 @@ void Shadows::Advance(const std::string& thing, std::function<void(Status)> dura
     return;
   }
   if (!effects->commit.commands.empty()) At(moment::kBeforeCommit);
-  store_.Save(effects->commit,
-              [this, alive = alive_, thing, effects, durable = std::move(durable)](const Status& status) {
-                if (!*alive) return;
-                Entry* saved = FindEntry(thing);
-                if (saved == nullptr) return;
-                if (status) {
-                  Durable(thing, *saved, *effects);
-                } else {
-                  NotSaved(thing, *saved, *effects, status.error());
-                }
-                if (durable) durable(status);
-              });
+  store_.Save(effects->commit, [this, alive = alive_, thing, life = entry->life, effects,
+                                durable = std::move(durable)](const Status& status) {
+    if (!*alive) return;
+    Entry* saved = FindEntry(thing, life);
+    if (saved == nullptr) {
+      if (durable) durable(Fail(NoThing(thing)));
+      return;
+    }
+    if (status) {
+      Durable(thing, *saved, *effects);
+    } else {
+      NotSaved(thing, *saved, *effects, status.error());
+    }
+    if (durable) durable(status);
+  });
 }
 
 void Shadows::Durable(const std::string& thing, Entry& entry, Effects& effects) {
@@ -213,10 +250,10 @@ void Shadows::Publish(const std::string& thing, Entry& entry, Publication public
   // The session ended since, perhaps another began: the request is forgotten, and what to send is computed anew.
   const SyncedShadow* shadow_now = entry.shadows->Find(publication.shadow);
   if (entry.link == nullptr || shadow_now == nullptr || !shadow_now->Awaits(publication.token)) return;
-  auto done = [this, alive = alive_, thing, shadow = publication.shadow,
+  auto done = [this, alive = alive_, thing, shadow = publication.shadow, life = entry.life,
                token = publication.token](const Status& status) {
     if (!*alive || status || status.error().action != Action::kGiveUp) return;
-    Entry* refused = FindEntry(thing);
+    Entry* refused = FindEntry(thing, life);
     if (refused == nullptr) return;
     log::Warning("shadow.publish_refused", "the cloud refuses the shadow topic",
                  {{"thing", thing}, {"shadow", shadow}, {"reason", status.error().message}});
@@ -237,27 +274,28 @@ void Shadows::AtDevice(const std::string& thing, Entry& entry, const CommandBook
     return Advance(thing);
   }
   if (step.kind == CommandBook::Step::Kind::kWrite) {
-    Write(thing, step);
+    Write(thing, entry.life, step);
   } else {
-    ReadBack(thing, step);
+    ReadBack(thing, entry.life, step);
   }
 }
 
-void Shadows::Write(const std::string& thing, const CommandBook::Step& step) {
+void Shadows::Write(const std::string& thing, std::uint64_t life, const CommandBook::Step& step) {
   At(moment::kBeforeWrite);
-  buses_->Write(thing, step.key, step.value, [this, alive = alive_, thing, ticket = step.ticket](const Status& status) {
-    Entry* entry = *alive ? FindEntry(thing) : nullptr;
-    if (entry == nullptr) return;
-    if (status) At(moment::kWritten);
-    entry->shadows->OnWritten(ticket, status, Now());
-    Advance(thing);
-  });
+  buses_->Write(thing, step.key, step.value,
+                [this, alive = alive_, thing, life, ticket = step.ticket](const Status& status) {
+                  Entry* entry = *alive ? FindEntry(thing, life) : nullptr;
+                  if (entry == nullptr) return;
+                  if (status) At(moment::kWritten);
+                  entry->shadows->OnWritten(ticket, status, Now());
+                  Advance(thing);
+                });
 }
 
-void Shadows::ReadBack(const std::string& thing, const CommandBook::Step& step) {
+void Shadows::ReadBack(const std::string& thing, std::uint64_t life, const CommandBook::Step& step) {
   At(moment::kBeforeReadBack);
-  buses_->ReadNow(thing, [this, alive = alive_, thing, ticket = step.ticket](const Result<Reading>& reading) {
-    Entry* entry = *alive ? FindEntry(thing) : nullptr;
+  buses_->ReadNow(thing, [this, alive = alive_, thing, life, ticket = step.ticket](const Result<Reading>& reading) {
+    Entry* entry = *alive ? FindEntry(thing, life) : nullptr;
     if (entry == nullptr) return;
     entry->shadows->OnRead(ticket, reading, Now());
     if (reading) At(moment::kReadBack);

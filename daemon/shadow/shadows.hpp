@@ -50,6 +50,10 @@ class Shadows : public LinkClient {
   // kLoadPatience; what cannot be read is reported in the log and begun again from the cloud and the devices. Readings
   // and calls before `done` are not heard.
   void Start(std::vector<ThingSettings> things, std::function<void()> done);
+  // Other things, while everything runs; after Start's `done`. What is gone is forgotten here and stays stored: a thing
+  // that comes again goes on from there. `done`, later: the new ones are loaded, and their sessions may begin. Not
+  // while another one is under way. A store in trouble is treated as by Start.
+  void Reconfigure(const std::vector<ThingSettings>& things, std::function<void()> done);
   // The daemon is stopping and takes its buses down: nothing is written or read from here on.
   void BusesGone() { buses_ = nullptr; }
 
@@ -76,6 +80,7 @@ class Shadows : public LinkClient {
     ThingLink* link = nullptr;
     SubscriptionPtr timer;
     std::string status;
+    std::uint64_t life = 0;  // tells this entry from an earlier one of the same thing: late answers are not for it
   };
   static constexpr Duration kStatusPeriod = std::chrono::seconds(5);  // for things that fall silent
   static constexpr Duration kSaveRetry = std::chrono::seconds(1);
@@ -92,13 +97,14 @@ class Shadows : public LinkClient {
   void CarryOut(const std::string& thing, Entry& entry, Effects& effects);
   void Publish(const std::string& thing, Entry& entry, Publication publication);
   void AtDevice(const std::string& thing, Entry& entry, const CommandBook::Step& step);
-  void Write(const std::string& thing, const CommandBook::Step& step);
-  void ReadBack(const std::string& thing, const CommandBook::Step& step);
+  void Write(const std::string& thing, std::uint64_t life, const CommandBook::Step& step);
+  void ReadBack(const std::string& thing, std::uint64_t life, const CommandBook::Step& step);
   void StepFailed(Entry& entry, const CommandBook::Step& step, const Error& error);
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);
   void WatchStatus();
   void UpdateStatus(const std::string& thing, Entry& entry);
   Entry* FindEntry(const std::string& thing);
+  Entry* FindEntry(const std::string& thing, std::uint64_t life);
   void At(std::string_view moment) const {
     if (options_.at_moment) options_.at_moment(moment);
   }
@@ -111,6 +117,7 @@ class Shadows : public LinkClient {
   std::vector<ThingSettings> configured_;
   std::function<void()> loaded_;
   std::map<std::string, Entry> things_;
+  std::uint64_t lives_ = 0;
   std::string store_trouble_;  // why the last commit failed; empty: it did not
   SubscriptionPtr load_timer_;
   SubscriptionPtr status_timer_;

@@ -144,6 +144,12 @@ void ThingShadows::SetStatus(const std::string& status) {
   (void)Report("", {{"status", status}});
 }
 
+void ThingShadows::Follow(const ThingSettings& settings) {
+  settings_ = settings;
+  book_.Follow(settings);
+  desired_changed_ = true;
+}
+
 void ThingShadows::SetBaseInterval(Duration interval) {
   base_interval_ = interval;
   desired_changed_ = true;

@@ -79,6 +79,9 @@ class ThingShadows {
   void OnReading(const Reading& reading);
   // "ok", "stale", "unreachable".
   void SetStatus(const std::string& status);
+  // The thing is configured otherwise: points, their ranges and report policies. `sample_interval` is not looked at:
+  // see SetBaseInterval.
+  void Follow(const ThingSettings& settings);
   // The interval that holds while desired names none.
   void SetBaseInterval(Duration interval);
   Duration interval() const { return interval_; }

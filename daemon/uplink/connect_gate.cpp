@@ -11,6 +11,12 @@ ConnectGate::ConnectGate(EventLoop& loop, double rate, Random& random)
       most_counted_(static_cast<std::size_t>(std::clamp(rate, 1.0, 1e6))),
       random_(random) {}
 
+void ConnectGate::Change(double rate) {
+  gap_ = Duration(static_cast<std::int64_t>(1e9 / rate));
+  most_counted_ = static_cast<std::size_t>(std::clamp(rate, 1.0, 1e6));
+  Arm();
+}
+
 void ConnectGate::Request(const std::string& client_id, Priority priority, std::function<void()> open) {
   waiting_[client_id] = {std::move(priority), std::move(open), order_++};
   Arm();

@@ -31,6 +31,8 @@ class ConnectGate {
   // rate > 0: connects a second. `random` outlives the gate.
   ConnectGate(EventLoop& loop, double rate, Random& random);
 
+  // Another rate from the next connect on.
+  void Change(double rate);
   // Calls `open` once, when it is this client's turn; never inside this call.
   void Request(const std::string& client_id, Priority priority, std::function<void()> open);
   void Cancel(const std::string& client_id);

@@ -33,6 +33,7 @@ mqtt::Version ProtocolMemory::Choose(MqttProtocol wanted, BootTime now) const {
 LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway)
     : context_(context),
       thing_(std::move(thing)),
+      limits_(context.upstream),
       gateway_(gateway),
       backoff_(context.upstream.reconnect_base, context.upstream.reconnect_max),
       rate_(context.upstream.publish_rate),
@@ -46,6 +47,17 @@ LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway
 LinkSession::~LinkSession() {
   context_.gate.Cancel(thing_.name);
   context_.turns.Leave(*this);
+}
+
+void LinkSession::Follow(ThingSettings thing) {
+  thing_ = std::move(thing);
+  const UpstreamSettings& now = context_.upstream;
+  if (now.publish_rate != limits_.publish_rate) rate_.Change(now.publish_rate, context_.loop.Now());
+  if (now.reconnect_base != limits_.reconnect_base || now.reconnect_max != limits_.reconnect_max) {
+    backoff_ = Backoff(now.reconnect_base, now.reconnect_max);
+  }
+  limits_ = now;
+  context_.turns.Wake(*this);  // a wider window, another topic
 }
 
 // --- states ---

@@ -67,6 +67,10 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   ~LinkSession() override;
 
   void Start() { Fire(LinkEvent::kStart); }
+  // Other settings of the same thing, or other limits in context.upstream, while the session goes on. Not for what
+  // needs another connection: credentials, endpoint.
+  void Follow(ThingSettings thing);
+  const ThingSettings& settings() const { return thing_; }
   void Committed(const Reading& reading);
   // Says status false and DISCONNECT if it can; `done` once it is closed.
   void Shutdown(std::function<void()> done);
@@ -133,7 +137,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::optional<std::string> MissingFile() const;
 
   LinkContext& context_;
-  const ThingSettings thing_;
+  ThingSettings thing_;
+  UpstreamSettings limits_;  // that rate_ and backoff_ were made of
   const bool gateway_;
   LinkState state_ = LinkState::kOffline;
   std::unique_ptr<mqtt::Connection> connection_;

@@ -15,6 +15,12 @@ RateWindow::RateWindow(double rate)
     : taken_(static_cast<std::size_t>(std::max(1.0, std::floor(rate / kSlicesPerSecond)))),
       window_(static_cast<std::int64_t>(std::ceil(static_cast<double>(taken_.size()) / rate * 1e9))) {}
 
+void RateWindow::Change(double rate, BootTime now) {
+  *this = RateWindow(rate);
+  std::fill(taken_.begin(), taken_.end(), now);
+  full_ = true;
+}
+
 Duration RateWindow::Wait(BootTime now) const {
   if (!full_) return Duration::zero();
   return std::max(Duration::zero(), window_ - (now - taken_[next_]));

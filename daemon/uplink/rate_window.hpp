@@ -14,6 +14,8 @@ class RateWindow {
  public:
   // rate > 0 messages a second.
   explicit RateWindow(double rate);
+  // Another rate from here on. What was sent before counts as if all of it went just now.
+  void Change(double rate, BootTime now);
   // Zero: now. Else how long to wait.
   Duration Wait(BootTime now) const;
   // A message goes out; only when Wait was zero.

@@ -33,6 +33,7 @@ struct LinkStatus {
   std::int64_t next_attempt_ms = 0;  // Unix time, when waiting
   std::uint64_t connects = 0, published = 0, acked = 0, refused = 0;
   int in_flight = 0;
+  bool leaving = false;                       // not configured any more: only sends what is left
   std::vector<std::string> suspended_topics;  // refused by the cloud, probed from time to time
 };
 
@@ -76,6 +77,12 @@ class Uplink {
   virtual void Attach(LinkClient& client) = 0;
   // Once. `gateway` has no telemetry; its session carries presence and health.
   virtual void Start(const GatewaySettings& gateway, const std::vector<ThingSettings>& things) = 0;
+  // Other things and other limits, while everything runs; after Start. A session of which only topic, report policy or
+  // limits change goes on; where the connection itself would be another (credentials, endpoint, port, root_ca,
+  // protocol, keep_alive, status_retained) it says goodbye and connects anew through the gate. The session of a thing
+  // that is gone stays until all that the store holds for it is acknowledged (LinkStatus::leaving), then says goodbye;
+  // a restart ends it, too, and what is unsent then waits in the store for the thing to come again.
+  virtual void Reconfigure(const UpstreamSettings& upstream, const std::vector<ThingSettings>& things) = 0;
   // What the store has just committed.
   virtual void OnCommitted(const std::vector<Reading>& readings) = 0;
   // Sends status false and DISCONNECT everywhere; `done` when all are closed or after the operation timeout.

@@ -114,6 +114,10 @@ class FakeView : public api::GatewayView {
     done({});
   }
   std::optional<api::CommandInfo> Command(const std::string&, const std::string&) const override { return command; }
+  void Reload(bool dry_run, std::function<void(Result<api::ReloadReport>)> done) override {
+    last_dry_run = dry_run;
+    done(reload_report);
+  }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override {
     last_read = thing;
     if (!read_error.empty()) return done(Fail(Action::kBackOff, read_error));
@@ -146,6 +150,8 @@ class FakeView : public api::GatewayView {
   std::string last_ask;
   Error ask_error;
   OrderedJson ask_answer = OrderedJson::array();
+  std::optional<bool> last_dry_run;
+  Result<api::ReloadReport> reload_report = api::ReloadReport{};
   std::string last_read;
   std::map<std::string, api::ShadowState> shadows;
   std::optional<api::CommandInfo> command;

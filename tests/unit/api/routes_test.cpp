@@ -17,7 +17,8 @@ class Routes : public testing::Test {
  protected:
   Response Ask(std::string_view method, std::string_view target, std::string_view payload = {}) {
     Response answer{.status = 0};
-    Handle(view, counters, method, target, payload.empty() ? std::string_view(body) : payload, [&answer](Response response) { answer = std::move(response); });
+    Handle(view, counters, method, target, payload.empty() ? std::string_view(body) : payload,
+           [&answer](Response response) { answer = std::move(response); });
     return answer;
   }
   Json Get(std::string_view target, int status = 200) {
@@ -69,6 +70,39 @@ TEST_F(Routes, OnlyAQuestionMayTakeLongerThanUsual) {
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask", seconds(10)), seconds(10));
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=60000", seconds(10)), seconds(74));
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=99999999", seconds(10)), seconds(10));
+}
+
+TEST_F(Routes, ReloadAnswersWhatChangedAlsoWhenItIsRefused) {
+  ReloadReport report{.outcome = ReloadReport::Outcome::kNeedsRestart, .file = "penumbra.toml", .reason = "why"};
+  report.diff.changes = {{"store", "", SettingsChange::Kind::kChanged, "retention", "30d", "9d", Effect::kRestart},
+                         {"thing", "t", SettingsChange::Kind::kAdded, "", {}, {}, Effect::kReopen}};
+  report.diagnostics = {{"penumbra.toml", 3, 1, true, "careful"}};
+  view.reload_report = report;
+  const Response answer = Ask("POST", "/v1/reload?dry_run=1");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(view.last_dry_run, true);
+  const Json json = ParseJson(answer.body).value_or(Json());
+  EXPECT_EQ(json["result"], "needs_restart");
+  EXPECT_EQ(json["changes"][0], Json({{"table", "store"},
+                                      {"name", ""},
+                                      {"change", "changed"},
+                                      {"key", "retention"},
+                                      {"from", "30d"},
+                                      {"to", "9d"},
+                                      {"effect", "restart"}}));
+  EXPECT_FALSE(json["changes"][1].contains("key"));
+  EXPECT_EQ(json["diagnostics"][0]["severity"], "warning");
+  EXPECT_EQ(Ask("POST", "/v1/reload").status, 200);
+  EXPECT_EQ(view.last_dry_run, false);
+}
+
+TEST_F(Routes, ReloadRefusesWhatItDoesNotKnow) {
+  EXPECT_EQ(Ask("POST", "/v1/reload?dryrun=1").status, 400);
+  EXPECT_EQ(Ask("POST", "/v1/reload?dry_run=2").status, 400);
+  EXPECT_EQ(Ask("GET", "/v1/reload").status, 405);
+  view.reload_report = Fail(Action::kRetry, "the daemon is stopping");
+  EXPECT_EQ(Ask("POST", "/v1/reload").status, 503);
+  EXPECT_FALSE(view.last_dry_run.value_or(true));
 }
 
 TEST_F(Routes, AnswerTheWrongMethodWithTheRightOne) {

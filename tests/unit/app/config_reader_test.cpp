@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <future>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "support/virtual_loop.hpp"
 
@@ -29,37 +30,30 @@ bool RunUntil(test::VirtualLoop& loop, Ready ready) {
 
 TEST(ConfigReader, GivesTheResultOnTheLoop) {
   test::VirtualLoop loop;
-  ConfigReader reader(loop, [] { return Named("gateway-01"); });
+  ConfigReader reader(loop, [](const std::filesystem::path& file) { return Named(file.string()); });
   std::string read;
-  reader.Read([&read](const LoadedConfig& loaded) { read = loaded.settings.gateway.thing; });
-  EXPECT_TRUE(RunUntil(loop, [&read] { return read == "gateway-01"; }));
+  reader.Read("a.toml", [&read](const LoadedConfig& loaded) { read = loaded.settings.gateway.thing; });
+  EXPECT_TRUE(RunUntil(loop, [&read] { return read == "a.toml"; }));
 }
 
-TEST(ConfigReader, ReadsOnceMoreForARequestThatComesInBetween) {
+TEST(ConfigReader, ReadsAgainFromItsOwnAnswer) {
   test::VirtualLoop loop;
-  std::promise<void> go;
-  std::shared_future<void> gate(go.get_future());
-  std::atomic<int> loads = 0;
-  ConfigReader reader(loop, [gate, &loads] {
-    gate.wait();
-    return Named(std::to_string(++loads));
-  });
+  ConfigReader reader(loop, [](const std::filesystem::path& file) { return Named(file.string()); });
   std::vector<std::string> read;
-  const auto note = [&read](const LoadedConfig& loaded) { read.push_back(loaded.settings.gateway.thing); };
-  reader.Read(note);
-  reader.Read(note);
-  reader.Read(note);
-  go.set_value();
-  EXPECT_TRUE(RunUntil(loop, [&read] { return !read.empty(); }));
-  EXPECT_EQ(read, std::vector<std::string>{"2"});
+  reader.Read("a.toml", [&](const LoadedConfig& first) {
+    read.push_back(first.settings.gateway.thing);
+    reader.Read("b.toml", [&read](const LoadedConfig& second) { read.push_back(second.settings.gateway.thing); });
+  });
+  EXPECT_TRUE(RunUntil(loop, [&read] { return read.size() == 2; }));
+  EXPECT_EQ(read, (std::vector<std::string>{"a.toml", "b.toml"}));
 }
 
 TEST(ConfigReader, SaysNothingAfterItsEnd) {
   test::VirtualLoop loop;
   bool called = false;
   {
-    ConfigReader reader(loop, [] { return Named("gateway-01"); });
-    reader.Read([&called](const LoadedConfig&) { called = true; });
+    ConfigReader reader(loop, [](const std::filesystem::path&) { return Named("gateway-01"); });
+    reader.Read("a.toml", [&called](const LoadedConfig&) { called = true; });
   }
   loop.RunReady();
   EXPECT_FALSE(called);

@@ -52,6 +52,19 @@ TEST(TableText, PaintsOnlyWhenColorsAreWanted) {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
+TEST(Views, ShowADifferenceKeyByKeyAndWhatItTouches) {
+  const Json report = *ParseJson(R"({"result":"needs_restart","changes":[
+      {"table":"thing","name":"t","change":"changed","key":"sample_interval","from":"30s","to":"1s","effect":"live"},
+      {"table":"bus","name":"b","change":"added","effect":"live"},
+      {"table":"store","name":"","change":"changed","key":"retention","from":"30d","to":null,"effect":"restart"}]})");
+  const std::string text = ReloadView(report, {});
+  EXPECT_NE(text.find("thing t  sample_interval  30s   1s  while running"), std::string::npos) << text;
+  EXPECT_NE(text.find("bus b    added"), std::string::npos) << text;
+  EXPECT_NE(text.find("[store]  retention        30d   -   needs a restart"), std::string::npos) << text;
+  EXPECT_NE(text.find("the old configuration stays in force"), std::string::npos) << text;
+  EXPECT_EQ(ReloadView(Json{{"result", "unchanged"}}, {}), "nothing differs from what is in force\n");
+}
+
 TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
   for (
       const char* text :
@@ -68,6 +81,8 @@ TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
     OutboxView(*json, {}, kNow);
     ExplainView(*json, {});
     ConfigView(*json, {}, true);
+    ReloadView(*json, {});
+    DiagnosticText(*json);
     ReadingsTable(Rows(*json, "points")).Page(Rows(*json, "things"), {});
   }
 }

@@ -52,6 +52,8 @@ class FakeHost {
   std::uint64_t capabilities = wire::kCanWrite | wire::kCanAsk | wire::kCanPlan;
   int kills = 0;
   int cancels = 0;
+  int closes = 0;
+  Duration takes_to_close{};
   bool unkillable = false;
 
  private:
@@ -100,6 +102,10 @@ class FakeLauncher : public HostLauncher {
       return true;
     }
     void Cancel() override { ++host.cancels; }
+    void Close() override {
+      ++host.closes;
+      if (!host.unkillable) host.End("exited with status 0", host.takes_to_close);
+    }
     void Kill() override {
       ++host.kills;
       if (!host.unkillable) host.End("killed by SIGKILL");

@@ -44,6 +44,7 @@ class FakeBuses : public BusManager {
     std::function<void(Status)> done;
   };
   void Start(std::vector<BusSettings>, std::vector<ThingSettings>) override {}
+  void Reconfigure(std::vector<BusSettings>, std::vector<ThingSettings>) override {}
   bool SetSampleInterval(const std::string& thing, Duration interval) override {
     intervals[thing] = interval;
     return true;
@@ -241,6 +242,98 @@ TEST_F(ShadowsTest, AHundredReadingsDoNotCostAHundredCommits) {
     loop.Advance(1s);
   }
   EXPECT_LE(store.saved.size(), 3U);
+}
+
+TEST_F(ShadowsTest, AThingThatComesLaterIsLoadedBeforeItsSessionMayBegin) {
+  Start();
+  ThingSettings second = thing;
+  second.name = "t2";
+  store.load_failures = 2;
+  bool ready = false;
+  shadows->Reconfigure({thing, second}, [&ready] { ready = true; });
+  loop.RunReady();
+  EXPECT_FALSE(ready);
+  EXPECT_EQ(shadows->Find("t2"), nullptr);
+  loop.Advance(5s);
+  EXPECT_TRUE(ready);
+  EXPECT_NE(shadows->Find("t2"), nullptr);
+  EXPECT_NE(shadows->Find("t1"), nullptr);
+}
+
+TEST_F(ShadowsTest, AThingThatGoesIsForgottenAndOneThatComesAgainIsLoaded) {
+  Start();
+  shadows->Reconfigure({}, [] {});
+  loop.RunReady();
+  EXPECT_EQ(shadows->Find("t1"), nullptr);
+  shadows->OnReading(Read(5));
+  shadows->OnOnline(link, false);
+  const int loads = store.loads;
+  bool ready = false;
+  shadows->Reconfigure({thing}, [&ready] { ready = true; });
+  loop.RunReady();
+  EXPECT_TRUE(ready);
+  EXPECT_EQ(store.loads, loads + 1);
+  EXPECT_NE(shadows->Find("t1"), nullptr);
+}
+
+TEST_F(ShadowsTest, TheAnswerToAThingThatIsGoneIsNotTakenForItsSuccessors) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  ASSERT_EQ(buses.writes.size(), 1U);
+  shadows->Reconfigure({}, [] {});
+  loop.RunReady();
+  shadows->Reconfigure({thing}, [] {});
+  loop.RunReady();
+  (void)Set({{"setpoint", 22}});
+  ASSERT_EQ(buses.writes.size(), 2U);
+  buses.writes[0].done({});
+  loop.RunReady();
+  EXPECT_EQ(State(), CommandState::kPending);
+}
+
+TEST_F(ShadowsTest, AnotherIntervalOfTheFileHoldsUnlessOneIsDesired) {
+  Start();
+  thing.sample_interval = 7s;
+  shadows->Reconfigure({thing}, [] {});
+  EXPECT_EQ(buses.intervals["t1"], Duration(7s));
+  ASSERT_TRUE(Set({{"sample_interval", 3}}));
+  EXPECT_EQ(buses.intervals["t1"], Duration(3s));
+  thing.sample_interval = 9s;
+  shadows->Reconfigure({thing}, [] {});
+  EXPECT_EQ(buses.intervals["t1"], Duration(3s));
+  ASSERT_TRUE(Set({{"sample_interval", nullptr}}));
+  EXPECT_EQ(buses.intervals["t1"], Duration(9s));
+}
+
+TEST_F(ShadowsTest, AnotherRangeHoldsFromTheReloadOn) {
+  Start();
+  EXPECT_FALSE(Set({{"setpoint", 35}}));
+  thing.points[0].writable->max = 40;
+  shadows->Reconfigure({thing}, [] {});
+  EXPECT_TRUE(Set({{"setpoint", 35}}));
+  ASSERT_EQ(buses.writes.size(), 1U);
+}
+
+TEST_F(ShadowsTest, WhatTheOldRangeRefusedIsJudgedAgain) {
+  thing.points[0].writable->max = 40;
+  Start();
+  store.hold = true;
+  (void)Set({{"setpoint", 35}});  // durable only later
+  thing.points[0].writable->max = 30;
+  shadows->Reconfigure({thing}, [] {});
+  while (!store.held.empty()) {
+    store.Release();
+    loop.RunReady();
+  }
+  store.hold = false;
+  loop.Advance(5s);
+  EXPECT_EQ(State(), CommandState::kRefused);
+  EXPECT_TRUE(buses.writes.empty()) << "beyond the range that is in force";
+  thing.points[0].writable->max = 40;
+  shadows->Reconfigure({thing}, [] {});
+  loop.Advance(5s);
+  EXPECT_EQ(State(), CommandState::kPending);
+  EXPECT_EQ(buses.writes.size(), 1U);
 }
 
 }  // namespace
