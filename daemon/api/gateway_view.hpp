@@ -20,6 +20,7 @@
 #include "driver/bus_manager.hpp"
 #include "event/time_trust.hpp"
 #include "model/settings.hpp"
+#include "orders/book.hpp"
 #include "store/store.hpp"
 #include "uplink/uplink.hpp"
 
@@ -94,6 +95,8 @@ class GatewayView {
   // Things with readings in the store, also those that are not configured any more.
   virtual std::vector<std::string> StoredThings() const = 0;
   virtual void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
+  // Commands, jobs and executions of all things since the start.
+  virtual orders::BookCounters Orders() const = 0;
   // What became of a thing's reading on its way to the cloud (Uplink::Explain).
   virtual std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const = 0;
 

@@ -134,6 +134,10 @@ void Units(Exposition& out, const std::vector<BusStatus>& buses) {
            });
 }
 
+double SensorOk(const ThingFacts& facts) {
+  return facts.status && facts.status->state == "ok" ? 1 : 0;
+}
+
 void Things(Exposition& out, const std::vector<ThingFacts>& things) {
   const auto thing = [](const ThingFacts& f) -> const std::string& { return f.thing; };
   Each(out, "penumbra_thing_online", "gauge", "1 when the thing's MQTT session is up.", "thing", things, thing,
@@ -148,10 +152,30 @@ void Things(Exposition& out, const std::vector<ThingFacts>& things) {
        [](const ThingFacts& f) { return f.status ? static_cast<double>(f.status->last_reading_ms) / 1000 : 0.0; });
   Each(out, "penumbra_thing_failed_polls_total", "counter", "Polls that brought no value.", "thing", things, thing,
        [](const ThingFacts& f) { return f.status ? f.status->failed_polls : std::uint64_t{0}; });
+  Each(out, "penumbra_thing_sensor_ok", "gauge", "1 when the device behind the thing answers.", "thing", things, thing,
+       SensorOk);
+  Each(out, "penumbra_thing_in_flight", "gauge", "Messages sent and not acknowledged.", "thing", things, thing,
+       [](const ThingFacts& f) { return static_cast<std::uint64_t>(f.link ? f.link->in_flight : 0); });
+  Each(out, "penumbra_thing_refused_total", "counter", "Messages that the cloud refused.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.link ? f.link->refused : std::uint64_t{0}; });
   Each(out, "penumbra_thing_acked_total", "counter", "Messages acknowledged by the cloud.", "thing", things, thing,
        [](const ThingFacts& f) { return f.link ? f.link->acked : std::uint64_t{0}; });
   Each(out, "penumbra_thing_connects_total", "counter", "MQTT sessions that came up.", "thing", things, thing,
        [](const ThingFacts& f) { return f.link ? f.link->connects : std::uint64_t{0}; });
+}
+
+void Orders(Exposition& out, const orders::BookCounters& orders) {
+  out.Family("penumbra_orders_total", "counter", "Commands, jobs and executions that came to an end, by how.");
+  const auto end = [&out](std::string_view how, std::uint64_t count) { out.Sample("end", how, count); };
+  end("succeeded", orders.done);
+  end("failed", orders.failed);
+  end("rejected", orders.rejected);
+  out.Family("penumbra_orders_duplicates_total", "counter", "Orders that came again and were not done again.");
+  out.Sample(orders.duplicates);
+  out.Family("penumbra_orders_expired_total", "counter", "Orders that were too old when their turn came.");
+  out.Sample(orders.expired);
+  out.Family("penumbra_order_answers_lost_total", "counter", "Answers that the cloud would not take.");
+  out.Sample(orders.answers_lost);
 }
 
 void StoreFigures(Exposition& out, const StoreStats& stats) {
@@ -169,6 +193,8 @@ void StoreFigures(Exposition& out, const StoreStats& stats) {
   out.Sample(stats.dropped_queue_full);
   out.Family("penumbra_store_dropped_unsent_total", "counter", "Unsent readings removed by retention.");
   out.Sample(stats.dropped_unsent);
+  out.Family("penumbra_store_write_bytes_per_day", "gauge", "What a day costs the card at the present pace.");
+  out.Sample(stats.write_bytes_per_day);
   out.Family("penumbra_store_in_trouble", "gauge", "1 while commits fail.");
   out.Sample(std::uint64_t{!stats.trouble.empty()});
 }
@@ -201,6 +227,7 @@ std::string Metrics(const GatewayView& view, const ApiCounters& counters) {
   for (const ThingSettings& thing : view.settings().things) things.push_back(Gather(view, links, thing.name));
   Things(out, things);
   StoreFigures(out, view.Stats());
+  Orders(out, view.Orders());
   return out.Take();
 }
 

@@ -1,7 +1,7 @@
-// Order of making: lock, store, uplink, buses, shadows, API; order of starting: buses, shadows (which read what is
-// stored), and only then the uplink, so that no desired value arrives before it is known what was done with it; order
-// of taking down: buses (nothing new), uplink (says goodbye), store (commits what is left), API. Loop thread, except
-// the set-up before Run.
+// Order of making: lock, store, uplink, buses, shadows, orders, API; order of starting: buses, shadows and orders
+// (which read what is stored), and only then the uplink, so that nothing is asked before it is known what was done;
+// order of taking down: buses (nothing new), uplink (says goodbye), store (commits what is left), API. Loop thread,
+// except the set-up before Run.
 #include "app/daemon.hpp"
 
 #include <fmt/format.h>
@@ -14,8 +14,10 @@
 #include "api/server.hpp"
 #include "app/bus_fact_store.hpp"
 #include "app/driver_knowledge.hpp"
+#include "app/health.hpp"
 #include "app/instance_lock.hpp"
 #include "app/options.hpp"
+#include "app/order_desk.hpp"
 #include "app/reloader.hpp"
 #include "app/service_manager.hpp"
 #include "app/view.hpp"
@@ -24,6 +26,7 @@
 #include "base/version.hpp"
 #include "event/asio_loop.hpp"
 #include "mqtt/paho_transport.hpp"
+#include "orders/orders.hpp"
 #include "shadow/shadows.hpp"
 #include "store/time_keeper.hpp"
 #include "store/units.hpp"
@@ -57,6 +60,16 @@ std::string ConfigText(const api::ConfigState& config) {
                                      : std::string("; configuration on disk differs");
 }
 
+// The machine's clock, in a boot of the test's choice.
+class DaemonClock : public SystemClock {
+ public:
+  explicit DaemonClock(std::string boot_id) : boot_id_(std::move(boot_id)) {}
+  const std::string& BootId() const override { return boot_id_.empty() ? SystemClock::BootId() : boot_id_; }
+
+ private:
+  const std::string boot_id_;
+};
+
 class Daemon {
  public:
   Daemon(const LoadedConfig& loaded, std::filesystem::path config_file, const DaemonSeams& seams)
@@ -64,6 +77,7 @@ class Daemon {
         seams_(seams),
         settings_(loaded_.settings),
         signals_(SignalDescriptor()),
+        clock_(seams.boot_id),
         loop_(clock_),
         reloader_(
             loop_, loaded_, std::move(config_file),
@@ -79,6 +93,12 @@ class Daemon {
   Reloader::Hooks ReloadHooks();
   void Apply(LoadedConfig wanted, std::function<void()> applied);
   Reloader::Ailments Look() const;
+  void SetUpDuties();
+  std::vector<ThingSettings> ThingsWithGateway() const;
+  std::vector<std::string> SessionNames() const;
+  void StartUplink();
+  // `done`: the configuration on disk is in force, or why the old one stays.
+  void Reload(std::function<void(Status)> done);
   void BeginStop(std::string_view why);
   void FinishStop();
   void CheckHealth();
@@ -89,7 +109,7 @@ class Daemon {
   const DaemonSeams& seams_;
   const Settings& settings_;
   UniqueFd signals_;
-  SystemClock clock_;
+  DaemonClock clock_;
   AsioLoop loop_;
   Reloader reloader_;
   UniqueFd lock_;
@@ -98,6 +118,10 @@ class Daemon {
   std::unique_ptr<mqtt::PahoTransport> transport_;
   std::unique_ptr<shadow::ShadowStore> shadow_store_;
   std::unique_ptr<shadow::Shadows> shadows_;  // a client of the uplink, so it goes after it
+  std::unique_ptr<orders::OrderStore> order_store_;
+  std::unique_ptr<OrderDesk> desk_;
+  std::unique_ptr<orders::Orders> orders_;  // likewise
+  std::unique_ptr<Health> health_;          // likewise
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
   std::unique_ptr<View> view_;
@@ -129,7 +153,9 @@ Status Daemon::SetUp() {
   shadow_store_ = shadow::MakeSqliteShadowStore(*store_);
   shadows_ = std::make_unique<shadow::Shadows>(ShadowOptions(), loop_, time_->trust(), *shadow_store_, *buses_);
   uplink_->Attach(*shadows_);
+  SetUpDuties();
   view_ = std::make_unique<View>(loaded_, reloader_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_);
+  view_->Serve(*orders_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);
@@ -140,9 +166,54 @@ shadow::Shadows::Options Daemon::ShadowOptions() const {
   std::random_device random;
   shadow::Shadows::Options options;
   options.session = fmt::format("{:08x}{:08x}", random(), random());
+  options.gateway = settings_.gateway.thing;
   options.seed = random();
-  options.at_moment = seams_.shadow_moment;
+  options.at_moment = seams_.moment;
   return options;
+}
+
+// What is done for the cloud beside readings and shadows.
+void Daemon::SetUpDuties() {
+  desk_ = std::make_unique<OrderDesk>(
+      OrderDesk::World{loop_, settings_, loaded_.duties, *store_, buses_.get(), *shadows_,
+                       [this](std::function<void(Status)> done) { Reload(std::move(done)); }});
+  std::random_device random;
+  orders::Orders::Options options;
+  options.session = fmt::format("{:08x}{:08x}", random(), random());
+  options.seed = random();
+  options.book.ttl = loaded_.duties.orders.ttl;
+  options.at_moment = seams_.moment;
+  order_store_ = orders::MakeSqliteOrderStore(*store_);
+  orders_ = std::make_unique<orders::Orders>(std::move(options), loop_, time_->trust(), *order_store_, *desk_);
+  uplink_->Attach(*orders_);
+  health_ =
+      std::make_unique<Health>(Health::World{loop_, time_->trust(), settings_, loaded_.duties, *store_, buses_.get(),
+                                             *shadows_, *orders_, *uplink_, settings_.gateway.thing});
+  uplink_->Attach(*health_);
+}
+
+// The things that have sessions: the devices', and the gateway's own, which has no bus.
+std::vector<ThingSettings> Daemon::ThingsWithGateway() const {
+  std::vector<ThingSettings> things = settings_.things;
+  if (settings_.gateway.thing.empty()) return things;
+  ThingSettings own;
+  own.name = settings_.gateway.thing;
+  things.push_back(std::move(own));
+  return things;
+}
+
+std::vector<std::string> Daemon::SessionNames() const {
+  std::vector<std::string> names;
+  for (const ThingSettings& thing : ThingsWithGateway()) names.push_back(thing.name);
+  return names;
+}
+
+// Shadows and orders know what was done before this start: whatever the cloud asks now is heard.
+void Daemon::StartUplink() {
+  if (stopping_) return;
+  uplink_->Start(settings_.gateway, settings_.things);
+  health_->Start();
+  reloader_.Begin();
 }
 
 void Daemon::OnReading(Reading reading) {
@@ -153,11 +224,7 @@ void Daemon::OnReading(Reading reading) {
 void Daemon::Run() {
   signal_watch_ = loop_.WhenReadable(signals_.get(), [this] { OnSignal(); });
   buses_->Start(settings_.buses, settings_.things);
-  shadows_->Start(settings_.things, [this] {
-    if (stopping_) return;
-    uplink_->Start(settings_.gateway, settings_.things);
-    reloader_.Begin();
-  });
+  shadows_->Start(ThingsWithGateway(), [this] { orders_->Start(SessionNames(), [this] { StartUplink(); }); });
   CheckHealth();
   StartWatchdog();
   service_manager::Ready();
@@ -191,16 +258,19 @@ Reloader::Hooks Daemon::ReloadHooks() {
   return hooks;
 }
 
-// Buses first: from here on they say what the new configuration asks for. Then the shadows, which must know what was
-// done with a desired value before its session, which comes last, brings it again.
+// Buses first: from here on they say what the new configuration asks for. Then shadows and orders, which must know
+// what was done with a wish or an order before its session, which comes last, brings it again.
 void Daemon::Apply(LoadedConfig wanted, std::function<void()> applied) {
   loaded_ = std::move(wanted);
   RememberUnits(*store_, settings_.things);
   buses_->Reconfigure(settings_.buses, settings_.things);
-  shadows_->Reconfigure(settings_.things, [this, applied = std::move(applied)] {
+  shadows_->Reconfigure(ThingsWithGateway(), [this, applied = std::move(applied)] {
     if (stopping_) return;
-    uplink_->Reconfigure(settings_.upstream, settings_.things);
-    applied();
+    orders_->Reconfigure(SessionNames(), [this, applied] {
+      if (stopping_) return;
+      uplink_->Reconfigure(settings_.upstream, settings_.things);
+      applied();
+    });
   });
 }
 
@@ -223,12 +293,22 @@ Reloader::Ailments Daemon::Look() const {
   return found;
 }
 
+void Daemon::Reload(std::function<void(Status)> done) {
+  reloader_.Request(false, [done = std::move(done)](const Result<api::ReloadReport>& report) {
+    if (!report) return done(Fail(report.error()));
+    done(report->Refused() ? Status(Fail(Action::kGiveUp, report->reason)) : Status{});
+  });
+}
+
 void Daemon::BeginStop(std::string_view why) {
   if (stopping_) return;
   stopping_ = true;
   log::Notice("daemon.stopping", "stopping", {{"why", why}});
   service_manager::Stopping();
   reloader_.Stop();
+  orders_->Stop();
+  desk_->BusesGone();
+  health_->BusesGone();
   buses_->Stop();
   view_->BusesGone();
   shadows_->BusesGone();

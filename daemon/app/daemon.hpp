@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "config/config.hpp"
@@ -10,7 +11,8 @@ namespace penumbra {
 
 // Where tests reach in; empty in the program that is shipped.
 struct DaemonSeams {
-  std::function<void(std::string_view)> shadow_moment;  // shadow::Shadows::Options::at_moment
+  std::function<void(std::string_view)> moment;  // at_moment of shadow::Shadows and orders::Orders
+  std::string boot_id;                           // instead of the machine's, so that a test can "reboot"; empty: that
 };
 
 // Runs until SIGTERM or SIGINT. Answers the exit code: 0 after a stop that committed everything, kExitConfig for what

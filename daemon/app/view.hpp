@@ -5,6 +5,7 @@
 #include "app/reloader.hpp"
 #include "event/asio_loop.hpp"
 #include "event/time_trust.hpp"
+#include "orders/orders.hpp"
 #include "shadow/shadows.hpp"
 
 namespace penumbra {
@@ -14,6 +15,9 @@ class View : public api::GatewayView {
   // Everything outlives the view, except the buses: see BusesGone.
   View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
        BusManager& buses, Uplink& uplink, shadow::Shadows& shadows);
+
+  // Once, before the first question: what the cloud orders.
+  void Serve(const orders::Orders& orders) { orders_ = &orders; }
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
@@ -28,6 +32,9 @@ class View : public api::GatewayView {
   StoreStats Stats() const override { return store_.Stats(); }
   std::filesystem::path StoreFile() const override { return loaded_.settings.paths.state / "penumbra.db"; }
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { store_.Vacuum(std::move(done)); }
+  orders::BookCounters Orders() const override {
+    return orders_ != nullptr ? orders_->Totals() : orders::BookCounters{};
+  }
   OutboxState Outbox(const std::string& thing) const override { return store_.Outbox(thing); }
   std::vector<std::string> StoredThings() const override { return store_.Things(); }
   void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) override {
@@ -58,6 +65,7 @@ class View : public api::GatewayView {
   BusManager* buses_;
   Uplink& uplink_;
   shadow::Shadows& shadows_;
+  const orders::Orders* orders_ = nullptr;
   BootTime started_;
 };
 

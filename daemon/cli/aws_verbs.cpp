@@ -21,10 +21,10 @@ namespace {
 
 constexpr const char* kUnknownAccount = "ACCOUNT_ID";
 
-int Policy(const Invocation& invocation, const Settings& settings, const cloud::Infrastructure& plan) {
+int Policy(const Invocation& invocation, const LoadedConfig& loaded, const cloud::Infrastructure& plan) {
   const std::string account = plan.account.empty() ? kUnknownAccount : plan.account;
   const std::string head = fmt::format("arn:aws:iot:{}:{}:", plan.region, account);
-  const auto policy = cloud::MakePolicy(settings, head);
+  const auto policy = cloud::MakePolicy(loaded.settings, head, loaded.duties);
   if (!policy) {
     Complain(policy.error());
     return kExitConfig;
@@ -59,9 +59,10 @@ int Policy(const Invocation& invocation, const Settings& settings, const cloud::
 
 using Writer = std::string (*)(const cloud::Infrastructure&, const cloud::DevicePolicy&);
 
-int Write(const Settings& settings, const cloud::Infrastructure& plan, Writer writer) {
+int Write(const LoadedConfig& loaded, const cloud::Infrastructure& plan, Writer writer) {
   // The length that counts is the one with the account's number in it.
-  const auto policy = cloud::MakePolicy(settings, fmt::format("arn:aws:iot:{}:123456789012:", plan.region));
+  const auto policy =
+      cloud::MakePolicy(loaded.settings, fmt::format("arn:aws:iot:{}:123456789012:", plan.region), loaded.duties);
   if (!policy) {
     Complain(policy.error());
     return kExitConfig;
@@ -143,9 +144,9 @@ int Aws(const Invocation& invocation) {
     Complain(plan.error());
     return kExitConfig;
   }
-  if (what == "policy") return Policy(invocation, settings, *plan);
+  if (what == "policy") return Policy(invocation, *loaded, *plan);
   if (what == "cost") return Costs(invocation, settings, *plan);
-  return Write(settings, *plan, what == "cli" ? &cloud::WriteScript : &cloud::WriteTerraform);
+  return Write(*loaded, *plan, what == "cli" ? &cloud::WriteScript : &cloud::WriteTerraform);
 }
 
 }  // namespace penumbra::cli

@@ -65,10 +65,10 @@ class Builder {
   std::vector<PolicyLine> lines_;
 };
 
-DevicePolicy Make(const Settings& settings, Width width) {
+DevicePolicy Make(const Settings& settings, const DutySettings& duties, Width width) {
   DevicePolicy policy;
   Builder builder(width);
-  for (const CloudTopic& topic : TopicsOf(settings, std::string(kThing))) builder.Add(topic);
+  for (const CloudTopic& topic : TopicsOf(settings, std::string(kThing), duties)) builder.Add(topic);
   policy.lines = builder.Take();
   policy.lines.insert(policy.lines.begin(),
                       {"iot:Connect",
@@ -105,11 +105,11 @@ std::size_t DevicePolicy::Characters(const std::string& arn_head) const {
       std::count_if(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c) == 0; }));
 }
 
-Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head) {
+Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head, const DutySettings& duties) {
   DevicePolicy policy;
   std::size_t characters = 0;
   for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kByKind, Width::kByThing}) {
-    policy = Make(settings, width);
+    policy = Make(settings, duties, width);
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;
   }

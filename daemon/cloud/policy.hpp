@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra::cloud {
@@ -35,6 +36,6 @@ struct DevicePolicy {
 // Connect is tied to the attached thing's name, so ${iot:ClientId} is that name everywhere else, and shorter. When the
 // exact lines do not fit, lines over the thing's own topics are widened to a prefix (sensors/T/*, its reserved topics);
 // error kFixConfig when it does not fit even so (too many telemetry topics that are not the thing's own).
-Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head);
+Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head, const DutySettings& duties = {});
 
 }  // namespace penumbra::cloud

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "orders/answers.hpp"
+#include "orders/book.hpp"
 #include "shadow/thing_shadows.hpp"
 
 namespace penumbra::cloud {
@@ -35,7 +37,7 @@ std::string WithPlaceholder(const std::string& topic, const std::string& thing, 
   }
 }
 
-std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder) {
+std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder, const DutySettings& duties) {
   Collector topics;
   for (const ThingSettings& thing : settings.things) {
     topics.Add(Use::kPublish, WithPlaceholder(thing.topic, thing.name, placeholder), "readings");
@@ -53,6 +55,18 @@ std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& pl
   }
   for (std::string& filter : shadow::ThingShadows::Filters(placeholder)) {
     topics.Add(Use::kSubscribe, std::move(filter), "answers and news of shadows");
+  }
+  topics.Add(Use::kPublish, orders::CommandAnswerTopic(placeholder), "answers to commands");
+  topics.Add(Use::kPublish, reserved + "/jobs/start-next", "takes the next job");
+  topics.Add(Use::kPublish, orders::JobUpdateTopic(placeholder, "+"), "what became of a job");
+  topics.Add(Use::kPublish, orders::ExecutionAnswerTopic(placeholder, "+"), "what became of a command execution");
+  for (std::string& filter : orders::OrderBook::Filters(placeholder)) {
+    topics.Add(Use::kSubscribe, std::move(filter), "commands, jobs, executions");
+  }
+  if (duties.health.defender && !settings.gateway.thing.empty()) {
+    const std::string metrics = reserved + "/defender/metrics/json";
+    topics.Add(Use::kPublish, metrics, "Device Defender's metrics, of the gateway");
+    topics.Add(Use::kSubscribe, metrics + "/rejected", "why they were not taken");
   }
   return topics.Take();
 }

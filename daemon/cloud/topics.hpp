@@ -1,5 +1,4 @@
-// Every topic that this gateway uses, from its configuration, each with the reason: what the policy grants. Topics of
-// the interface that the daemon does not use yet (commands, jobs, Device Defender) come with the code that uses them.
+// Every topic that this gateway uses, from its configuration, each with the reason: what the policy grants.
 // The strings come from the modules that use them, where those have them. Pure; any thread. Source: interfaces.md,
 // aws-iot-core.md sections 2, 5-7.
 #pragma once
@@ -7,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra::cloud {
@@ -25,7 +25,8 @@ struct CloudTopic {
 
 // `placeholder` stands where a topic names the thing. A telemetry topic that does not contain the thing's name is there
 // as it is. No duplicates.
-std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder);
+std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder,
+                                 const DutySettings& duties = {});
 
 // The topic with the segment that is the thing's name replaced.
 std::string WithPlaceholder(const std::string& topic, const std::string& thing, const std::string& placeholder);

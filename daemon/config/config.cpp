@@ -13,6 +13,7 @@
 #include "config/drivers.hpp"
 #include "config/file_text.hpp"
 #include "config/general.hpp"
+#include "config/overrides.hpp"
 #include "config/profiles.hpp"
 #include "config/schema_check.hpp"
 #include "config/things.hpp"
@@ -44,7 +45,9 @@ class Loader {
     }
     // With a file missing from the picture every further message would be a guess.
     if (root && diagnostics_.errors() == 0) Build(*root);
-    return Finish();
+    LoadedConfig loaded = Finish();
+    if (loaded.Ok()) ApplyOverrides(OverridesFile(loaded.settings.paths), loaded);
+    return loaded;
   }
 
   LoadedConfig FromText(std::string_view text) {
@@ -92,7 +95,7 @@ class Loader {
 
   void Build(const Node& root) {
     CheckTable(root, {&CoreSchema()}, "the top level", diagnostics_);
-    ReadGeneral(root, loaded_.settings, loaded_.aws, diagnostics_, loaded_.origins);
+    ReadGeneral(root, loaded_, diagnostics_);
     Profiles profiles({folder_ / "profiles", loaded_.settings.paths.profiles}, files_, diagnostics_);
     Drivers drivers(drivers_, loaded_.settings.paths, diagnostics_);
     ThingReader things(loaded_.settings, drivers, profiles, diagnostics_, loaded_.origins);

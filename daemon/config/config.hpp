@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "model/aws_settings.hpp"
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra {
@@ -51,6 +52,7 @@ struct Origin {
 struct LoadedConfig {
   Settings settings;                    // complete only when Ok()
   AwsSettings aws;                      // likewise
+  DutySettings duties;                  // likewise
   std::vector<Diagnostic> diagnostics;  // errors and warnings, in file order
   std::vector<Origin> origins;
   std::string fingerprint;  // ConfigFingerprint from right before the files were read
@@ -58,7 +60,7 @@ struct LoadedConfig {
 };
 
 // `file` and then conf.d/*.toml beside it, in order: tables merge, [[bus]] and [[thing]] accumulate, a scalar set twice
-// takes the later one.
+// takes the later one. Over it what update_config has set (overrides.hpp).
 LoadedConfig LoadConfig(const std::filesystem::path& file, const DriverKnowledge& drivers);
 
 // What tells one state of the files from another without reading them: names, times and sizes of `file`, of conf.d and

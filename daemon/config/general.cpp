@@ -20,9 +20,13 @@ constexpr double kAwsPublishRate = 100;
 
 class GeneralReader {
  public:
-  GeneralReader(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
-                std::vector<Origin>& origins)
-      : root_(root), settings_(settings), aws_(aws), diagnostics_(diagnostics), origins_(origins) {}
+  GeneralReader(const Node& root, LoadedConfig& loaded, Diagnostics& diagnostics)
+      : root_(root),
+        settings_(loaded.settings),
+        aws_(loaded.aws),
+        duties_(loaded.duties),
+        diagnostics_(diagnostics),
+        origins_(loaded.origins) {}
 
   void Read() {
     ReadPaths(Table("paths"), settings_.paths);
@@ -33,6 +37,10 @@ class GeneralReader {
     settings_.clock.always_trusted = clock.Text("trust") == "always";
     settings_.clock.patience = clock.Time("patience").value_or(settings_.clock.patience);
     ReadAws(Table("aws"), aws_);
+    ReadOrders(Table("orders"), duties_.orders);
+    const Section health = Table("health");
+    duties_.health.interval = health.Time("interval").value_or(duties_.health.interval);
+    duties_.health.defender = health.Flag("defender").value_or(duties_.health.defender);
   }
 
  private:
@@ -154,6 +162,14 @@ class GeneralReader {
     }
   }
 
+  static void ReadOrders(const Section& section, OrderSettings& orders) {
+    const std::string reboot = section.Text("reboot").value_or("gateway");
+    orders.reboot = reboot == "all" ? MayReboot::kAll : reboot == "nobody" ? MayReboot::kNobody : MayReboot::kGateway;
+    orders.reboot_command = section.Text("reboot_command").value_or(orders.reboot_command);
+    orders.reboot_pause = section.Time("reboot_pause").value_or(orders.reboot_pause);
+    orders.ttl = section.Time("ttl").value_or(orders.ttl);
+  }
+
   void ReadRule(const Node& table, AwsSettings& aws, std::map<std::string, Place>& seen) {
     CheckTable(table, {&CoreTable("rule")}, "[[rule]]", diagnostics_);
     const Node* name = table.Find("name");
@@ -174,15 +190,15 @@ class GeneralReader {
   const Node& root_;
   Settings& settings_;
   AwsSettings& aws_;
+  DutySettings& duties_;
   Diagnostics& diagnostics_;
   std::vector<Origin>& origins_;
 };
 
 }  // namespace
 
-void ReadGeneral(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
-                 std::vector<Origin>& origins) {
-  GeneralReader(root, settings, aws, diagnostics, origins).Read();
+void ReadGeneral(const Node& root, LoadedConfig& loaded, Diagnostics& diagnostics) {
+  GeneralReader(root, loaded, diagnostics).Read();
 }
 
 }  // namespace penumbra

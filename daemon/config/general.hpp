@@ -1,7 +1,6 @@
-// The tables that stand once: [gateway], [upstream], [store], [clock], [paths], [aws] with [[rule]]. One thread.
+// The tables that stand once: [gateway], [upstream], [store], [clock], [paths], [orders], [health], [aws] with
+// [[rule]]. One thread.
 #pragma once
-
-#include <vector>
 
 #include "config/config.hpp"
 #include "config/diagnostics.hpp"
@@ -9,8 +8,7 @@
 
 namespace penumbra {
 
-// Reads them into `settings`; the schema's faults were reported before. Asks the environment for PENUMBRA_DRIVER_HOST.
-void ReadGeneral(const Node& root, Settings& settings, AwsSettings& aws, Diagnostics& diagnostics,
-                 std::vector<Origin>& origins);
+// Reads them into `loaded`; the schema's faults were reported before. Asks the environment for PENUMBRA_DRIVER_HOST.
+void ReadGeneral(const Node& root, LoadedConfig& loaded, Diagnostics& diagnostics);
 
 }  // namespace penumbra

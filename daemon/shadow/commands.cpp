@@ -20,10 +20,14 @@ bool Unfulfilled(CommandState state) {
   return state == CommandState::kRefused || state == CommandState::kExpired || state == CommandState::kFailed;
 }
 
-// Milliseconds between two clocks, either of which may be nonsense: at most a century either way.
-Duration Bounded(std::int64_t ms) {
-  constexpr std::int64_t kCenturyMs = 100LL * 365 * 24 * 3600 * 1000;
-  return std::chrono::milliseconds(std::clamp(ms, -kCenturyMs, kCenturyMs));
+// Of the age in seconds not more than a century: beyond that it is nonsense, and multiplied it would overflow.
+Receipt ReceiptOf(const CommandRow& row) {
+  const auto milliseconds = [](std::int64_t s) {
+    constexpr std::int64_t kCenturyS = 100LL * 365 * 24 * 3600;
+    return std::clamp(s, -kCenturyS, kCenturyS) * 1000;
+  };
+  return {milliseconds(row.desired_s), row.received_ms, row.received_boot, row.received_boot_ns,
+          milliseconds(row.received_age_s)};
 }
 
 Json RefusalEntry(const CommandRow& row) {
@@ -109,6 +113,10 @@ void CommandBook::OnDesired(const Wishes& wishes, Moment now) {
     }
     CommandRow& row = it->second;
     const bool same = SameValue(row.value, value);
+    if (same && wishes.edit_ages_ms.count(key) > 0 && !Active(row.state)) {
+      Receive(key, value, 0, wishes, now);  // asked for once more, perhaps because the device was moved by hand
+      continue;
+    }
     if (same && (desired_s == row.desired_s || desired_s == 0)) continue;
     if (same && (row.desired_s == 0 || desired_s < row.desired_s)) {
       // Our own edit, now with the cloud's time; or the line of versions began again with the same wish.
@@ -135,6 +143,9 @@ void CommandBook::Receive(const std::string& key, const Json& value, std::int64_
   row.version = wishes.version;
   row.desired_s = desired_s;
   row.received_age_s = desired_s > 0 ? std::max<std::int64_t>(wishes.service_s - desired_s, 0) : 0;
+  if (const auto edited = wishes.edit_ages_ms.find(key); desired_s == 0 && edited != wishes.edit_ages_ms.end()) {
+    row.received_age_s = (edited->second + 999) / 1000;
+  }
   row.received_ms = now.trusted ? now.unix_ms : 0;
   row.received_boot = boot_id_;
   row.received_boot_ns = now.boot.ns;
@@ -177,27 +188,13 @@ void CommandBook::OnReading(const Reading& reading) {
   }
 }
 
-// The oldest that any of the clocks makes it: each of them can only be wrong towards "young" without doing harm.
-CommandBook::Age CommandBook::AgeOf(const CommandRow& row, const PointSettings& point, Moment now) const {
+CommandBook::Freshness CommandBook::FreshnessOf(const CommandRow& row, const PointSettings& point, Moment now) const {
   const Duration ttl = point.writable->ttl;
-  // What the service itself said of its age on receipt counts also while our clock is not to be believed.
-  Duration age = Bounded(row.received_age_s * 1000);
-  bool known = false;
-  if (row.received_boot == boot_id_) {
-    age += now.boot - BootTime{row.received_boot_ns};
-    known = true;
-  } else if (now.trusted && row.received_ms > 0) {
-    age += Bounded(now.unix_ms - row.received_ms);
-    known = true;
-  }
-  if (now.trusted && row.desired_s > 0) {
-    age = std::max(age, Bounded(now.unix_ms - row.desired_s * 1000));
-    known = true;
-  }
-  if (age > ttl) return Age::kExpired;
-  if (known) return Age::kFresh;
+  const Age age = AgeOf(ReceiptOf(row), boot_id_, now);
+  if (age.at_least > ttl) return Freshness::kExpired;
+  if (age.known) return Freshness::kFresh;
   // Received in another boot, by a clock that nobody trusts: it gets a ttl's time to become known.
-  return now.boot - started_ > ttl ? Age::kExpired : Age::kUnknown;
+  return now.boot - started_ > ttl ? Freshness::kExpired : Freshness::kUnknown;
 }
 
 std::optional<CommandBook::Step> CommandBook::NextStep(Moment now, Random& random) {
@@ -232,14 +229,14 @@ std::optional<CommandBook::Step> CommandBook::StepFor(CommandRow& row, Moment no
     return std::nullopt;
   }
   if (row.state == CommandState::kWritten) return Start(Step::Kind::kRead, row, *value, now);
-  switch (AgeOf(row, *FindPoint(thing_, row.key), now)) {
-    case Age::kExpired:
+  switch (FreshnessOf(row, *FindPoint(thing_, row.key), now)) {
+    case Freshness::kExpired:
       End(row, CommandState::kExpired, row.reason.empty() ? "expired" : "expired: " + row.reason);
       return std::nullopt;
-    case Age::kUnknown:
+    case Freshness::kUnknown:
       tries_[row.key].after = now.boot + std::chrono::seconds(1);
       return std::nullopt;
-    case Age::kFresh:
+    case Freshness::kFresh:
       break;
   }
   row.state = CommandState::kPending;
@@ -315,7 +312,7 @@ void CommandBook::CheckReadBack(CommandRow& row, const Value& written, const Poi
   const PointSettings& point = *FindPoint(thing_, row.key);
   if (read.quality == Quality::kBad) {
     const std::string why = "written, not read back: " + read.reason;
-    if (AgeOf(row, point, now) == Age::kExpired) return End(row, CommandState::kFailed, why);
+    if (FreshnessOf(row, point, now) == Freshness::kExpired) return End(row, CommandState::kFailed, why);
     return TryLater(row, why, now, random);
   }
   if (ReadBackMatches(point, written, read.value)) return Done(row, read.value);
@@ -390,6 +387,18 @@ Json CommandBook::Refused() const {
     }
   }
   return refused;
+}
+
+std::optional<Status> CommandBook::EndOf(const Json& values) const {
+  for (const auto& [key, value] : values.items()) {
+    const auto it = rows_.find(key);
+    if (it == rows_.end() || !SameValue(it->second.value, value)) {
+      return Fail(Action::kGiveUp, fmt::format("{}: overtaken by another wish", key));
+    }
+    if (Unfulfilled(it->second.state)) return Fail(Action::kGiveUp, fmt::format("{}: {}", key, it->second.reason));
+    if (Active(it->second.state)) return std::nullopt;
+  }
+  return Status{};
 }
 
 bool CommandBook::Idle() const {

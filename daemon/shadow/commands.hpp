@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "event/backoff.hpp"
+#include "event/receipt.hpp"
 #include "model/reading.hpp"
 #include "model/settings.hpp"
 
@@ -49,18 +50,11 @@ struct CommandRow {
   std::int64_t received_ms = 0;  // Unix time of this gateway, if it was trusted; 0: it was not
   std::string received_boot;     // boot id, and the time in that boot
   std::int64_t received_boot_ns = 0;
-  std::int64_t received_age_s = 0;  // how old it was on receipt, by the service's own clock alone
+  std::int64_t received_age_s = 0;  // how old it was on receipt, by the service's (or the sender's) own clock alone
   std::int64_t superseded = 0;      // older wishes for the key that this one overtook before they were done
   CommandState state = CommandState::kReceived;
   std::string reason;  // why it is refused, expired, failed, or not done yet
   friend bool operator==(const CommandRow&, const CommandRow&) = default;
-};
-
-// The caller's time. Unix time counts only while it is trusted.
-struct Moment {
-  BootTime boot;
-  std::int64_t unix_ms = 0;
-  bool trusted = true;
 };
 
 struct CommandCounters {
@@ -99,6 +93,8 @@ class CommandBook {
     const Json& times;       // key -> service time it was last wanted, seconds; missing: a local edit
     std::int64_t version;    // of the document
     std::int64_t service_s;  // the service's clock when it sent the document, seconds
+    // key -> how many milliseconds old a local edit was when it came; missing: new
+    std::map<std::string, std::int64_t> edit_ages_ms = {};
   };
   void OnDesired(const Wishes& wishes, Moment now);
   // The cloud's desired is known to be the newest: what was stored unfinished need not wait any longer.
@@ -130,6 +126,9 @@ class CommandBook {
   bool TakeDirty() { return std::exchange(dirty_, false); }
   void MarkDirty() { dirty_ = true; }
   const std::map<std::string, CommandRow>& rows() const { return rows_; }
+  // How the commands for these values ended: nullopt while one of them is under way; kGiveUp with the reason for the
+  // first that was refused, expired, failed, or gave way to another wish.
+  std::optional<Status> EndOf(const Json& values) const;
   bool Idle() const;  // every command has come to its end
   const CommandCounters& counters() const { return counters_; }
 
@@ -139,10 +138,10 @@ class CommandBook {
     Backoff backoff{std::chrono::seconds(1), std::chrono::seconds(60)};
     BootTime after{};
   };
-  enum class Age { kFresh, kExpired, kUnknown };
+  enum class Freshness { kFresh, kExpired, kUnknown };
 
   void Receive(const std::string& key, const Json& value, std::int64_t desired_s, const Wishes& wishes, Moment now);
-  Age AgeOf(const CommandRow& row, const PointSettings& point, Moment now) const;
+  Freshness FreshnessOf(const CommandRow& row, const PointSettings& point, Moment now) const;
   bool Waits(const std::string& key, BootTime now) const;
   std::optional<Step> StepFor(CommandRow& row, Moment now);
   Step Start(Step::Kind kind, const CommandRow& row, Value value, Moment now);

@@ -111,9 +111,11 @@ void Shadows::Reconfigure(const std::vector<ThingSettings>& things, std::functio
 void Shadows::Add(const ThingSettings& settings, StoredThing stored) {
   Entry entry;
   entry.life = ++lives_;
+  ThingOptions options = options_.thing;
+  options.device = settings.name != options_.gateway;
   const std::uint64_t seed = options_.seed + things_.size();
   entry.settings = settings;
-  entry.shadows = std::make_unique<ThingShadows>(settings, std::move(stored), options_.thing, options_.session,
+  entry.shadows = std::make_unique<ThingShadows>(settings, std::move(stored), options, options_.session,
                                                  loop_.clock().BootId(), Now(), seed);
   things_.insert_or_assign(settings.name, std::move(entry));
 }
@@ -244,6 +246,23 @@ void Shadows::CarryOut(const std::string& thing, Entry& entry, Effects& effects)
   }
   for (Publication& publication : effects.publish) Publish(thing, entry, std::move(publication));
   if (effects.step) AtDevice(thing, entry, *effects.step);
+  TellFollowers(entry);
+}
+
+void Shadows::TellFollowers(Entry& entry) {
+  std::vector<std::pair<std::function<void(Status)>, Status>> ended;
+  std::erase_if(entry.followed, [&](Followed& followed) {
+    auto end = entry.shadows->commands().EndOf(followed.values);
+    if (!end) return false;
+    ended.emplace_back(std::move(followed.done), std::move(*end));
+    return true;
+  });
+  // Not within this call: whoever hears of it may call us again.
+  for (auto& [done, end] : ended) {
+    loop_.Post([done = std::move(done), end = std::move(end), alive = alive_] {
+      if (*alive) done(end);
+    });
+  }
 }
 
 void Shadows::Publish(const std::string& thing, Entry& entry, Publication publication) {
@@ -304,15 +323,36 @@ void Shadows::ReadBack(const std::string& thing, std::uint64_t life, const Comma
 }
 
 void Shadows::Set(const std::string& thing, const std::string& name, const Json& desired,
-                  std::function<void(Status)> done) {
+                  std::function<void(Status)> done, std::int64_t age_ms) {
   Entry* entry = FindEntry(thing);
   if (entry == nullptr) return done(Fail(NoThing(thing)));
   if (!desired.is_object()) return done(Fail(Action::kGiveUp, "not an object of keys and values"));
   if (name.empty()) {
     if (auto status = CheckDesired(entry->settings, desired); !status) return done(status);
   }
-  if (auto status = entry->shadows->EditDesired(name, desired); !status) return done(status);
+  if (auto status = entry->shadows->EditDesired(name, desired, age_ms); !status) return done(status);
   Advance(thing, std::move(done));
+}
+
+Status Shadows::Check(const std::string& thing, const Json& desired) const {
+  const auto it = things_.find(thing);
+  return it == things_.end() ? Fail(NoThing(thing)) : CheckDesired(it->second.settings, desired);
+}
+
+void Shadows::Follow(const std::string& thing, const Json& values, std::function<void(Status)> done) {
+  Entry* entry = FindEntry(thing);
+  if (entry == nullptr) return done(Fail(NoThing(thing)));
+  if (entry->followed.size() >= kMaxFollowed) return done(Fail(Action::kBackOff, "too many commands are followed"));
+  entry->followed.push_back({values, std::move(done)});
+  TellFollowers(*entry);
+}
+
+Status Shadows::Report(const std::string& thing, const std::string& name, const Json& patch, Urgency urgency) {
+  Entry* entry = FindEntry(thing);
+  if (entry == nullptr) return Fail(NoThing(thing));
+  if (auto status = entry->shadows->Report(name, patch, urgency); !status) return status;
+  Advance(thing);
+  return {};
 }
 
 std::vector<std::string> Shadows::Subscriptions(const std::string& thing) {

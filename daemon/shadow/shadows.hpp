@@ -40,6 +40,7 @@ class Shadows : public LinkClient {
     std::uint64_t seed = 1;  // of jitter
     // For tests that kill the process at a named moment; empty in the daemon that is shipped.
     std::function<void(std::string_view)> at_moment;
+    std::string gateway;  // the gateway's own thing, which has shadows and no device; empty: none
   };
 
   // All references outlive it, except the buses: see BusesGone.
@@ -66,7 +67,17 @@ class Shadows : public LinkClient {
   const ThingShadows* Find(const std::string& thing) const;
   // Merges into desired; null removes. `done` when it is durable, or why not (kGiveUp: no such thing, or what is wrong
   // with the patch). Keys of the classic shadow that no device would take are refused here, before they go anywhere.
-  void Set(const std::string& thing, const std::string& name, const Json& desired, std::function<void(Status)> done);
+  // `age_ms`: how old the wish is already; counts towards the ttl of what it sets.
+  void Set(const std::string& thing, const std::string& name, const Json& desired, std::function<void(Status)> done,
+           std::int64_t age_ms = 0);
+  // Whether Set would take `desired` for the classic shadow.
+  Status Check(const std::string& thing, const Json& desired) const;
+  // `done` once, when the commands that bring these values of the classic shadow's desired to the device have come to
+  // their end: all done, or the first that was refused, failed, expired or overtaken (kGiveUp with the reason). At most
+  // kMaxFollowed at a time and thing (kBackOff).
+  void Follow(const std::string& thing, const Json& values, std::function<void(Status)> done);
+  // Merges into `reported` of a shadow; a named one is made when it is missing. Errors as in ThingShadows::Report.
+  Status Report(const std::string& thing, const std::string& name, const Json& patch, Urgency urgency);
 
   std::vector<std::string> Subscriptions(const std::string& thing) override;
   void OnOnline(ThingLink& link, bool session_present) override;
@@ -74,6 +85,11 @@ class Shadows : public LinkClient {
   void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) override;
 
  private:
+  struct Followed {
+    Json values;
+    std::function<void(Status)> done;
+  };
+  static constexpr std::size_t kMaxFollowed = 32;
   struct Entry {
     std::unique_ptr<ThingShadows> shadows;
     ThingSettings settings;
@@ -81,6 +97,7 @@ class Shadows : public LinkClient {
     SubscriptionPtr timer;
     std::string status;
     std::uint64_t life = 0;  // tells this entry from an earlier one of the same thing: late answers are not for it
+    std::vector<Followed> followed;
   };
   static constexpr Duration kStatusPeriod = std::chrono::seconds(5);  // for things that fall silent
   static constexpr Duration kSaveRetry = std::chrono::seconds(1);
@@ -91,6 +108,7 @@ class Shadows : public LinkClient {
   void Load(BootTime give_up);
   void Loaded(StoredShadows stored);
   void Add(const ThingSettings& settings, StoredThing stored);
+  void TellFollowers(Entry& entry);
   void Advance(const std::string& thing, std::function<void(Status)> durable = {});
   void Arm(const std::string& thing, Entry& entry);
   void Durable(const std::string& thing, Entry& entry, Effects& effects);

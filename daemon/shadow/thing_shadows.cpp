@@ -180,11 +180,13 @@ Status ThingShadows::Report(const std::string& shadow, const Json& patch, Urgenc
   return status;
 }
 
-Status ThingShadows::EditDesired(const std::string& shadow, const Json& patch) {
+Status ThingShadows::EditDesired(const std::string& shadow, const Json& patch, std::int64_t age_ms) {
   SyncedShadow* target = FindOrMake(shadow);
   if (target == nullptr) return Fail(Action::kGiveUp, fmt::format("no shadow '{}' can be made", shadow));
   auto status = target->EditDesired(patch);
-  if (status && shadow.empty()) desired_changed_ = true;
+  if (!status || !shadow.empty()) return status;
+  desired_changed_ = true;
+  for (const auto& [key, value] : patch.items()) edit_ages_ms_[key] = age_ms;
   return status;
 }
 
@@ -194,12 +196,12 @@ void ThingShadows::Delete(const std::string& shadow) {
 }
 
 void ThingShadows::ApplyDesired(Moment now) {
-  if (!std::exchange(desired_changed_, false)) return;
+  if (!std::exchange(desired_changed_, false) || !options_.device) return;
   const ShadowRow& row = Classic().row();
   const Json desired = Classic().desired();
   Json times = row.mirror.desired_times;
   for (const auto& [key, edited] : row.desired_pending.items()) times.erase(key);
-  book_.OnDesired({desired, times, row.mirror.version, row.mirror.timestamp}, now);
+  book_.OnDesired({desired, times, row.mirror.version, row.mirror.timestamp, std::exchange(edit_ages_ms_, {})}, now);
   ApplyInterval(desired);
 }
 

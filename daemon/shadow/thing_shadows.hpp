@@ -58,6 +58,7 @@ struct ThingOptions {
   double request_burst = 5;
   int max_in_flight = 8;       // the quota is 10
   std::size_t max_named = 16;  // named shadows that the cloud can make us keep
+  bool device = true;          // false: the gateway's own thing, whose desired is nobody's wish
 };
 
 class ThingShadows {
@@ -94,7 +95,8 @@ class ThingShadows {
   // The local side. Errors as in SyncedShadow. `shadow` "" is the classic one; a named one is made when it is missing
   // (kGiveUp for a bad name or too many).
   Status Report(const std::string& shadow, const Json& patch, Urgency urgency = Urgency::kPrompt);
-  Status EditDesired(const std::string& shadow, const Json& patch);
+  // `age_ms`: how old the wish is already when it comes here; counts towards the ttl of what it sets.
+  Status EditDesired(const std::string& shadow, const Json& patch, std::int64_t age_ms = 0);
   void Delete(const std::string& shadow);
 
   // What Advance gave did not become durable: everything is dirty again. The caller answers the step itself.
@@ -139,6 +141,7 @@ class ThingShadows {
   bool interval_desired_ = false;
   std::optional<Duration> announce_interval_;
   bool desired_changed_ = true;
+  std::map<std::string, std::int64_t> edit_ages_ms_;  // of edits that ApplyDesired has not seen
   bool throttled_ = false;
   std::optional<BootTime> shadows_due_;
   std::uint64_t reports_refused_ = 0;

@@ -437,9 +437,17 @@ void LinkSession::Publish(std::string topic, std::string payload, std::function<
   context_.turns.Wake(*this);
 }
 
+void LinkSession::SetSensor(SensorState sensor) {
+  const bool told = sensor_ && sensor_->state == sensor.state;
+  sensor_ = std::move(sensor);
+  if (told || state_ != LinkState::kOnline) return;
+  QueuePresence(true, false);
+  context_.turns.Wake(*this);
+}
+
 void LinkSession::QueuePresence(bool connected, bool farewell) {
   queue_.push_front({PresenceTopic(thing_.name),
-                     PresencePayload(thing_.name, connected, context_.trust.UnixMs()),
+                     PresencePayload(thing_.name, connected, context_.trust.UnixMs(), sensor_),
                      context_.upstream.status_retained,
                      {},
                      {},

@@ -72,6 +72,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void Follow(ThingSettings thing);
   const ThingSettings& settings() const { return thing_; }
   void Committed(const Reading& reading);
+  void SetSensor(SensorState sensor);
   // Says status false and DISCONNECT if it can; `done` once it is closed.
   void Shutdown(std::function<void()> done);
   LinkStatus Snapshot() const;
@@ -174,6 +175,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::function<void()> closed_;
 
   LinkStatus status_;
+  std::optional<SensorState> sensor_;
   std::deque<std::pair<std::uint64_t, BootTime>> recent_acks_;  // seq, when
 };
 

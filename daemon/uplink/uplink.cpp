@@ -34,6 +34,7 @@ class LinkUplink : public Uplink {
   void Start(const GatewaySettings& gateway, const std::vector<ThingSettings>& things) override;
   void Reconfigure(const UpstreamSettings& upstream, const std::vector<ThingSettings>& things) override;
   void OnCommitted(const std::vector<Reading>& readings) override;
+  void SetSensor(const std::string& thing, SensorState sensor) override;
   void Shutdown(std::function<void()> done) override;
   std::vector<LinkStatus> Links() const override;
   std::string Explain(const std::string& thing, std::uint64_t seq) const override;
@@ -230,6 +231,10 @@ void LinkUplink::OnCommitted(const std::vector<Reading>& readings) {
   for (const Reading& reading : readings) {
     if (const auto found = by_thing_.find(reading.thing); found != by_thing_.end()) found->second->Committed(reading);
   }
+}
+
+void LinkUplink::SetSensor(const std::string& thing, SensorState sensor) {
+  if (const auto found = by_thing_.find(thing); found != by_thing_.end()) found->second->SetSensor(std::move(sensor));
 }
 
 void LinkUplink::Shutdown(std::function<void()> done) {

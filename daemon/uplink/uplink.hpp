@@ -37,6 +37,14 @@ struct LinkStatus {
   std::vector<std::string> suspended_topics;  // refused by the cloud, probed from time to time
 };
 
+// What is known of the device behind a thing, for its status message.
+struct SensorState {
+  std::string state;          // "ok", "stale", "unreachable"
+  std::string reason;         // why it is not ok
+  std::int64_t since_ms = 0;  // Unix time
+  friend bool operator==(const SensorState&, const SensorState&) = default;
+};
+
 // One thing's session as other modules (shadow, commands, jobs) use it.
 class ThingLink {
  public:
@@ -85,6 +93,8 @@ class Uplink {
   virtual void Reconfigure(const UpstreamSettings& upstream, const std::vector<ThingSettings>& things) = 0;
   // What the store has just committed.
   virtual void OnCommitted(const std::vector<Reading>& readings) = 0;
+  // Part of the thing's status from here on; told at once when `state` is another than before.
+  virtual void SetSensor(const std::string& thing, SensorState sensor) = 0;
   // Sends status false and DISCONNECT everywhere; `done` when all are closed or after the operation timeout.
   virtual void Shutdown(std::function<void()> done) = 0;
 

@@ -1,6 +1,6 @@
 // penumbrad that dies by SIGKILL at a chosen moment in the life of a command: PENUMBRA_KILL_AT names it
-// (shadow::moment), and the file PENUMBRA_KILL_ARMED says from when on. A program of the tests; the shipped one has no
-// such switch.
+// (shadow::moment, orders::moment), and the file PENUMBRA_KILL_ARMED says from when on; and that believes in the boot
+// id PENUMBRA_BOOT_ID, so that a test can reboot it. A program of the tests; the shipped one has no such switches.
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,8 +12,9 @@ int main(int argc, char** argv) {
   const char* moment = std::getenv("PENUMBRA_KILL_AT");
   const char* armed = std::getenv("PENUMBRA_KILL_ARMED");
   penumbra::DaemonSeams seams;
+  if (const char* boot = std::getenv("PENUMBRA_BOOT_ID"); boot != nullptr) seams.boot_id = boot;
   if (moment != nullptr && armed != nullptr) {
-    seams.shadow_moment = [moment, armed](std::string_view now) {
+    seams.moment = [moment, armed](std::string_view now) {
       if (now == moment && ::access(armed, F_OK) == 0) ::kill(::getpid(), SIGKILL);
     };
   }

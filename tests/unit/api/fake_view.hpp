@@ -72,6 +72,7 @@ class FakeView : public api::GatewayView {
   }
   std::vector<LinkStatus> Links() const override { return links; }
   StoreStats Stats() const override { return stats; }
+  orders::BookCounters Orders() const override { return order_counts; }
   std::filesystem::path StoreFile() const override { return "/var/lib/penumbra/penumbra.db"; }
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { done(4096); }
   OutboxState Outbox(const std::string& thing) const override {
@@ -141,6 +142,7 @@ class FakeView : public api::GatewayView {
   std::map<std::string, ThingStatus> things;
   std::vector<LinkStatus> links;
   StoreStats stats;
+  orders::BookCounters order_counts;
   std::map<std::string, OutboxState> outbox;
   std::vector<StoredReading> rows;
   std::string store_error, read_error, delivery = "acknowledged";

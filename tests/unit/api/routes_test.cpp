@@ -253,8 +253,11 @@ TEST(RenderReadings, CutsAtTheByteBoundOnTheEndThatCanBeAskedForAgain) {
 
 TEST_F(Routes, MetricsAreOneFamilyEachWithEscapedLabels) {
   view.config.things.push_back({.name = "odd\"name\\\n"});
+  view.order_counts.done = 5;
   const Response answer = Ask("GET", "/metrics");
   EXPECT_THAT(answer.content_type, HasSubstr("version=0.0.4"));
+  EXPECT_THAT(answer.body, HasSubstr("penumbra_orders_total{end=\"succeeded\"} 5\n"));
+  EXPECT_THAT(answer.body, HasSubstr("penumbra_thing_sensor_ok{thing=\"sensor-001\"} 1\n"));
   EXPECT_THAT(answer.body, HasSubstr("penumbra_bus_polls_total{bus=\"hall-a\"} 100\n"));
   EXPECT_THAT(answer.body, HasSubstr("penumbra_thing_online{thing=\"odd\\\"name\\\\\\n\"} 0\n"));
   std::set<std::string> families;

@@ -175,6 +175,57 @@ TEST_F(ShadowsTest, AStoreThatFailsHoldsTheDeviceBackAndThenGoesOn) {
   EXPECT_EQ(buses.intervals["t1"], Duration(7s));
 }
 
+TEST_F(ShadowsTest, TellsWhoFollowsAWishHowItEnded) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  std::optional<Status> end;
+  shadows->Follow("t1", {{"setpoint", 21}}, [&end](const Status& status) { end = status; });
+  loop.RunReady();
+  EXPECT_FALSE(end);
+  buses.writes[0].done({});
+  loop.RunReady();
+  buses.reads[0](Read(21));
+  loop.RunReady();
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(*end);
+  shadows->Follow("t1", {{"setpoint", 22}}, [&end](const Status& status) { end = status; });
+  loop.RunReady();
+  ASSERT_FALSE(*end);
+  EXPECT_NE(end->error().message.find("overtaken"), std::string::npos);
+}
+
+TEST_F(ShadowsTest, TheVerySameWishOnceMoreIsWrittenOnceMore) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  buses.writes[0].done({});
+  loop.RunReady();
+  buses.reads[0](Read(21));
+  loop.RunReady();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  EXPECT_EQ(buses.writes.size(), 2U) << "the device may have been moved by hand";
+}
+
+TEST_F(ShadowsTest, AWishThatIsOldWhenItComesIsNotWritten) {
+  Start();
+  bool durable = false;
+  shadows->Set(
+      "t1", "", {{"setpoint", 21}}, [&durable](const Status& status) { durable = status.has_value(); }, 601'000);
+  loop.RunReady();
+  EXPECT_TRUE(durable);
+  EXPECT_TRUE(buses.writes.empty());
+  EXPECT_EQ(State(), CommandState::kExpired);
+}
+
+TEST_F(ShadowsTest, TheGatewaysOwnThingHasANamedShadowAndNoDevice) {
+  shadows = std::make_unique<Shadows>(Shadows::Options{{}, "s1", 1, {}, "t1"}, loop, trust, store, buses);
+  shadows->Start({thing}, [this] { started = true; });
+  loop.RunReady();
+  EXPECT_TRUE(shadows->Report("t1", "health", {{"status", "ok"}}, Urgency::kPrompt));
+  EXPECT_FALSE(shadows->Report("t2", "health", {{"status", "ok"}}, Urgency::kPrompt));
+  EXPECT_EQ(shadows->Find("t1")->Find("health")->row().reported_local["status"], "ok");
+  EXPECT_TRUE(shadows->Find("t1")->Find("")->row().reported_local.empty()) << "no sample_interval: it samples nothing";
+}
+
 TEST_F(ShadowsTest, RefusesAtOnceWhatNoDeviceWouldTake) {
   Start();
   for (const Json& wrong : {Json{{"setpoint", 31}}, Json{{"setpoint", "x"}}, Json{{"nonsense", 1}}, Json(5),

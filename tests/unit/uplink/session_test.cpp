@@ -157,6 +157,27 @@ TEST_F(Session, SaysConnectedAndLeavesAWillBehind) {
   EXPECT_EQ(here["timestamp"], loop.virtual_clock.UnixMs() - (loop.Now() - first.at).count() / 1'000'000);
 }
 
+TEST_F(Session, TellsWhenTheSensorBehindAThingDiesAndLives) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  uplink->SetSensor("a", {"ok", "", 1});
+  loop.Advance(1s);
+  const std::size_t before = transport.published.size();
+  uplink->SetSensor("a", {"unreachable", "timeout", 1'700'000'000'000});
+  uplink->SetSensor("a", {"unreachable", "another reason", 1'700'000'000'000});
+  uplink->SetSensor("nobody", {"ok", "", 1});
+  loop.Advance(1s);
+  ASSERT_EQ(transport.published.size(), before + 1) << "once a change";
+  const Json dead = *ParseJson(transport.published.back().payload);
+  EXPECT_EQ(dead["connected"], true);
+  EXPECT_EQ(dead["sensor"], "unreachable");
+  EXPECT_EQ(dead["since"], 1'700'000'000'000);
+  transport.Close("a");
+  AdvanceUntil([&] { return Online("a"); });
+  loop.Advance(1s);
+  EXPECT_EQ((*ParseJson(transport.published.back().payload))["sensor"], "unreachable") << "also after a reconnect";
+}
+
 TEST_F(Session, ShutdownSaysGoodbyeAndDisconnects) {
   Create({Thing("a"), Thing("b", false)});
   AdvanceUntil([&] { return Online("a"); });

@@ -1,0 +1,121 @@
+#include "app/config_update.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+#include "config/overrides.hpp"
+#include "store/files.hpp"
+
+namespace penumbra {
+namespace {
+
+using orders::Outcome;
+using orders::Verdict;
+
+// As a whole or not at all.
+Status Install(const std::filesystem::path& file, const std::string& text) {
+  Files& files = Files::Platform();
+  std::filesystem::path fresh = file;
+  fresh += ".new";
+  if (auto written = files.WriteSynced(fresh, text); !written) return written;
+  if (auto renamed = files.Rename(fresh, file); !renamed) return renamed;
+  return files.SyncFolder(file.parent_path());
+}
+
+// What stood there before is kept, unless an earlier, unfinished attempt at the same has kept it already.
+Status Swap(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
+            const Json& config, bool resumed) {
+  Files& files = Files::Platform();
+  const auto now = ReadOverrides(file);
+  // An unusable file is replaced: whoever sends a configuration wants this one.
+  const Json overrides = now ? *now : Json::object();
+  const Json merged = MergeOverride(overrides, thing, config);
+  if (!resumed || !files.Exists(before)) {
+    if (auto kept = Install(before, Dump(overrides)); !kept) return kept;
+  }
+  return merged == overrides ? Status{} : Install(file, Dump(merged) + "\n");
+}
+
+Status Forget(const std::filesystem::path& before) {
+  std::error_code ec;
+  std::filesystem::remove(before, ec);
+  return Files::Platform().SyncFolder(before.parent_path());
+}
+
+Status Restore(const std::filesystem::path& file, const std::filesystem::path& before) {
+  Files& files = Files::Platform();
+  if (!files.Exists(before)) return {};
+  if (auto renamed = files.Rename(before, file); !renamed) return renamed;
+  return files.SyncFolder(file.parent_path());
+}
+
+}  // namespace
+
+std::filesystem::path ConfigUpdate::Before() const {
+  std::filesystem::path before = world_.file;
+  before += ".before";
+  return before;
+}
+
+void ConfigUpdate::Run(const std::string& thing, const Json& config, bool resumed, std::function<void(Outcome)> done) {
+  thing_ = thing;
+  done_ = std::move(done);
+  // After a restart nobody knows how it was before; that it answered is the safe assumption.
+  was_healthy_ = resumed || world_.healthy(thing);
+  background_.Run([file = world_.file, before = Before(), thing, config,
+                   resumed] { return Swap(file, before, thing, config, resumed); },
+                  [this](const Status& status) { Swapped(status); });
+}
+
+void ConfigUpdate::Swapped(const Status& status) {
+  if (!status) return TakeBack("it cannot be stored: " + status.error().message);
+  world_.reload([this, alive = std::weak_ptr(alive_)](const Status& loaded) {
+    if (alive.expired()) return;
+    if (!loaded) return TakeBack(loaded.error().message);
+    look_until_ = loop_.Now() + kHealthPatience;
+    Look();
+  });
+}
+
+void ConfigUpdate::Look() {
+  if (!was_healthy_) return Keep();
+  world_.look(thing_, [this, alive = std::weak_ptr(alive_)](const Status& answers) {
+    if (alive.expired() || !done_) return;
+    if (answers) return Keep();
+    if (loop_.Now() >= look_until_) {
+      return TakeBack("the thing does not answer with it: " + answers.error().message);
+    }
+    timer_ = loop_.After(kHealthRetry, [this] { Look(); });
+  });
+}
+
+void ConfigUpdate::Keep() {
+  background_.Run([before = Before()] { return Forget(before); },
+                  [this](const Status&) {
+                    Finish({Verdict::kSucceeded, "", Json::object()});
+                  });
+}
+
+void ConfigUpdate::TakeBack(const std::string& why) {
+  log::Warning("config.taken_back", "an update_config did not work and is taken back",
+               {{"thing", thing_}, {"reason", why}});
+  background_.Run(
+      [file = world_.file, before = Before()] { return Restore(file, before); },
+      [this, why](const Status& restored) {
+        if (!restored) {
+          return Finish(
+              {Verdict::kFailed, why + "; and it cannot be taken back: " + restored.error().message, Json::object()});
+        }
+        world_.reload([this, why, alive = std::weak_ptr(alive_)](const Status& loaded) {
+          if (alive.expired()) return;
+          const std::string then = loaded ? "" : "; going back failed too: " + loaded.error().message;
+          Finish({Verdict::kFailed, why + then, Json::object()});
+        });
+      });
+}
+
+void ConfigUpdate::Finish(Outcome outcome) {
+  if (const auto done = std::exchange(done_, {})) done(std::move(outcome));
+}
+
+}  // namespace penumbra

@@ -1,0 +1,193 @@
+#include "app/order_desk.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+#include "config/overrides.hpp"
+
+namespace penumbra {
+namespace {
+
+using orders::OrderRow;
+using orders::Outcome;
+using orders::Verdict;
+
+Outcome Failed(std::string reason) {
+  return {Verdict::kFailed, std::move(reason), Json::object()};
+}
+
+// The values that could be read; a reading without any is none.
+Outcome OutcomeOf(const Reading& reading) {
+  Json values = Json::object();
+  std::string trouble;
+  for (const PointValue& value : reading.values) {
+    if (value.quality != Quality::kBad) {
+      values[value.point] = ToJson(value.value);
+    } else if (trouble.empty()) {
+      trouble = value.point + ": " + value.reason;
+    }
+  }
+  if (values.empty()) return Failed(trouble.empty() ? "no values" : trouble);
+  values["timestamp"] = reading.unix_ms;
+  return {Verdict::kSucceeded, "", std::move(values)};
+}
+
+std::vector<std::string> Words(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(std::move(word));
+  return words;
+}
+
+}  // namespace
+
+OrderDesk::OrderDesk(World world)
+    : world_(std::move(world)),
+      update_(world_.loop, {OverridesFile(world_.settings.paths), world_.reload,
+                            [this](const std::string& thing) {
+                              const auto status = world_.buses != nullptr ? world_.buses->Thing(thing) : std::nullopt;
+                              return status && status->state == "ok";
+                            },
+                            [this](const std::string& thing, std::function<void(Status)> done) {
+                              if (world_.buses == nullptr) return;  // stopping: the next start goes on
+                              world_.buses->ReadNow(thing, [done = std::move(done)](const Result<Reading>& reading) {
+                                if (!reading) return done(Fail(reading.error()));
+                                const Outcome outcome = OutcomeOf(*reading);
+                                if (outcome.verdict == Verdict::kSucceeded) return done({});
+                                done(Fail(Action::kRetry, outcome.reason));
+                              });
+                            }}) {}
+
+const ThingSettings* OrderDesk::FindThing(const std::string& thing) const {
+  const auto& things = world_.settings.things;
+  const auto it =
+      std::find_if(things.begin(), things.end(), [&thing](const ThingSettings& known) { return known.name == thing; });
+  return it == things.end() ? nullptr : &*it;
+}
+
+Status OrderDesk::Check(const std::string& thing, const OrderRow& order, Moment now) {
+  if (world_.buses == nullptr) return Fail(Action::kRetry, "the gateway is stopping");
+  if (order.action == orders::kPing) return {};
+  if (order.action == orders::kReboot) return CheckReboot(thing, order, now);
+  const ThingSettings* settings = FindThing(thing);
+  if (settings == nullptr) {
+    return Fail(Action::kGiveUp,
+                fmt::format("{} is the gateway's own thing; send {} to a device's", thing, order.action));
+  }
+  if (order.action == orders::kSet) return CheckSet(thing, order);
+  if (order.action != orders::kUpdateConfig) return {};
+  if (auto fits = CheckOverride(*settings, order.arguments); !fits) return fits;
+  return update_.busy() ? Fail(Action::kRetry, "another update_config is under way") : Status{};
+}
+
+Status OrderDesk::CheckReboot(const std::string& thing, const OrderRow& order, Moment now) const {
+  const OrderSettings& rules = world_.duties.orders;
+  if (rules.reboot == MayReboot::kNobody) {
+    return Fail(Action::kGiveUp, "rebooting is switched off ([orders] reboot = \"nobody\")");
+  }
+  if (rules.reboot == MayReboot::kGateway && thing != world_.settings.gateway.thing) {
+    return Fail(Action::kGiveUp, "only the gateway's own thing may be told to reboot ([orders] reboot = \"gateway\")");
+  }
+  // BootTime counts from the boot on.
+  const Duration up = now.boot - BootTime{};
+  if (order.anonymous && up < rules.reboot_pause) {
+    return Fail(Action::kGiveUp,
+                fmt::format("up since {} s only: without an id this could be the order that was obeyed already",
+                            std::chrono::floor<std::chrono::seconds>(up).count()));
+  }
+  return {};
+}
+
+Status OrderDesk::CheckSet(const std::string& thing, const OrderRow& order) const {
+  if (auto fits = world_.shadows.Check(thing, order.arguments); !fits) return fits;
+  const shadow::ThingShadows* shadows = world_.shadows.Find(thing);
+  for (const auto& [key, value] : order.arguments.items()) {
+    const auto& rows = shadows->commands().rows();
+    const auto row = rows.find(key);
+    // Whole seconds: within the same one the newer cannot be told, and the order is the one that was sent now.
+    if (row != rows.end() && row->second.desired_s > order.receipt.asked_ms / 1000) {
+      return Fail(Action::kGiveUp, fmt::format("overtaken: {} was desired otherwise since", key));
+    }
+  }
+  return {};
+}
+
+void OrderDesk::Perform(const std::string& thing, const OrderRow& order, bool resumed,
+                        std::function<void(Outcome)> done) {
+  if (order.action == orders::kPing) return done({Verdict::kSucceeded, "", {{"version", std::string(kVersion)}}});
+  if (order.action == orders::kReadNow) return ReadNow(thing, std::move(done));
+  if (order.action == orders::kUpdateConfig) {
+    // Only after a restart: things that were begun are gone on with at once.
+    if (update_.busy()) return done(Failed("another update_config is under way"));
+    return update_.Run(thing, order.arguments, resumed, std::move(done));
+  }
+  if (order.action == orders::kSet) return Set(thing, order, resumed, std::move(done));
+  if (order.action == orders::kReboot) return Reboot(std::move(done));
+  done(Failed("unknown action"));
+}
+
+void OrderDesk::ReadNow(const std::string& thing, Done done) {
+  if (world_.buses == nullptr) return;
+  world_.buses->ReadNow(thing, [done = std::move(done)](const Result<Reading>& reading) {
+    done(reading ? OutcomeOf(*reading) : Failed(reading.error().message));
+  });
+}
+
+// A `set` is a wish like any other and goes the same way: into desired, with its age, and from there to the device.
+void OrderDesk::Set(const std::string& thing, const OrderRow& order, bool resumed, Done done) {
+  const auto follow = [this, thing, values = order.arguments, done](const Status& durable) {
+    if (!durable) return done(Failed(durable.error().message));
+    world_.shadows.Follow(thing, values, [done, values](const Status& end) {
+      done(end ? Outcome{Verdict::kSucceeded, "", values} : Failed(end.error().message));
+    });
+  };
+  if (!resumed) {
+    const std::int64_t age_ms =
+        AgeOf(order.receipt, world_.loop.clock().BootId(), {world_.loop.Now(), world_.loop.clock().UnixMs(), true})
+            .at_least /
+        std::chrono::milliseconds(1);
+    return world_.shadows.Set(thing, "", order.arguments, follow, std::max<std::int64_t>(age_ms, 0));
+  }
+  // Handing it over once more could put it over what was wished since. Was it handed over?
+  const shadow::ThingShadows* shadows = world_.shadows.Find(thing);
+  if (shadows == nullptr) return done(Failed(thing + " is not configured any more"));
+  const auto& rows = shadows->commands().rows();
+  for (const auto& [key, value] : order.arguments.items()) {
+    const auto row = rows.find(key);
+    const bool ours = row != rows.end() && row->second.received_boot == order.acting_boot &&
+                      row->second.received_boot_ns >= order.acting_ns;
+    if (!ours)
+      return done(Failed("the gateway was restarted before it was handed over; send it again if it still holds"));
+  }
+  follow({});
+}
+
+void OrderDesk::Reboot(Done done) {
+  log::Notice("orders.reboot", "rebooting the machine, as ordered", {{"command", world_.duties.orders.reboot_command}});
+  // What is measured should not wait for a stop that may be cut short. A store that cannot is no reason not to reboot.
+  world_.store.Flush([this, alive = alive_, done = std::move(done)](const Status&) {
+    if (*alive) StartReboot(done);
+  });
+}
+
+void OrderDesk::StartReboot(const Done& done) {
+  auto child = Spawn(Words(world_.duties.orders.reboot_command), {});
+  if (!child) return done(Failed("the machine cannot be rebooted: " + child.error().message));
+  rebooting_ = std::move(*child);
+  reboot_watch_ = world_.loop.WhenReadable(rebooting_.pidfd.get(), [this, done] {
+    int status = 0;
+    if (!Reap(rebooting_, status)) return;
+    const Child ended = std::move(rebooting_);
+    const SubscriptionPtr watch = std::move(reboot_watch_);
+    if (status == 0) return;  // under way; orders waits for the machine to go down
+    done(Failed(fmt::format("the machine cannot be rebooted: {} {}", world_.duties.orders.reboot_command,
+                            DescribeExit(status))));
+  });
+}
+
+}  // namespace penumbra

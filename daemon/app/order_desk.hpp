@@ -1,0 +1,59 @@
+// Does what the cloud orders: reboot, update_config, read_now, ping, set. Who may order what, and with which modules it
+// is done; when it is done, and that it is done once, is orders' business. Loop thread.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "app/config_update.hpp"
+#include "driver/bus_manager.hpp"
+#include "driver/spawn.hpp"
+#include "model/duty_settings.hpp"
+#include "orders/orders.hpp"
+#include "shadow/shadows.hpp"
+#include "store/store.hpp"
+
+namespace penumbra {
+
+class OrderDesk : public orders::Performer {
+ public:
+  // What it reads is asked for each time, because a reload changes it. All references outlive it, except the buses: see
+  // BusesGone.
+  struct World {
+    EventLoop& loop;
+    const Settings& settings;
+    const DutySettings& duties;
+    Store& store;
+    BusManager* buses;
+    shadow::Shadows& shadows;
+    std::function<void(std::function<void(Status)>)> reload;
+  };
+
+  explicit OrderDesk(World world);
+  ~OrderDesk() override { *alive_ = false; }
+
+  void BusesGone() { world_.buses = nullptr; }
+
+  Status Check(const std::string& thing, const orders::OrderRow& order, Moment now) override;
+  void Perform(const std::string& thing, const orders::OrderRow& order, bool resumed,
+               std::function<void(orders::Outcome)> done) override;
+
+ private:
+  using Done = std::function<void(orders::Outcome)>;
+
+  const ThingSettings* FindThing(const std::string& thing) const;
+  Status CheckReboot(const std::string& thing, const orders::OrderRow& order, Moment now) const;
+  Status CheckSet(const std::string& thing, const orders::OrderRow& order) const;
+  void ReadNow(const std::string& thing, Done done);
+  void Set(const std::string& thing, const orders::OrderRow& order, bool resumed, Done done);
+  void Reboot(Done done);
+  void StartReboot(const Done& done);
+
+  World world_;
+  ConfigUpdate update_;
+  Child rebooting_;
+  SubscriptionPtr reboot_watch_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace penumbra

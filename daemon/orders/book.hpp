@@ -1,0 +1,191 @@
+// The orders of one thing: what was asked, how far it got, what the cloud was told. Pure state machine on the caller's
+// time; what must survive a crash is in the rows. Loop thread.
+//
+// Promises, whatever is killed, lost, repeated or reordered:
+//   an order with an id is done at most once, and one that was accepted gets its final answer;
+//   a reboot is never asked of the machine twice, and is answered after the boot id has changed;
+//   what is too old when its turn comes is not done; `set` (which moves something) only when its age is known, and
+//   never after a newer one for the same key.
+// One order is done at a time and thing, in the order of receipt.
+//
+// Contract with the caller: what Advance() gives is carried out in its order: commit `save` and `forget`, and only when
+// that is durable (then OnSaved) publish and act. Deliberately no I/O, no timers, no doing: orders.hpp ties those to
+// it. Source: aws-iot-core.md, section 5 (state machine 1-5) and "Seed against reality"; interfaces.md, "Commands".
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "event/backoff.hpp"
+#include "orders/order.hpp"
+#include "orders/parse.hpp"
+
+namespace penumbra::orders {
+
+struct BookOptions {
+  Duration ttl = std::chrono::minutes(10);               // of commands and executions that bring none
+  Duration announce_patience = std::chrono::seconds(5);  // what is no job goes on although nobody confirmed "accepted"
+  Duration answer_timeout = std::chrono::seconds(10);    // for the cloud's answer to what we told it
+  Duration retry_base = std::chrono::seconds(10);        // as AWS's own device client: 10 s doubling to 640 s
+  Duration retry_max = std::chrono::seconds(640);
+  Duration reboot_patience = std::chrono::minutes(5);  // a machine still up after that did not reboot
+  std::size_t max_open = 32;                           // orders under way; more are refused
+  std::size_t max_remembered = 128;                    // answered ones that are kept, so that they are not done again
+  int max_refusals = 10;                               // of an answer by the cloud, before it is given up
+};
+
+struct BookCounters {
+  std::uint64_t received = 0, duplicates = 0, done = 0, failed = 0, rejected = 0, expired = 0;
+  std::uint64_t answered = 0, retries = 0, cancelled = 0, answers_lost = 0, ignored = 0;
+};
+
+struct Publication {
+  std::string topic;
+  std::string payload;
+  std::string token;
+};
+
+struct Act {
+  std::uint64_t ticket = 0;
+  OrderRow row;
+  bool resumed = false;  // it may have been done, in part or whole, before a crash
+};
+
+using OrderKey = std::pair<Channel, std::string>;  // channel and id
+
+struct Effects {
+  std::uint64_t batch = 0;  // for OnSaved
+  std::vector<OrderRow> save;
+  std::vector<OrderKey> forget;
+  std::vector<Publication> publish;
+  std::optional<Act> act;
+  bool durable() const { return save.empty() && forget.empty(); }
+};
+
+class OrderBook {
+ public:
+  // Whether an order may be done now; the error's message is what its sender is told. kRetry: not yet.
+  using Check = std::function<Status(const OrderRow&, Moment)>;
+
+  // Begins with what was stored. `session` makes tokens and names unique among processes: short, [a-zA-Z0-9].
+  OrderBook(std::string thing, std::vector<OrderRow> rows, const BookOptions& options, Check check, std::string boot_id,
+            Moment now, std::string session, std::uint64_t seed);
+
+  static std::vector<std::string> Filters(const std::string& thing);
+
+  void OnOnline();
+  void OnOffline();
+  // Topics that are not this thing's orders are ignored; foreign bytes are answered or counted.
+  void OnMessage(std::string_view topic, std::string_view payload, Moment now);
+  // The PUBACK of a publication, or why there is none.
+  void OnPublished(const std::string& token, const Status& status, Moment now);
+  void OnActed(std::uint64_t ticket, Outcome outcome);
+  void OnSaved(std::uint64_t batch);
+  // What Advance gave did not become durable and was not carried out.
+  void OnSaveFailed(const Effects& lost);
+
+  Effects Advance(Moment now);
+  // When to call Advance next without another input.
+  std::optional<BootTime> Due() const;
+
+  std::vector<OrderRow> rows() const;
+  bool Quiet() const;  // nothing under way, nothing to tell
+  const BookCounters& counters() const { return counters_; }
+
+ private:
+  struct Entry {
+    OrderRow row;
+    bool dirty = false;
+    std::uint64_t saving = 0;  // the batch that carries it; 0: durable
+    bool announced = false;    // confirmed, or nobody needs it
+    // The report on its way.
+    std::string token;  // "": none
+    bool final = false;
+    bool taken = false;     // its PUBACK is there
+    bool accepted = false;  // the cloud's answer is there, and its PUBACK not yet
+    BootTime deadline{};
+    BootTime after{};  // not before
+    Backoff backoff;
+    int refusals = 0;
+    std::optional<BootTime> waits_since;  // for the confirmation of "accepted"
+    std::optional<BootTime> asked_again;  // Check said not yet; when to ask again
+  };
+  struct Loose {  // an answer to what is not kept: garbage, and more than max_open
+    std::string payload;
+    std::string token;
+  };
+  struct Running {
+    OrderKey key;
+    std::uint64_t ticket = 0;
+  };
+  static constexpr std::size_t kMaxLoose = 32;
+
+  void OnCommand(std::string_view payload, Moment now);
+  void OnExecution(std::string_view id, std::string_view payload, Moment now);
+  void OnExecutionAnswer(const std::string& id, bool accepted, std::string_view payload, Moment now);
+  void OnJobMessage(std::string_view stub, std::string_view payload, Moment now);
+  void OnNotify(const Json& body);
+  void OnStarted(const Json& body, Moment now);
+  void OnJobUpdated(const std::string& job, bool accepted, const Json& body, Moment now);
+  void NewJob(const std::string& job, std::int64_t number, const Json& execution, Moment now);
+
+  void Receive(OrderRow row, Request request, Moment now);
+  bool Repeated(const OrderKey& key);
+  void AnswerLoosely(const OrderRow& row);
+  Entry* Find(const OrderKey& key);
+  Entry* FindToken(const std::string& token);
+  std::size_t OpenCount() const;
+  const Entry* OpenJob() const;
+
+  void CheckDeadlines(Moment now);
+  Entry* Current();
+  void Move(Entry& entry, Moment now, Effects& effects);
+  bool MayBegin(Entry& entry, Moment now);
+  std::optional<std::string> TooOld(const Entry& entry, Moment now, bool& wait) const;
+  bool Overtaken(const OrderRow& row) const;
+  void Begin(Entry& entry, Moment now, Effects& effects);
+  void Resume(Entry& entry, Moment now, Effects& effects);
+  void StartAct(Entry& entry, bool resumed, Effects& effects);
+  void End(Entry& entry, Outcome outcome);
+  void Confirmed(Entry& entry);
+  void Cancelled(Entry& entry, const std::string& why);
+  void TellLater(Entry& entry, Moment now);
+
+  void CollectReports(Moment now, Effects& effects);
+  void Report(Entry& entry, bool final, Moment now, Effects& effects);
+  void CollectStartNext(Moment now, Effects& effects);
+  void CollectRows(Effects& effects);
+  std::string NewToken();
+
+  const std::string thing_;
+  const BookOptions options_;
+  const Check check_;
+  const std::string boot_id_;
+  const BootTime started_;
+  const std::string session_;
+  Random random_;
+  std::map<OrderKey, Entry> entries_;
+  std::deque<Loose> loose_;
+  std::vector<OrderKey> forget_;
+  std::optional<Running> running_;
+  bool online_ = false;
+  std::int64_t next_seq_ = 1;
+  std::uint64_t next_token_ = 1;
+  std::uint64_t next_ticket_ = 1;
+  std::uint64_t next_batch_ = 1;
+
+  bool want_start_ = true;  // there may be a job for us
+  std::string start_token_;
+  BootTime start_deadline_{};
+  BootTime start_after_{};
+  Backoff start_backoff_;
+  BookCounters counters_;
+};
+
+}  // namespace penumbra::orders
