@@ -1,4 +1,4 @@
-"""A shadow client with the behaviour of AWS's first Python SDK (AWSIoTMQTTShadowClient), on paho-mqtt.
+"""Clients with the behaviour of AWS's first Python SDK (AWSIoTMQTTClient, AWSIoTMQTTShadowClient), on paho-mqtt.
 
 That SDK is what AWS's guide uses, so devices in the field speak like this: MQTT 3.1.1, clean session, keep-alive
 600 s, QoS 0 for every publish and subscribe, only accepted, rejected and delta, a pause after each subscribe instead
@@ -137,3 +137,44 @@ class DeviceShadow:
         if body["version"] > self.version:
             self.version = body["version"]
             self._callbacks["delta"](payload, topic.split("/")[5], body.get("clientToken"))
+
+
+class AWSIoTMQTTClient:
+    """The plain client: clean session, QoS 1 where asked for, a callback for each subscription. Its queue for offline times is paho's."""
+
+    def __init__(self, client_id):
+        self._client = mqtt.Client(client_id, clean_session=True, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
+        self._connack, self._done = queue.Queue(), queue.Queue()
+
+    configureEndpoint = AWSIoTMQTTShadowClient.configureEndpoint
+    configureCredentials = AWSIoTMQTTShadowClient.configureCredentials
+    configureAutoReconnectBackoffTime = AWSIoTMQTTShadowClient.configureAutoReconnectBackoffTime
+    configureConnectDisconnectTimeout = AWSIoTMQTTShadowClient.configureConnectDisconnectTimeout
+    configureMQTTOperationTimeout = AWSIoTMQTTShadowClient.configureMQTTOperationTimeout
+    disconnect = AWSIoTMQTTShadowClient.disconnect
+
+    def configureOfflinePublishQueueing(self, size, behaviour=0):
+        assert size == -1
+
+    def configureDrainingFrequency(self, hertz):
+        assert hertz > 0
+
+    def connect(self):
+        self._client.on_connect = lambda client, userdata, flags, code: self._connack.put(code)
+        self._client.on_subscribe = lambda client, userdata, mid, granted: self._done.put(granted)
+        self._client.connect(self._host, self._port, keepalive=600)
+        self._client.loop_start()
+        self._connack.get(timeout=self._connect_timeout_s)
+        return True
+
+    def subscribe(self, topic, qos, callback):
+        def call(client, userdata, message):
+            threading.Thread(target=callback, args=(client, userdata, message), daemon=True).start()
+        self._client.message_callback_add(topic, call)
+        self._client.subscribe(topic, qos)
+        assert self._done.get(timeout=self._operation_timeout_s)[0] < 0x80, "subackError"
+        return True
+
+    def publish(self, topic, payload, qos):
+        self._client.publish(topic, payload, qos).wait_for_publish(self._operation_timeout_s)
+        return True

@@ -192,12 +192,11 @@ TEST(OrderBook, GivesUpAnAnswerThatTheCloudNeverTakes) {
   World world;
   world.acknowledges = false;
   world.Command({{"action", "ping"}, {"id", "p"}});
-  for (int i = 0; i < 20; ++i) {
-    const auto rows = world.book().rows();
-    if (rows.front().phase == Phase::kAnswered) break;
-    const std::string token = fmt::format("s1-{}", i + 2);
-    world.book().OnPublished(token, Fail(Action::kGiveUp, "refused (0x87)"), world.now);
-    world.Advance(11min);
+  for (int i = 0; i < world.options.max_refusals; ++i) {
+    ASSERT_EQ(world.book().rows().front().phase, Phase::kDone) << i;
+    const std::size_t said = world.acks.size();
+    world.book().OnPublished(world.ack_token, Fail(Action::kGiveUp, "refused (0x87)"), world.now);
+    for (int second = 0; second < 700 && world.acks.size() == said; ++second) world.Advance(1s);
   }
   EXPECT_EQ(world.book().rows().front().phase, Phase::kAnswered);
   EXPECT_EQ(world.book().counters().answers_lost, 1U);
@@ -434,7 +433,7 @@ TEST(OrderCrash, AKillAtEachStepCostsNoAnswerAndDoesNothingTwice) {
       guarded([&] { world.Advance(20min); });
       EXPECT_TRUE(scenario.answered(world));
       EXPECT_LE(world.done["reboot"], 1);
-      for (const auto& [action, times] : first) EXPECT_EQ(times, 1) << action;
+      for (const auto& [action, times] : first) EXPECT_LE(times, 1) << action;
       EXPECT_TRUE(world.book().Quiet());
       ++kills;
       if (testing::Test::HasFailure()) return;

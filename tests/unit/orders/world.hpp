@@ -38,6 +38,7 @@ class World {
   bool acknowledges = true;  // PUBACK
   bool saves = true;
   bool online = true;
+  std::string ack_token;  // of the newest answer to a command
   int steps = 0;
   int kill_at = -1;
   BookOptions options;
@@ -170,7 +171,10 @@ class World {
   void Publish(const Publication& publication) {
     Step();
     published.emplace_back(publication.topic, publication.payload);
-    if (publication.topic == CommandAnswerTopic(kThing)) acks.push_back(Json::parse(publication.payload));
+    if (publication.topic == CommandAnswerTopic(kThing)) {
+      acks.push_back(Json::parse(publication.payload));
+      ack_token = publication.token;
+    }
     for (iotcore::Service* service :
          {static_cast<iotcore::Service*>(&jobs), static_cast<iotcore::Service*>(&executions)}) {
       const auto answers = service->OnMessage(publication.topic, publication.payload, now.unix_ms);
