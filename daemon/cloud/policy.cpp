@@ -20,8 +20,9 @@ std::string AsTopic(std::string_view filter) {
   return out;
 }
 
-// How far lines over the thing's own topics may be widened so that the document fits.
-enum class Width { kExact, kSubscribeByKind, kByKind, kByThing };
+// How far lines over the thing's own topics may be widened so that the document fits: first what it hears, and only
+// then what it says.
+enum class Width { kExact, kSubscribeByKind, kSubscribeByThing, kPublishByKind };
 
 class Builder {
  public:
@@ -30,7 +31,7 @@ class Builder {
   void Add(const CloudTopic& topic) {
     if (topic.use == Use::kPublish) {
       const std::string own = "sensors/" + std::string(kThing) + "/";
-      const bool widen = width_ >= Width::kByKind && topic.topic.starts_with(own);
+      const bool widen = width_ >= Width::kPublishByKind && topic.topic.starts_with(own);
       Grant("iot:Publish", "topic/" + (widen ? own + "*" : AsTopic(topic.topic)), topic.why);
       if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
       return;
@@ -47,7 +48,7 @@ class Builder {
     const std::size_t thing = filter.find(kThing);
     if (filter.compare(0, 5, "$aws/") != 0 || thing == std::string::npos) return filter;
     const std::size_t behind = thing + kThing.size();
-    if (width_ == Width::kByThing) return filter.substr(0, behind) + "/*";
+    if (width_ >= Width::kSubscribeByThing) return filter.substr(0, behind) + "/*";
     const std::size_t end = filter.find('/', behind + 1);
     return end == std::string::npos ? filter : filter.substr(0, end) + "/*";
   }
@@ -108,7 +109,7 @@ std::size_t DevicePolicy::Characters(const std::string& arn_head) const {
 Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head, const DutySettings& duties) {
   DevicePolicy policy;
   std::size_t characters = 0;
-  for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kByKind, Width::kByThing}) {
+  for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kSubscribeByThing, Width::kPublishByKind}) {
     policy = Make(settings, duties, width);
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;
