@@ -203,7 +203,11 @@ void LinkUplink::WatchLeaving() {
   leaving_timer_.reset();
   bool more = false;
   for (const auto& place : links_) {
-    if (!place->leaving || place->closing) continue;
+    if (!place->leaving) continue;
+    if (place->closing) {
+      more = more || place->after;  // its next session is still to come
+      continue;
+    }
     const std::string& thing = place->session->thing();
     // What was read before the thing went may still wait for its commit.
     if (!place->flushed) {

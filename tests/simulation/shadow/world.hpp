@@ -125,7 +125,7 @@ class ShadowWorld {
   Reading ReadDevice();
   int Copies();
   void StepDone(const shadow::CommandBook::Step& step, const Status& status);
-  shadow::Moment Now() const { return {now_, UnixMs(), trusted}; }
+  Moment Now() const { return {now_, UnixMs(), trusted}; }
 
   std::mt19937_64 random_;
   BootTime now_{1'000'000'000};

@@ -31,7 +31,11 @@ class ReloaderTest : public testing::Test {
     hooks.apply = [this](LoadedConfig wanted, const std::function<void()>& applied) {
       in_force = std::move(wanted);
       applications.push_back(in_force.settings.things[0].name);
-      hold ? held = applied : applied();
+      if (hold) {
+        held = applied;
+      } else {
+        applied();
+      }
     };
     hooks.begun = [this] { ++begun; };
     hooks.ended = [this] { ++ended; };

@@ -153,7 +153,7 @@ TEST_F(ReconfigureTest, TakesWhatTheDriverDoesNotKnowWithoutOpeningAnew) {
   Reconfigure({Bus("a")}, {changed});
   loop.Advance(2s);
   EXPECT_EQ(starts["a"], 1);
-  EXPECT_EQ(readings["t"].back().values[0].value, Value(std::int64_t{2}));
+  EXPECT_EQ(readings["t"].back().values[0].value, Value(2.0));
   EXPECT_EQ(Gaps("t"), (std::set<std::int64_t>{1000}));
 }
 
@@ -193,7 +193,7 @@ TEST_F(ReconfigureTest, ARemovedThingIsNotHeardOfAgain) {
   EXPECT_EQ(readings["u"].size(), before);
   EXPECT_FALSE(manager->Thing("u"));
   EXPECT_NE(written, "no answer");
-  EXPECT_EQ(Gaps("t"), (std::set<std::int64_t>{1000}));
+  EXPECT_EQ(manager->Thing("t")->overruns, 0U);
 }
 
 TEST_F(ReconfigureTest, AQueuedWriteOfAThingThatDidNotChangeReachesItsDevice) {
@@ -287,7 +287,7 @@ TEST_F(ReconfigureTest, ApplyingAnyDifferenceGivesTheNewConfiguration) {
   launcher->on_read = [&](FakeHost& host, const wire::ReadRequest& r) {
     host.AnswerOk(r, std::chrono::milliseconds(pick(80)));
   };
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 80; ++round) {
     std::vector<BusSettings> buses;
     std::vector<ThingSettings> things;
     for (const char* name : {"a", "b", "c"}) {

@@ -179,7 +179,7 @@ TEST_F(ShadowsTest, TellsWhoFollowsAWishHowItEnded) {
   Start();
   ASSERT_TRUE(Set({{"setpoint", 21}}));
   std::optional<Status> end;
-  shadows->Follow("t1", {{"setpoint", 21}}, [&end](const Status& status) { end = status; });
+  shadows->Follow("t1", {{"setpoint", 21}}, [&end](const Status& how) { end = how; });
   loop.RunReady();
   EXPECT_FALSE(end);
   buses.writes[0].done({});
@@ -188,7 +188,7 @@ TEST_F(ShadowsTest, TellsWhoFollowsAWishHowItEnded) {
   loop.RunReady();
   ASSERT_TRUE(end);
   EXPECT_TRUE(*end);
-  shadows->Follow("t1", {{"setpoint", 22}}, [&end](const Status& status) { end = status; });
+  shadows->Follow("t1", {{"setpoint", 22}}, [&end](const Status& how) { end = how; });
   loop.RunReady();
   ASSERT_FALSE(*end);
   EXPECT_NE(end->error().message.find("overtaken"), std::string::npos);
@@ -209,7 +209,7 @@ TEST_F(ShadowsTest, AWishThatIsOldWhenItComesIsNotWritten) {
   Start();
   bool durable = false;
   shadows->Set(
-      "t1", "", {{"setpoint", 21}}, [&durable](const Status& status) { durable = status.has_value(); }, 601'000);
+      "t1", "", {{"setpoint", 21}}, [&durable](const Status& how) { durable = how.has_value(); }, 601'000);
   loop.RunReady();
   EXPECT_TRUE(durable);
   EXPECT_TRUE(buses.writes.empty());
