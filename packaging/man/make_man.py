@@ -97,14 +97,15 @@ def keys(options):
     missing = [name for name in TABLES if name not in defs]
     if missing:
         sys.exit(f"make_man: the schema has no {', '.join(missing)}; mend TABLES")
-    known = set(TABLES) | {"profile", "profile_file"}
+    known = set(TABLES) | {"profile", "profile_file", "match"}
     rest = [name for name in defs if name not in known and "properties" in defs[name]]
     return "\n".join(table_section(defs[name].get("x-table", name), defs[name], defs) for name in TABLES + rest)
 
 
 def profile_keys(options):
     defs = json.loads((options.source / "schema" / "penumbra-config.schema.json").read_text())["$defs"]
-    return table_section("[profile]", defs["profile"], defs)
+    tables = (("A profile", "profile_file"), ("[profile]", "profile"), ("[[match]]", "match"))
+    return "\n".join(table_section(title, defs[name], defs) for title, name in tables)
 
 
 def preformatted(text):

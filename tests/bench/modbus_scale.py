@@ -68,8 +68,8 @@ def many_points(seconds, units, points):
 def many_endpoints(seconds, endpoints):
     with tempfile.TemporaryDirectory() as folder, Server(1) as server, Gateway(folder) as gateway:
         gateway.configure([bus(f"b{n}", server.port) for n in range(endpoints)], [thing(f"t{n}", f"b{n}", 1, 2) for n in range(endpoints)])
-        gateway.start()
-        wait_for(lambda: all_polled(gateway), 120, "all endpoints are polled")
+        gateway.start(wait=False)  # each bus's options are checked by a host of their own before
+        wait_for(lambda: gateway.running() and gateway.try_status() and all_polled(gateway), 180, "all endpoints are polled")
         time.sleep(5)
         hosts = children(gateway.process.pid)
         host_kib = sum(map(pss_kib, hosts))
