@@ -145,7 +145,7 @@ Status Archive::Scan::SkipToBlock() {
         });
     if (!done) return done;
     row_ = wanted ? first : last + 1;
-    if (wanted) readable_to_ = last;
+    if (wanted) readable_to_ = last;  // of a block that has been closed since, also what is behind last_row_
     if (!found) return {};
   }
   return {};
@@ -182,7 +182,7 @@ Status Archive::Scan::Next(std::vector<StoredReading>& out) {
       done_ = true;
       return {};
     }
-    const std::int64_t last = std::min(readable_to_, archive_->last_row_);
+    const std::int64_t last = readable_to_;
     const std::int64_t parameters[] = {row_, last, kRowsAtOnce};
     int rows = 0;
     const Status done =

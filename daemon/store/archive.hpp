@@ -1,6 +1,6 @@
 // A Penumbra database read from outside: by `penumbra store export`, whether the daemon runs or not, and by the
-// sqlite3 shell (store/shell). Reads only, takes no lock that a commit would wait for, and holds a few rows at a time.
-// It shows the database as it was when it was opened.
+// sqlite3 shell (store/shell). Reads only, takes no lock that a commit would wait for, and holds one block at a
+// time. It shows the database as it was when it was opened, and of its last block perhaps what came since.
 // Deliberately not the daemon's own way of reading (Journal): that one has the state in memory and writes.
 // Thread: one at a time.
 #pragma once
@@ -18,6 +18,7 @@
 #include "model/reading.hpp"
 #include "store/dictionary.hpp"
 #include "store/interval_set.hpp"
+#include "store/journal_block.hpp"
 #include "store/store.hpp"
 #include "store/time_book.hpp"
 
@@ -54,7 +55,8 @@ class Archive {
   // "" when the daemon knew of none.
   const std::string& Unit(const std::string& thing, const std::string& point) const;
 
-  // One pass over the readings, in the order in which they were committed.
+  // One pass over the readings: block by block as they were committed, within a packed block thing by thing; of one
+  // thing always in the order of seq. A block is read at once: it may be packed, or go, before the next call.
   class Scan {
    public:
     Scan(const Archive& archive, Filter filter);
@@ -63,7 +65,7 @@ class Archive {
     std::uint64_t damaged_rows() const { return damaged_; }
 
    private:
-    static constexpr int kRowsAtOnce = 64;
+    static constexpr int kRowsAtOnce = static_cast<int>(Block::kMaxRows);
     Status SkipToBlock();
     void Collect(std::string_view blob, std::vector<StoredReading>& out);
 

@@ -17,12 +17,14 @@ namespace {
 using Kind = Dictionary::Kind;
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersionWithHoles = 2;
 constexpr std::size_t kCrcBytes = 4;
 constexpr std::uint8_t kRowTrusted = 1;
 constexpr std::uint8_t kRowHasTrusted = 2;
 constexpr std::uint8_t kRunTrusted = 1;
 constexpr std::uint8_t kRunBootInline = 2;
 constexpr std::uint8_t kRunPointsInline = 4;
+constexpr std::uint8_t kRunHoles = 8;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr char kPointSeparator = '\n';
 
@@ -59,13 +61,13 @@ std::optional<std::string> JoinPoints(const Reading& reading) {
   return joined.empty() ? std::nullopt : std::optional(joined);
 }
 
-void WriteRunHead(ByteWriter& out, const Reading& first, std::size_t count, Dictionary& dictionary) {
+void WriteRunHead(ByteWriter& out, const Reading& first, std::size_t count, bool holes, Dictionary& dictionary) {
   const auto boot = dictionary.Intern(Kind::kWord, first.boot_id);
   const std::optional<std::string> joined = JoinPoints(first);
   const auto points = joined ? dictionary.Intern(Kind::kPointSet, *joined) : std::nullopt;
   out.Varint(count);
   out.U8(static_cast<std::uint8_t>((first.time_trusted ? kRunTrusted : 0) | (boot ? 0 : kRunBootInline) |
-                                   (points ? 0 : kRunPointsInline)));
+                                   (points ? 0 : kRunPointsInline) | (holes ? kRunHoles : 0)));
   if (boot) {
     out.Varint(*boot);
   } else {
@@ -77,6 +79,18 @@ void WriteRunHead(ByteWriter& out, const Reading& first, std::size_t count, Dict
   }
   out.Varint(first.values.size());
   for (const PointValue& value : first.values) out.String(value.point);
+}
+
+// `next`: the seq that follows what was written before.
+bool HasHoles(std::span<const Reading* const> run, std::uint64_t next) {
+  return std::any_of(run.begin(), run.end(), [&next](const Reading* reading) { return reading->seq != next++; });
+}
+
+void WriteHoles(ByteWriter& out, std::span<const Reading* const> run, std::uint64_t next) {
+  for (const Reading* reading : run) {
+    out.Varint(reading->seq - next);
+    next = reading->seq + 1;
+  }
 }
 
 struct TimeBase {
@@ -96,11 +110,15 @@ void WriteTimes(ByteWriter& out, std::span<const Reading* const> run, TimeBase& 
 
 std::string EncodeSection(const ReadingList& readings, TimeBase before, Dictionary& dictionary) {
   ByteWriter out;
+  std::uint64_t next = readings.front()->seq;
   for (std::size_t begin = 0; begin < readings.size();) {
     std::size_t end = begin + 1;
     while (end < readings.size() && SameRun(*readings[begin], *readings[end])) ++end;
     const std::span run(readings.data() + begin, end - begin);
-    WriteRunHead(out, *run.front(), run.size(), dictionary);
+    const bool holes = HasHoles(run, next);
+    WriteRunHead(out, *run.front(), run.size(), holes, dictionary);
+    if (holes) WriteHoles(out, run, next);
+    next = run.back()->seq + 1;
     WriteTimes(out, run, before);
     std::vector<const PointValue*> column(run.size());
     for (std::size_t point = 0; point < run.front()->values.size(); ++point) {
@@ -115,6 +133,9 @@ std::string EncodeSection(const ReadingList& readings, TimeBase before, Dictiona
 struct Section {
   std::uint64_t thing;
   ReadingList readings;
+  std::uint64_t holes() const {
+    return readings.back()->seq - readings.front()->seq + 1 - static_cast<std::uint64_t>(readings.size());
+  }
 };
 
 std::vector<Section> GroupByThing(std::span<const Reading> readings, Dictionary& dictionary) {
@@ -192,7 +213,7 @@ void ReadTimeSpan(ByteReader& in, RowHeader& header) {
   if ((flags & kRowHasTrusted) != 0) header.newest_trusted_ms = Plus(header.base_ms, in.Zigzag());
 }
 
-bool ReadDirectory(ByteReader& in, RowHeader& header) {
+bool ReadDirectory(ByteReader& in, bool with_holes, RowHeader& header) {
   const std::size_t sections = in.Count();
   std::uint64_t thing = 0;
   std::uint64_t seq = 0;
@@ -201,10 +222,11 @@ bool ReadDirectory(ByteReader& in, RowHeader& header) {
     section.thing = thing += static_cast<std::uint64_t>(in.Zigzag());
     section.first_seq = seq += static_cast<std::uint64_t>(in.Zigzag());
     section.count = in.Varint();
+    if (with_holes) section.holes = in.Varint();
     section.last_ms = Plus(header.base_ms, in.Zigzag());
     section.length = in.Varint();
     if (section.count == 0 || section.first_seq == 0 || section.first_seq > SeqMark::kMaxSeq ||
-        section.count > section.length || section.last_seq() > SeqMark::kMaxSeq) {
+        section.count > section.length || section.holes > SeqMark::kMaxSeq || section.last_seq() > SeqMark::kMaxSeq) {
       return false;
     }
     header.sections.push_back(section);
@@ -225,6 +247,7 @@ bool PlaceSections(RowHeader& header, std::size_t begin, std::size_t end) {
 struct RunHead {
   std::size_t count = 0;
   bool trusted = false;
+  bool holes = false;
   std::string boot_id;
   std::vector<std::string> points;
 };
@@ -244,6 +267,7 @@ bool ReadRunHead(ByteReader& in, const Dictionary& dictionary, RunHead& head) {
   head.count = in.Count();
   const std::uint8_t flags = in.U8();
   head.trusted = (flags & kRunTrusted) != 0;
+  head.holes = (flags & kRunHoles) != 0;
   if ((flags & kRunBootInline) != 0) {
     head.boot_id = in.String();
   } else {
@@ -299,13 +323,14 @@ std::uint64_t RowHeader::readings() const {
 std::string EncodeRow(std::span<const Reading> readings, std::span<const AckRange> acks, Dictionary& dictionary) {
   const TimeBase base =
       readings.empty() ? TimeBase{0, 0} : TimeBase{readings.front().unix_ms, readings.front().boot_ns};
+  const std::vector<Section> sections = GroupByThing(readings, dictionary);
+  const bool holes = std::any_of(sections.begin(), sections.end(), [](const Section& s) { return s.holes() > 0; });
   ByteWriter out;
-  out.U8(kVersion);
+  out.U8(holes ? kVersionWithHoles : kVersion);
   out.Zigzag(base.ms);
   out.Zigzag(base.boot_ns);
   WriteAcks(out, acks);
   WriteTimeSpan(out, readings, base.ms);
-  const std::vector<Section> sections = GroupByThing(readings, dictionary);
   out.Varint(sections.size());
   std::string bodies;
   std::uint64_t thing = 0;
@@ -315,6 +340,7 @@ std::string EncodeRow(std::span<const Reading> readings, std::span<const AckRang
     out.Zigzag(static_cast<std::int64_t>(section.thing - thing));
     out.Zigzag(static_cast<std::int64_t>(section.readings.front()->seq - seq));
     out.Varint(section.readings.size());
+    if (holes) out.Varint(section.holes());
     out.Zigzag(Minus(section.readings.back()->unix_ms, base.ms));
     out.Varint(body.size());
     bodies += body;
@@ -338,13 +364,14 @@ Result<RowHeader> DecodeHeader(std::string_view blob) {
   const std::string_view body = blob.substr(kCrcBytes);
   if (Crc32(body) != crc) return Fail(Damaged("checksum"));
   ByteReader in(body);
-  if (in.U8() != kVersion) return Fail(Damaged("unknown version"));
+  const std::uint8_t version = in.U8();
+  if (version != kVersion && version != kVersionWithHoles) return Fail(Damaged("unknown version"));
   RowHeader header;
   header.base_ms = in.Zigzag();
   header.base_boot_ns = in.Zigzag();
   if (!ReadAcks(in, header.acks)) return Fail(Damaged("acks"));
   ReadTimeSpan(in, header);
-  if (!ReadDirectory(in, header)) return Fail(Damaged("directory"));
+  if (!ReadDirectory(in, version == kVersionWithHoles, header)) return Fail(Damaged("directory"));
   if (!PlaceSections(header, blob.size() - in.remaining(), blob.size())) return Fail(Damaged("section lengths"));
   return header;
 }
@@ -357,19 +384,25 @@ Status DecodeSection(std::string_view blob, const RowHeader& header, const RowSe
   ByteReader in(blob.substr(section.offset, section.length));
   TimeBase before{header.base_ms, header.base_boot_ns};
   std::uint64_t seq = section.first_seq;
+  bool good = true;
   while (!in.AtEnd() && in.Ok()) {
     RunHead head;
-    if (!ReadRunHead(in, dictionary, head) || head.count == 0 || head.count > section.last_seq() - seq + 1) break;
     const std::size_t run_begin = out.size();
+    if (!ReadRunHead(in, dictionary, head) || head.count == 0 || head.count > section.count - (run_begin - begin))
+      break;
     out.resize(run_begin + head.count);
     const std::span run(out.data() + run_begin, head.count);
     for (Reading& reading : run) {
       reading.thing = *thing;
-      reading.seq = seq++;
+      const std::uint64_t hole = head.holes ? in.Varint() : 0;
+      good &= hole <= section.holes && seq + hole <= section.last_seq();
+      reading.seq = good ? seq += hole : 0;
+      ++seq;
     }
-    if (!ReadRun(in, head, dictionary, before, run)) break;
+    if (!good || !ReadRun(in, head, dictionary, before, run)) break;
   }
-  if (in.Ok() && in.AtEnd() && seq == section.last_seq() + 1) return {};
+  const bool all = out.size() - begin == section.count && seq == section.last_seq() + 1;
+  if (in.Ok() && in.AtEnd() && good && all) return {};
   out.resize(begin);
   return Fail(Damaged("section"));
 }

@@ -4,16 +4,18 @@
 //
 // Layout (varint = LEB128, zz = zigzag varint; see base/bytes.hpp):
 //   u32 crc            little endian, CRC-32 of everything behind it
-//   u8  version        1
+//   u8  version        1, or 2: seqs of a section may have holes (what thinning leaves)
 //   zz base_ms, zz base_boot_ns     what the times below are relative to (the first reading's)
 //   varint acks        of these: varint thing, varint ranges, of these: varint gap after the last one, varint length-1
 //   u8  flags          bit 0: every time is trusted; bit 1: newest_trusted follows
 //   zz oldest, zz newest [, zz newest_trusted]        - base_ms
 //   varint sections    the directory, of these:
-//       zz thing - thing before, zz first_seq - first_seq before, varint count, zz last_ms - base_ms, varint bytes
-//   the sections' bytes. A section is all readings of one thing in this commit, their seqs without gaps, as runs of
-//   readings with the same points, boot and trust:
-//       varint count, u8 flags (bit 0 trusted, bit 1 boot inline, bit 2 points inline), boot, points
+//       zz thing - thing before, zz first_seq - first_seq before, varint count, (2: varint holes,)
+//       zz last_ms - base_ms, varint bytes
+//   the sections' bytes. A section is all readings of one thing in this commit, ascending in seq, without holes unless
+//   bit 3 below says so, as runs of readings with the same points, boot and trust:
+//       varint count, u8 flags (bit 0 trusted, bit 1 boot inline, bit 2 points inline, bit 3 holes), boot, points
+//       with bit 3, per reading: varint seqs left out before it
 //       per reading: zz ms - ms before, zz (boot_ns - boot_ns before) - 1e6 * (ms - ms before)
 //       per point a column: u8 kind (Column below) + 0x80 when all are Good without a reason;
 //           values; unless 0x80, per reading: u8 quality + 4 * (0 no reason, 1 word follows, 2 text follows)
@@ -44,10 +46,11 @@ struct RowSection {
   std::uint64_t thing = 0;
   std::uint64_t first_seq = 0;
   std::uint64_t count = 0;
+  std::uint64_t holes = 0;  // seqs between the first and the last that are not there
   std::int64_t last_ms = 0;
   std::size_t offset = 0;  // of its bytes in the blob
   std::size_t length = 0;
-  std::uint64_t last_seq() const { return first_seq + count - 1; }
+  std::uint64_t last_seq() const { return first_seq + count + holes - 1; }
 };
 
 struct RowHeader {
@@ -64,7 +67,7 @@ struct RowHeader {
   std::uint64_t readings() const;
 };
 
-// `readings` have their seqs; those of one thing follow each other without gaps, in the given order. `acks` are sorted
+// `readings` have their seqs; those of one thing ascend in the given order. `acks` are sorted
 // by thing and seq and do not overlap. New words go into `dictionary`.
 std::string EncodeRow(std::span<const Reading> readings, std::span<const AckRange> acks, Dictionary& dictionary);
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/row_sum.hpp"
+
 namespace penumbra {
 namespace {
 
@@ -202,6 +204,7 @@ int Database::OnWal(void* self, sqlite3*, const char*, int pages) {
 Error Database::TakeError(std::string_view what, int code) {
   const int extended = db_ != nullptr ? sqlite3_extended_errcode(db_) : code;
   corrupt_ |= IsCorrupt(code) || IsCorrupt(extended);
+  io_failed_ |= (code & 0xff) == SQLITE_IOERR;
   full_ |= (code & 0xff) == SQLITE_FULL;
   return MakeError(db_, what, extended);
 }
@@ -226,6 +229,7 @@ Status Database::Execute(const std::string& sql) {
 }
 
 Status Database::Begin() {
+  full_ = false;
   return Execute("BEGIN IMMEDIATE");
 }
 
@@ -256,6 +260,28 @@ Result<std::int64_t> Database::Integer(std::string_view sql) {
   const Result<bool> row = statement->Step();
   if (!row) return Fail(row.error());
   return *row ? statement->Int(0) : 0;
+}
+
+Result<std::optional<std::int64_t>> Database::Meta(std::string_view key) {
+  auto statement = Prepare("SELECT value, sum FROM meta WHERE key = ?");
+  if (!statement) return Fail(statement.error());
+  const Result<bool> row = statement->Bind(1, key).Step();
+  if (!row) return Fail(row.error());
+  if (!*row) return std::nullopt;
+  if (!statement->HasSum(1, PairSum(key, statement->Int(0))))
+    return Fail(Damaged(fmt::format("meta {} is damaged", key)));
+  return statement->Int(0);
+}
+
+Status Database::SetMeta(std::string_view key, std::int64_t value) {
+  auto statement = Prepare("INSERT OR REPLACE INTO meta(key, value, sum) VALUES(?, ?, ?)");
+  if (!statement) return Fail(statement.error());
+  return statement->Bind(1, key).Bind(2, value).Bind(3, PairSum(key, value)).Run();
+}
+
+Error Database::Damaged(std::string what) {
+  corrupt_ = true;
+  return {Action::kGiveUp, std::move(what)};
 }
 
 void Database::KeepWal() {

@@ -46,6 +46,8 @@ class Statement {
   std::int64_t Int(int column) const;
   double Real(int column) const;
   bool IsNull(int column) const;
+  // The column has this checksum (row_sum.hpp), or none.
+  bool HasSum(int column, std::int64_t sum) const { return IsNull(column) || Int(column) == sum; }
   // Text or blob; a view that lives until the next Step.
   std::string_view Bytes(int column) const;
 
@@ -95,6 +97,12 @@ class Database {
 
   Result<std::int64_t> Integer(std::string_view sql);
 
+  // A row of table meta; nullopt: there is none. Error kGiveUp: damaged.
+  Result<std::optional<std::int64_t>> Meta(std::string_view key);
+  Status SetMeta(std::string_view key, std::int64_t value);
+  // What was read cannot be right although SQLite took it: from here on corrupt().
+  Error Damaged(std::string what);
+
   // Closing will not copy the WAL into the file. After a failure: what only looks written must not be copied.
   void KeepWal();
   // Copies the WAL into the database file (passive: never waits) or, with `everything`, also syncs and restarts it.
@@ -105,8 +113,11 @@ class Database {
   // Pages that wait in the WAL.
   std::uint64_t wal_bytes() const { return static_cast<std::uint64_t>(wal_pages_) * kPageSize; }
 
-  // The last failure says: the file is damaged (SQLITE_CORRUPT, SQLITE_NOTADB); no space is left (SQLITE_FULL).
+  // A failure has said: the file is damaged (SQLITE_CORRUPT, SQLITE_NOTADB); reading, writing or syncing failed
+  // (SQLITE_IOERR).
   bool corrupt() const { return corrupt_; }
+  bool io_failed() const { return io_failed_; }
+  // Since the last Begin: no space is left (SQLITE_FULL).
   bool full() const { return full_; }
 
   const std::filesystem::path& file() const { return options_.file; }
@@ -123,6 +134,7 @@ class Database {
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
   int wal_pages_ = 0;
   bool corrupt_ = false;
+  bool io_failed_ = false;
   bool full_ = false;
 };
 

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.hpp"
+#include "store/gap.hpp"
 #include "store/ranges.hpp"
+#include "store/row_sum.hpp"
 
 namespace penumbra {
 namespace {
@@ -19,9 +22,10 @@ struct WordTable {
   const char* insert;
 };
 constexpr WordTable kWordTables[] = {
-    {Kind::kThing, "SELECT id, name FROM thing", "INSERT INTO thing(id, name) VALUES(?, ?)"},
-    {Kind::kWord, "SELECT id, text FROM word", "INSERT INTO word(id, text) VALUES(?, ?)"},
-    {Kind::kPointSet, "SELECT id, points FROM point_set", "INSERT INTO point_set(id, points) VALUES(?, ?)"},
+    {Kind::kThing, "SELECT id, name, sum FROM thing", "INSERT INTO thing(id, name, sum) VALUES(?, ?, ?)"},
+    {Kind::kWord, "SELECT id, text, sum FROM word", "INSERT INTO word(id, text, sum) VALUES(?, ?, ?)"},
+    {Kind::kPointSet, "SELECT id, points, sum FROM point_set",
+     "INSERT INTO point_set(id, points, sum) VALUES(?, ?, ?)"},
 };
 
 constexpr std::string_view kSnapshotRow = "snapshot_row";
@@ -31,11 +35,16 @@ constexpr std::string_view kAge = "age_ms";
 constexpr std::string_view kGeneration = "generation";
 constexpr std::string_view kClosed = "closed";  // 1: the last end was a clean one
 
+std::int64_t OutboxSum(std::int64_t thing, std::int64_t last_seq, std::int64_t last_ms, std::string_view ranges) {
+  return RowSum().Add(thing).Add(last_seq).Add(last_ms).Add(ranges).value();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Journal>> Journal::Load(Database& database, SeqMark& mark, const Options& options, bool first) {
   std::unique_ptr<Journal> journal(new Journal(database, mark, options));
-  for (const Status& done : {journal->LoadDictionary(), journal->LoadSnapshot(), journal->Replay()}) {
+  for (const Status& done :
+       {journal->LoadDictionary(), journal->LoadSnapshot(), journal->Replay(), journal->LoadHoles()}) {
     if (!done) return Fail(done.error().WithContext("recovering the journal"));
   }
   if (const Status done = journal->ReconcileGeneration(first); !done) return Fail(done.error());
@@ -50,14 +59,21 @@ Status Journal::LoadDictionary() {
       const Result<bool> row = rows->Step();
       if (!row) return Fail(row.error());
       if (!*row) break;
-      dictionary_.Load(table.kind, static_cast<std::uint64_t>(rows->Int(0)), std::string(rows->Bytes(1)));
+      const auto id = static_cast<std::uint64_t>(rows->Int(0));
+      if (!rows->HasSum(2, NameSum(id, rows->Bytes(1)))) return Fail(database_.Damaged("a name is damaged"));
+      dictionary_.Load(table.kind, id, std::string(rows->Bytes(1)));
     }
   }
   return {};
 }
 
 Status Journal::LoadSnapshot() {
-  const Result<std::int64_t> row = Meta(kSnapshotRow, 0);
+  const auto stored = database_.Meta(kSnapshotRow);
+  if (!stored) return Fail(stored.error());
+  const Result<std::int64_t> blocks = database_.Integer("SELECT count(*) FROM block");
+  if (!blocks) return Fail(blocks.error());
+  if (!*stored && *blocks > 0) return Fail(database_.Damaged("the place of the snapshot is lost"));
+  const Result<std::int64_t> row = stored->value_or(0);
   const Result<std::int64_t> readings = Meta(kReadings, 0);
   const Result<std::int64_t> trusted = Meta(kNewestTrusted, 0);
   const Result<std::int64_t> age = Meta(kAge, trusted ? *trusted : 0);
@@ -68,12 +84,14 @@ Status Journal::LoadSnapshot() {
   readings_ = static_cast<std::uint64_t>(*readings);
   newest_trusted_ms_ = *trusted;
   age_ms_ = *age;
-  auto states = database_.Prepare("SELECT thing, last_seq, last_ms, ranges FROM outbox");
+  auto states = database_.Prepare("SELECT thing, last_seq, last_ms, ranges, sum FROM outbox");
   if (!states) return Fail(states.error());
   for (;;) {
     const Result<bool> more = states->Step();
     if (!more) return Fail(more.error());
     if (!*more) return {};
+    const std::int64_t sum = OutboxSum(states->Int(0), states->Int(1), states->Int(2), states->Bytes(3));
+    if (!states->HasSum(4, sum)) return Fail(database_.Damaged("the outbox is damaged"));
     const std::string* name = dictionary_.Find(Kind::kThing, static_cast<std::uint64_t>(states->Int(0)));
     if (name == nullptr) return Fail(Action::kGiveUp, "the outbox names an unknown thing");
     ThingState& thing = Thing(*name);
@@ -87,12 +105,15 @@ Status Journal::Replay() {
   auto rows = database_.Prepare("SELECT id, data FROM journal WHERE id >= ? ORDER BY id");
   if (!rows) return Fail(rows.error());
   rows->Bind(1, block_.first_row);
+  std::set<std::uint64_t> seen_since_damage;
+  bool damaged = false;
   for (;;) {
     const Result<bool> more = rows->Step();
     if (!more) return Fail(more.error());
     if (!*more) return {};
     const Result<RowHeader> header = DecodeHeader(rows->Bytes(1));
     if (header) {
+      if (damaged) FindWhatDamageTook(*header, seen_since_damage);
       AddToState(*header, rows->Bytes(1).size());
       block_.last_row = rows->Int(0);
       continue;
@@ -100,8 +121,21 @@ Status Journal::Replay() {
     // Its seqs are unknown, so nobody may get a number that it may have given.
     seq_floor_ = mark_.mark();
     block_.last_row = rows->Int(0);
+    damaged = true;
+    seen_since_damage.clear();
     log::Error("store.damaged_row", "a journal row is damaged; its readings are lost",
                {{"row", rows->Int(0)}, {"reason", header.error().message}});
+  }
+}
+
+// The seqs of a thing between the last row before a damaged one and the first behind it were in the damaged one.
+void Journal::FindWhatDamageTook(const RowHeader& header, std::set<std::uint64_t>& seen) {
+  for (const RowSection& section : header.sections) {
+    ThingState* thing = ById(section.thing);
+    if (thing == nullptr || !seen.insert(section.thing).second || thing->newest_seq == 0) continue;
+    if (section.first_seq <= thing->newest_seq + 1) continue;
+    thing->unsent.Add(thing->newest_seq + 1, section.first_seq - 1);
+    missing_.damaged[thing->name].Add(thing->newest_seq + 1, section.first_seq - 1);
   }
 }
 
@@ -131,14 +165,14 @@ Status Journal::ReconcileGeneration(bool first) {
 }
 
 Status Journal::OpenGeneration() {
-  if (const Status set = SetMeta(kClosed, 0); !set) return set;
-  return SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
+  if (const Status set = database_.SetMeta(kClosed, 0); !set) return set;
+  return database_.SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
 }
 
 Status Journal::CloseGeneration() {
   if (const Status next = mark_.NextGeneration(); !next) return next;
-  if (const Status set = SetMeta(kClosed, 1); !set) return set;
-  return SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
+  if (const Status set = database_.SetMeta(kClosed, 1); !set) return set;
+  return database_.SetMeta(kGeneration, static_cast<std::int64_t>(mark_.generation()));
 }
 
 void Journal::TimesChanged() {
@@ -150,21 +184,13 @@ Status Journal::LowerNewestTrusted(std::int64_t unix_ms) {
   newest_trusted_ms_ = unix_ms;
   // With the block ended, no row is replayed at the next start that could bring the wrong time back.
   if (const Status closed = CloseBlock(); !closed) return closed;
-  return SetMeta(kNewestTrusted, unix_ms);
-}
-
-Status Journal::SetMeta(std::string_view key, std::int64_t value) {
-  auto statement = database_.Prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)");
-  if (!statement) return Fail(statement.error());
-  return statement->Bind(1, key).Bind(2, value).Run();
+  return database_.SetMeta(kNewestTrusted, unix_ms);
 }
 
 Result<std::int64_t> Journal::Meta(std::string_view key, std::int64_t otherwise) {
-  auto statement = database_.Prepare("SELECT value FROM meta WHERE key = ?");
-  if (!statement) return Fail(statement.error());
-  const Result<bool> row = statement->Bind(1, key).Step();
-  if (!row) return Fail(row.error());
-  return *row ? statement->Int(0) : otherwise;
+  const auto stored = database_.Meta(key);
+  if (!stored) return Fail(stored.error());
+  return stored->value_or(otherwise);
 }
 
 Journal::ThingState& Journal::Thing(const std::string& name) {
@@ -226,7 +252,12 @@ std::vector<AckRange> Journal::ApplyAcks(const AckMap& acks) {
     IntervalSet& unsent = thing->second.unsent;
     for (const auto& [first, last] : set.map()) {
       // Thousands of holes mean that acks come in no order at all; then sending again is cheaper than remembering.
-      if (unsent.ranges() >= kMaxAckRanges) break;
+      // An ack that makes no new hole is always taken, so that the holes close again.
+      const bool splits = first > 0 && unsent.Contains(first - 1) && unsent.Contains(last + 1);
+      if (splits && unsent.ranges() >= kMaxAckRanges) {
+        acks_not_kept_ += unsent.CountIn(first, last);
+        continue;
+      }
       if (unsent.Remove(first, last) > 0) ranges.push_back({thing->second.id, first, last});
     }
   }
@@ -240,7 +271,8 @@ Status Journal::WriteFreshWords() {
   for (const Dictionary::Entry& entry : dictionary_.TakeFresh()) {
     auto insert = database_.Prepare(kWordTables[static_cast<std::size_t>(entry.kind)].insert);
     if (!insert) return Fail(insert.error());
-    const Status done = insert->Bind(1, entry.id).Bind(2, std::string_view(entry.text)).Run();
+    insert->Bind(1, entry.id).Bind(2, std::string_view(entry.text)).Bind(3, NameSum(entry.id, entry.text));
+    const Status done = insert->Run();
     if (!done) return done;
   }
   return {};
@@ -273,28 +305,38 @@ void Journal::AddToState(const RowHeader& header, std::size_t blob_bytes) {
   block_.Add(header, blob_bytes);
 }
 
+Status Journal::StoreBlock(const Block& block) {
+  auto row = database_.Prepare(
+      "INSERT OR REPLACE INTO block(first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things, "
+      "layout, sum) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!row) return Fail(row.error());
+  const std::string things = EncodeBlockThings(block.things);
+  row->Bind(1, block.first_row).Bind(2, block.last_row).Bind(3, block.oldest_ms).Bind(4, block.newest_ms);
+  row->Bind(5, block.trusted ? 1 : 0).Bind(6, block.readings).Bind(7, block.bytes).BindBlob(8, things);
+  return row->Bind(9, static_cast<int>(block.layout)).Bind(10, BlockSum(block, things)).Run();
+}
+
+Status Journal::StoreThing(const ThingState& thing) {
+  auto state = database_.Prepare(
+      "INSERT OR REPLACE INTO outbox(thing, last_seq, last_ms, unsent, ranges, sum) VALUES(?, ?, ?, ?, ?, ?)");
+  if (!state) return Fail(state.error());
+  const std::string ranges = EncodeRanges(thing.unsent);
+  state->Bind(1, thing.id).Bind(2, thing.newest_seq).Bind(3, thing.newest_ms).Bind(4, thing.unsent.count());
+  const auto id = static_cast<std::int64_t>(thing.id);
+  const auto newest = static_cast<std::int64_t>(thing.newest_seq);
+  return state->BindBlob(5, ranges).Bind(6, OutboxSum(id, newest, thing.newest_ms, ranges)).Run();
+}
+
 Status Journal::CloseBlock() {
   if (block_.empty()) return {};
-  auto insert = database_.Prepare(
-      "INSERT INTO block(first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-  if (!insert) return Fail(insert.error());
-  const std::string things = EncodeBlockThings(block_.things);
-  insert->Bind(1, block_.first_row).Bind(2, block_.last_row).Bind(3, block_.oldest_ms).Bind(4, block_.newest_ms);
-  insert->Bind(5, block_.trusted ? 1 : 0).Bind(6, block_.readings).Bind(7, block_.bytes).BindBlob(8, things);
-  if (const Status done = insert->Run(); !done) return done;
+  if (const Status done = StoreBlock(block_); !done) return done;
   for (const auto& [name, thing] : things_) {
-    auto state = database_.Prepare(
-        "INSERT OR REPLACE INTO outbox(thing, last_seq, last_ms, unsent, ranges) VALUES(?, ?, ?, ?, ?)");
-    if (!state) return Fail(state.error());
-    const std::string ranges = EncodeRanges(thing.unsent);
-    state->Bind(1, thing.id).Bind(2, thing.newest_seq).Bind(3, thing.newest_ms).Bind(4, thing.unsent.count());
-    if (const Status done = state->BindBlob(5, ranges).Run(); !done) return done;
+    if (const Status done = StoreThing(thing); !done) return done;
   }
-  if (const Status done = SetMeta(kReadings, static_cast<std::int64_t>(readings_)); !done) return done;
-  if (const Status done = SetMeta(kNewestTrusted, newest_trusted_ms_); !done) return done;
-  if (const Status done = SetMeta(kAge, age_ms_); !done) return done;
-  if (const Status done = SetMeta(kSnapshotRow, block_.last_row); !done) return done;
+  if (const Status done = database_.SetMeta(kReadings, static_cast<std::int64_t>(readings_)); !done) return done;
+  if (const Status done = database_.SetMeta(kNewestTrusted, newest_trusted_ms_); !done) return done;
+  if (const Status done = database_.SetMeta(kAge, age_ms_); !done) return done;
+  if (const Status done = database_.SetMeta(kSnapshotRow, block_.last_row); !done) return done;
   block_ = Block::StartingAt(block_.last_row + 1);
   return {};
 }
@@ -311,22 +353,31 @@ Result<std::uint64_t> Journal::Drop(const Block& block) {
   for (const BlockThing& part : block.things) {
     ThingState* thing = ById(part.thing);
     if (thing == nullptr) continue;
-    const std::uint64_t lost = thing->unsent.Remove(part.first_seq, part.last_seq);
+    const IntervalSet there = thing->unsent.Within(part.first_seq, part.last_seq);
+    if (there.empty()) continue;
+    const bool thinned = block.layout == BlockLayout::kThinned;
+    const std::uint64_t lost = thinned ? std::min(there.count(), part.count) : there.count();
+    thing->unsent.Remove(part.first_seq, part.last_seq);
+    if (thinned) thing->holes -= std::min(thing->holes, there.count() - lost);
     unsent += lost;
-    if (lost == 0) continue;
-    // The snapshot may be older than this moment; rows behind it are replayed on top and change nothing here, because
-    // they only add seqs of their own and remove acknowledged ones.
-    auto state = database_.Prepare("UPDATE outbox SET unsent = ?, ranges = ? WHERE thing = ?");
-    if (!state) return Fail(state.error());
-    const std::string ranges = EncodeRanges(thing->unsent);
-    const Status done = state->Bind(1, thing->unsent.count()).BindBlob(2, ranges).Bind(3, thing->id).Run();
-    if (!done) return Fail(done.error());
+    if (const Status stored = StoreThing(*thing); !stored) return Fail(stored.error());
+    const Gap gap{.thing = thing->name,
+                  .reason = std::string(kGapNoSpace),
+                  .from_seq = there.map().begin()->first,
+                  .to_seq = there.map().rbegin()->second,
+                  .from_ms = block.oldest_ms,
+                  .to_ms = block.newest_ms,
+                  .lost = lost};
+    if (const Status noted = NoteGap(database_, gap); !noted) return Fail(noted.error());
   }
   readings_ -= std::min(readings_, block.readings);
-  // As of the snapshot, that is without the newest block, which is replayed.
-  const Status done = SetMeta(kReadings, static_cast<std::int64_t>(readings_ - std::min(readings_, block_.readings)));
-  if (!done) return Fail(done.error());
+  if (const Status done = StoreReadings(); !done) return Fail(done.error());
   return unsent;
+}
+
+// As of the snapshot, that is without the newest block, which is replayed.
+Status Journal::StoreReadings() {
+  return database_.SetMeta(kReadings, static_cast<std::int64_t>(readings_ - std::min(readings_, block_.readings)));
 }
 
 }  // namespace penumbra

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -25,6 +26,7 @@
 #include "store/codec.hpp"
 #include "store/database.hpp"
 #include "store/dictionary.hpp"
+#include "store/gap.hpp"
 #include "store/interval_set.hpp"
 #include "store/journal_block.hpp"
 #include "store/seq_mark.hpp"
@@ -59,7 +61,11 @@ class Journal {
     std::string name;
     std::uint64_t newest_seq = 0;
     std::int64_t newest_ms = 0;
-    IntervalSet unsent;
+    IntervalSet unsent;  // with the holes that thinning left
+    // How many of these are holes: exact until a restart, then a lower bound until the thinned part is sent.
+    std::uint64_t holes = 0;
+    std::uint64_t thinned_until = 0;  // the last seq of a thinned block; 0: none
+    std::uint64_t HolesNow() const;
     Hint drain;   // of ReadUnsent
     Hint oldest;  // of OldestUnsentMs
     // The measurement time of the first unsent reading, and of which one.
@@ -92,8 +98,15 @@ class Journal {
   };
   Result<UnsentRead> ReadUnsent(const std::string& thing, std::uint64_t after_seq, std::size_t limit,
                                 Deadline deadline);
-  // Unsent readings that a read found missing (damaged rows), since the last call. The caller acknowledges them.
-  AckMap TakeLost() { return std::exchange(lost_, {}); }
+  // Unsent seqs that a read found missing since the last call: of damaged rows, and holes that thinning left. The
+  // caller acknowledges them.
+  struct Missing {
+    AckMap damaged;
+    AckMap holes;
+  };
+  Missing TakeMissing() { return std::exchange(missing_, {}); }
+  // Within a transaction, before Write acknowledges them: counts the holes, and notes gaps for what damage took.
+  Status Settle(const Missing& missing);
   // The measurement time of the oldest unsent reading; 0: none, or not found before the deadline.
   std::int64_t OldestUnsentMs(const std::string& thing, Deadline deadline);
 
@@ -112,6 +125,24 @@ class Journal {
   std::map<std::string, IntervalSet> UnsentRanges(const Block& block) const;
   // Within a transaction: removes its rows. Answers the unsent readings that went with it.
   Result<std::uint64_t> Drop(const Block& block);
+  // Thinning: the oldest block that was never thinned, if it is in the older half (by bytes) of what is stored: the
+  // newer half keeps every reading.
+  Result<std::optional<Block>> ThinCandidate();
+  // Within a transaction: of the block only the shape of what was never sent stays (thinning.hpp), one row a thing.
+  // What goes is noted as a gap. Answers how many unsent readings went.
+  Result<std::uint64_t> Thin(const Block& block);
+  // Packing: the first block from `row` on that still has a row for each commit.
+  Result<std::optional<Block>> BlockByCommitFrom(std::int64_t row);
+  // Within a transaction: makes one row for each thing of the block's rows, all of whose readings stay.
+  Status PackByThing(const Block& block);
+  // Salvage: a row of another file, below ours, and which of its readings are unsent.
+  struct AdoptedRow {
+    std::int64_t id = 0;
+    std::vector<Reading> readings;
+    std::map<std::string, IntervalSet> unsent;
+  };
+  // Within a transaction: takes them, ascending in id, all behind those taken before; then the acks.
+  Status Adopt(const std::vector<AdoptedRow>& rows, const AckMap& acks);
   // Within a transaction: ends the newest block, so that retention can have it.
   Status CloseBlock();
   const Block& newest_block() const { return block_; }
@@ -122,6 +153,7 @@ class Journal {
   // The time from which retention counts: the newest trusted time, but never running more than twice as fast as
   // CLOCK_BOOTTIME, so that a clock that jumps ahead costs no more history than the time it is believed.
   std::int64_t age_ms() const { return std::min(age_ms_, newest_trusted_ms_); }
+  std::uint64_t acks_not_kept() const { return acks_not_kept_; }
   std::int64_t last_row() const { return block_.last_row; }
 
  private:
@@ -139,9 +171,9 @@ class Journal {
   Status LoadDictionary();
   Status LoadSnapshot();
   Status Replay();
+  void FindWhatDamageTook(const RowHeader& header, std::set<std::uint64_t>& seen);
   Status ReconcileGeneration(bool first);
   Status OpenGeneration();
-  Status SetMeta(std::string_view key, std::int64_t value);
   Result<std::int64_t> Meta(std::string_view key, std::int64_t otherwise);
 
   ThingState& Thing(const std::string& name);
@@ -153,12 +185,25 @@ class Journal {
   void AddToState(const RowHeader& header, std::size_t blob_bytes);
 
   Result<std::shared_ptr<const Row>> LoadRow(std::int64_t id);
+  void ForgetRows(const Block& block);
+  Result<std::vector<Reading>> ReadingsOf(const Block& block, std::uint64_t thing);
+  Result<Block> Repack(const Block& block, BlockLayout layout, std::map<std::uint64_t, Gap>& gaps);
+  Status LoadHoles();
+  Status StoreReadings();
+  Result<std::pair<std::int64_t, std::int64_t>> TimesOf(const ThingState& thing, std::uint64_t first,
+                                                        std::uint64_t last);
+  Status StoreBlock(const Block& block);
+  // Also between snapshots: the rows behind the last one are replayed on top and change nothing, because they only add
+  // seqs of their own and remove acknowledged ones.
+  Status StoreThing(const ThingState& thing);
+  void TakeSection(const RowSection& section, const AdoptedRow& row);
   Result<std::optional<Block>> BlockFor(std::int64_t row, bool backwards);
   Result<UnsentRead> FindUnsent(ThingState& thing, Hint& hint, std::uint64_t after_seq, std::size_t limit,
                                 Deadline deadline);
-  void NoteLost(const ThingState& thing, std::uint64_t first, std::uint64_t last);
+  void NoteMissing(const ThingState& thing, std::uint64_t first, std::uint64_t last);
   Status CollectUnsent(const ThingState& thing, const Row& row, std::uint64_t after_seq, std::size_t limit,
                        std::vector<Reading>& out);
+  Result<bool> CollectPacked(QueryState& state, const ThingState& thing, const Block& block);
   Status CollectQuery(QueryState& state, const ThingState& thing, const Row& row);
   bool MayMatch(const QueryState& state, const ThingState& thing, const Block& block) const;
 
@@ -174,7 +219,8 @@ class Journal {
   std::int64_t newest_trusted_ms_ = 0;
   std::int64_t age_ms_ = 0;  // 0: not known yet
   std::optional<std::int64_t> age_boot_ns_;
-  AckMap lost_;
+  Missing missing_;
+  std::uint64_t acks_not_kept_ = 0;
 
   struct CachedRow {
     std::int64_t id;

@@ -1,6 +1,7 @@
 #include "store/journal_block.hpp"
 
 #include "base/bytes.hpp"
+#include "store/row_sum.hpp"
 #include "store/seq_mark.hpp"
 
 namespace penumbra {
@@ -35,6 +36,20 @@ void Block::Add(const RowHeader& row, std::size_t blob_bytes) {
 const BlockThing* Block::Find(std::uint64_t thing) const {
   const auto it = std::find_if(things.begin(), things.end(), [thing](const BlockThing& t) { return t.thing == thing; });
   return it == things.end() ? nullptr : &*it;
+}
+
+std::int64_t Block::RowOf(std::size_t index) const {
+  const std::int64_t rows = last_row - first_row + 1;
+  const auto at = static_cast<std::int64_t>(index);
+  const auto count = static_cast<std::int64_t>(things.size());
+  return first_row + (count <= rows ? at : at * rows / count);
+}
+
+std::int64_t BlockSum(const Block& block, std::string_view things) {
+  RowSum sum;
+  sum.Add(block.first_row).Add(block.last_row).Add(block.oldest_ms).Add(block.newest_ms);
+  sum.Add(std::int64_t{block.trusted}).Add(block.readings).Add(block.bytes).Add(things);
+  return sum.Add(static_cast<std::int64_t>(block.layout)).value();
 }
 
 std::string EncodeBlockThings(const std::vector<BlockThing>& things) {

@@ -22,6 +22,9 @@ struct BlockThing {
   std::uint64_t count = 0;
 };
 
+// What the journal rows of a block are. kThinned: by thing too, and seqs between first and last may be missing.
+enum class BlockLayout { kByCommit = 0, kByThing = 1, kThinned = 2 };
+
 struct Block {
   // A block is closed at this many rows or bytes of blobs, whichever comes first.
   static constexpr std::int64_t kMaxRows = 1024;
@@ -34,14 +37,20 @@ struct Block {
   bool trusted = true;
   std::uint64_t readings = 0;
   std::uint64_t bytes = 0;
+  BlockLayout layout = BlockLayout::kByCommit;
   std::vector<BlockThing> things;
 
   static Block StartingAt(std::int64_t row);
   bool empty() const { return last_row < first_row; }
   void Add(const RowHeader& row, std::size_t blob_bytes);
   const BlockThing* Find(std::uint64_t thing) const;
+  // By thing: the row that has the readings of things[index]. Neighbours share one when there are more things than
+  // rows.
+  std::int64_t RowOf(std::size_t index) const;
 };
 
+// The checksum of its row in table block; `things` are encoded.
+std::int64_t BlockSum(const Block& block, std::string_view things);
 std::string EncodeBlockThings(const std::vector<BlockThing>& things);
 // Error kGiveUp: damaged.
 Result<std::vector<BlockThing>> DecodeBlockThings(std::string_view bytes);

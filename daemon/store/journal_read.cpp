@@ -24,15 +24,24 @@ Result<Block> BlockFrom(Statement& row) {
   auto things = DecodeBlockThings(row.Bytes(7));
   if (!things) return Fail(things.error());
   block.things = std::move(*things);
+  block.layout = static_cast<BlockLayout>(std::clamp<std::int64_t>(row.Int(8), 0, 2));
+  if (!row.HasSum(9, BlockSum(block, row.Bytes(7)))) return Fail(Action::kGiveUp, "damaged block directory");
   return block;
 }
 
 constexpr std::string_view kForwards =
-    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things FROM block "
+    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things, layout, sum FROM block "
     "WHERE first_row >= ? ORDER BY first_row LIMIT 1";
 constexpr std::string_view kBackwards =
-    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things FROM block "
+    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things, layout, sum FROM block "
     "WHERE first_row <= ? ORDER BY first_row DESC LIMIT 1";
+
+constexpr std::string_view kUnthinned =
+    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things, layout, sum FROM block "
+    "WHERE first_row >= ? AND layout <> 2 ORDER BY first_row LIMIT 1";
+constexpr std::string_view kByCommit =
+    "SELECT first_row, last_row, oldest_ms, newest_ms, trusted, readings, bytes, things, layout, sum FROM block "
+    "WHERE first_row >= ? AND layout = 0 ORDER BY first_row LIMIT 1";
 
 Result<std::optional<Block>> OneBlock(Database& database, std::string_view sql, std::int64_t row) {
   auto statement = database.Prepare(sql);
@@ -41,7 +50,7 @@ Result<std::optional<Block>> OneBlock(Database& database, std::string_view sql, 
   if (!found) return Fail(found.error());
   if (!*found) return std::nullopt;
   Result<Block> block = BlockFrom(*statement);
-  if (!block) return Fail(block.error());
+  if (!block) return Fail(database.Damaged(block.error().message));
   return std::optional(std::move(*block));
 }
 
@@ -49,6 +58,21 @@ Result<std::optional<Block>> OneBlock(Database& database, std::string_view sql, 
 
 Result<std::optional<Block>> Journal::StoredBlockFrom(std::int64_t row) {
   return OneBlock(database_, kForwards, row);
+}
+
+Result<std::optional<Block>> Journal::ThinCandidate() {
+  auto block = OneBlock(database_, kUnthinned, 0);
+  if (!block || !*block) return block;
+  auto sizes = database_.Prepare("SELECT sum(bytes), sum(iif(first_row > ?, bytes, 0)) FROM block");
+  if (!sizes) return Fail(sizes.error());
+  const Result<bool> row = sizes->Bind(1, (*block)->first_row).Step();
+  if (!row) return Fail(row.error());
+  if (2 * sizes->Int(1) < sizes->Int(0)) return std::nullopt;
+  return block;
+}
+
+Result<std::optional<Block>> Journal::BlockByCommitFrom(std::int64_t row) {
+  return OneBlock(database_, kByCommit, row);
 }
 
 // The block that holds `row`, or the nearest one behind it (before it, when going backwards).
@@ -92,6 +116,16 @@ Result<std::shared_ptr<const Journal::Row>> Journal::LoadRow(std::int64_t id) {
   return row;
 }
 
+void Journal::ForgetRows(const Block& block) {
+  for (std::int64_t id = block.first_row; id <= block.last_row; ++id) {
+    const auto it = cached_.find(id);
+    if (it == cached_.end()) continue;
+    cached_bytes_ -= it->second->row->blob.size();
+    cache_.erase(it->second);
+    cached_.erase(it);
+  }
+}
+
 Status Journal::CollectUnsent(const ThingState& thing, const Row& row, std::uint64_t after_seq, std::size_t limit,
                               std::vector<Reading>& out) {
   const RowSection* section = row.header.Find(thing.id);
@@ -127,7 +161,7 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
     const auto block = BlockFor(row, false);
     if (!block) return Fail(block.error());
     if (!*block) {
-      if (read.readings.empty()) NoteLost(thing, *start, SeqMark::kMaxSeq);
+      if (read.readings.empty()) NoteMissing(thing, *start, SeqMark::kMaxSeq);
       return read;
     }
     row = std::max(row, (*block)->first_row);
@@ -144,7 +178,7 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
         // A damaged section costs its own readings, not those behind it.
         if (!collected) log::Error("store.damaged_row", collected.error().message, {{"row", row}});
       }
-      if (before == 0 && !read.readings.empty()) NoteLost(thing, *start, read.readings.front().seq - 1);
+      if (before == 0 && !read.readings.empty()) NoteMissing(thing, *start, read.readings.front().seq - 1);
       if (read.readings.size() > before) hint = {read.readings.back().seq, row};
       if (Passed(deadline)) break;
     }
@@ -156,10 +190,14 @@ Result<Journal::UnsentRead> Journal::FindUnsent(ThingState& thing, Hint& hint, s
   return read;
 }
 
-void Journal::NoteLost(const ThingState& thing, std::uint64_t first, std::uint64_t last) {
+void Journal::NoteMissing(const ThingState& thing, std::uint64_t first, std::uint64_t last) {
   if (last < first || thing.unsent.CountIn(first, last) == 0) return;
-  const IntervalSet lost = thing.unsent.Within(first, last);
-  for (const auto& [from, to] : lost.map()) lost_[thing.name].Add(from, to);
+  const IntervalSet missing = thing.unsent.Within(first, last);
+  for (const auto& [from, to] : missing.map()) {
+    // Thinning begins with the oldest, so that what lies behind its last block was damaged.
+    if (from <= thing.thinned_until) missing_.holes[thing.name].Add(from, std::min(to, thing.thinned_until));
+    if (to > thing.thinned_until) missing_.damaged[thing.name].Add(std::max(from, thing.thinned_until + 1), to);
+  }
 }
 
 std::int64_t Journal::OldestUnsentMs(const std::string& name, Deadline deadline) {
@@ -192,6 +230,11 @@ Status Journal::CollectQuery(QueryState& state, const ThingState& thing, const R
   if (state.query.newest_first) std::reverse(readings.begin(), readings.end());
   for (Reading& reading : readings) {
     if (state.found.size() >= state.query.limit) break;
+    // The block may have been packed since the last slice of this query.
+    const bool known =
+        !state.found.empty() && (state.query.newest_first ? reading.seq >= state.found.back().reading.seq
+                                                          : reading.seq <= state.found.back().reading.seq);
+    if (known) continue;
     if (options_.times != nullptr) options_.times->Redate(reading);
     if (reading.seq <= state.query.after_seq || reading.unix_ms < state.query.since_ms ||
         reading.unix_ms >= state.query.until_ms) {
@@ -201,6 +244,15 @@ Status Journal::CollectQuery(QueryState& state, const ThingState& thing, const R
     state.found.push_back({std::move(reading), sent});
   }
   return {};
+}
+
+// A block by thing has all of them in one row. false: not where it should be, so that the rows are to be searched.
+Result<bool> Journal::CollectPacked(QueryState& state, const ThingState& thing, const Block& block) {
+  const auto index = static_cast<std::size_t>(block.Find(thing.id) - block.things.data());
+  const auto row = LoadRow(block.RowOf(index));
+  if (!row) return Fail(row.error());
+  if (*row == nullptr || (*row)->header.Find(thing.id) == nullptr) return false;
+  return CollectQuery(state, thing, **row).has_value();
 }
 
 Result<bool> Journal::ContinueQuery(QueryState& state, Deadline deadline) {
@@ -217,6 +269,12 @@ Result<bool> Journal::ContinueQuery(QueryState& state, Deadline deadline) {
     row = back ? std::min(row, (*block)->last_row) : std::max(row, (*block)->first_row);
     const std::int64_t end = back ? (*block)->first_row - 1 : (*block)->last_row + 1;
     if (!MayMatch(state, it->second, **block)) row = end;
+    if (row != end && (*block)->layout != BlockLayout::kByCommit) {
+      const Result<bool> found = CollectPacked(state, it->second, **block);
+      if (!found) return Fail(found.error());
+      if (*found) row = end;
+      if (Passed(deadline)) return false;
+    }
     for (; row != end && state.found.size() < state.query.limit; row += step) {
       if (Passed(deadline)) return false;
       const auto loaded = LoadRow(row);

@@ -118,7 +118,21 @@ Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& jou
     cursor_ = (*block)->last_row + 1;
     return Outcome{.more = true};
   }
+  if (dropping_unsent_) {
+    const auto whole = journal.ThinCandidate();
+    if (!whole) return Fail(whole.error());
+    if (*whole) return Thin(database, journal, **whole);
+  }
   return Remove(database, journal, **block);
+}
+
+Result<Retention::Outcome> Retention::Thin(Database& database, Journal& journal, const Block& block) {
+  if (const Status begun = database.Begin(); !begun) return Fail(begun.error());
+  const auto gone = journal.Thin(block);
+  if (!gone) return Fail(gone.error());
+  if (const Status done = database.Commit(); !done) return Fail(done.error());
+  if (*gone > 0) ReportDrop(*gone);
+  return Outcome{.more = true, .dropped_unsent = *gone, .gone = {}};
 }
 
 Result<Retention::Outcome> Retention::Remove(Database& database, Journal& journal, const Block& block) {
@@ -138,8 +152,10 @@ Result<Retention::Outcome> Retention::Remove(Database& database, Journal& journa
 void Retention::ReportDrop(std::uint64_t dropped) {
   const auto now = std::chrono::steady_clock::now();
   if (!last_drop_ || now - *last_drop_ > kQuiet) {
-    log::Warning("store.dropping_unsent", "no space is left: the oldest readings go although they were never sent",
-                 {{"dropped", dropped}, {"max_size", settings_.max_size}});
+    log::Warning(
+        "store.dropping_unsent",
+        "no space is left: old readings that were never sent are thinned, then the oldest go; the cloud is told",
+        {{"dropped", dropped}, {"max_size", settings_.max_size}});
   }
   last_drop_ = now;
 }

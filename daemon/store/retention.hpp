@@ -1,6 +1,8 @@
 // Keeps the store within its bounds, in short steps between commits: by age, by size, and by what the file system
-// must keep free. Removes whole blocks: what is older than `retention` and sent; for space first what is sent, then
-// the oldest unsent. Gives the pages back to the file system when the file is larger than it may be.
+// must keep free. Removes whole blocks: what is older than `retention` and sent; for space first what is sent; then old
+// unsent readings are thinned, a block once and never in the newer half (thinning.hpp); then the oldest unsent go. What
+// goes unsent is noted as a gap (gap.hpp). Gives the pages back to the file system when the file is larger than it may
+// be.
 //
 // Age is counted from Journal::age_ms, not from the wall clock: a clock that jumps must not empty the store. A block
 // whose own times are not to be believed is as old as the next one whose times are.
@@ -34,7 +36,7 @@ class Retention {
   struct Outcome {
     bool more = false;  // call again soon
     std::uint64_t dropped_unsent = 0;
-    std::vector<std::pair<std::string, IntervalSet>> gone;  // which
+    std::vector<std::pair<std::string, IntervalSet>> gone;  // with their block; thinned ones become holes
   };
 
   Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
@@ -52,6 +54,7 @@ class Retention {
   static Result<bool> IsOlderThan(Journal& journal, const Block& block, std::int64_t cutoff_ms);
   Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need);
   Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
+  Result<Outcome> Thin(Database& database, Journal& journal, const Block& block);
   void ReportDrop(std::uint64_t dropped);
   Result<Outcome> GiveBack(Database& database, const Space& space);
 

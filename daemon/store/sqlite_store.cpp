@@ -1,6 +1,7 @@
 // Store on the loop's side: mirrors what the store thread has committed, so that Outbox, Setting and Stats answer at
 // once. Thread: the loop thread.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
@@ -34,9 +35,12 @@ class SqliteStore : public Store {
     auto settings = worker_->Settings();
     if (!settings) return Fail(settings.error());
     settings_ = std::move(*settings);
+    auto gaps = worker_->Gaps();
+    if (!gaps) return Fail(gaps.error());
+    gaps_ = std::move(*gaps);
     const Journal& journal = worker_->journal();
     for (const auto& [name, thing] : journal.things()) {
-      things_[name] = {thing.unsent, thing.newest_seq, thing.newest_ms, 0, 0};
+      things_[name] = {thing.unsent, thing.HolesNow(), thing.newest_seq, thing.newest_ms, 0, 0};
     }
     newest_trusted_ms_ = journal.newest_trusted_ms();
     times_ = worker_->times();
@@ -123,6 +127,8 @@ class SqliteStore : public Store {
     loop_.Post([done] { done(Fail(Action::kBackOff, "the store is being vacuumed already")); });
   }
 
+  void GapTold(const Gap& gap) override { worker_->PushGapTold(gap); }
+
   OutboxState Outbox(const std::string& thing) const override {
     const auto it = things_.find(thing);
     if (it == things_.end()) return {};
@@ -131,7 +137,11 @@ class SqliteStore : public Store {
     // Acks that came since the last commit may have moved the oldest one on; until then the newest is a fair answer
     // only when it is the same reading, else the last one known stands.
     const std::int64_t oldest_ms = oldest == 0 ? 0 : oldest == mirror.newest_seq ? mirror.newest_ms : mirror.oldest_ms;
-    return {mirror.unsent.count(), oldest, oldest_ms, mirror.newest_seq, mirror.newest_ms};
+    const std::uint64_t unsent = mirror.unsent.count() - std::min(mirror.unsent.count(), mirror.holes);
+    OutboxState state{unsent, oldest, oldest_ms, mirror.newest_seq, mirror.newest_ms, {}};
+    std::copy_if(gaps_.begin(), gaps_.end(), std::back_inserter(state.gaps),
+                 [&thing](const Gap& gap) { return gap.thing == thing; });
+    return state;
   }
 
   std::vector<std::string> Things() const override {
@@ -147,6 +157,7 @@ class SqliteStore : public Store {
     StoreStats stats = stats_;
     stats.dropped_queue_full = worker_->dropped();
     stats.vacuuming = vacuuming_;
+    stats.gaps = gaps_.size();
     return stats;
   }
 
@@ -175,6 +186,7 @@ class SqliteStore : public Store {
  private:
   struct ThingMirror {
     IntervalSet unsent;
+    std::uint64_t holes = 0;  // of these: thinned
     std::uint64_t newest_seq = 0;
     std::int64_t newest_ms = 0;
     std::uint64_t oldest_seq = 0;
@@ -228,6 +240,15 @@ class SqliteStore : public Store {
     for (const auto& [name, ranges] : report.gone) {
       for (const auto& [first, last] : ranges.map()) things_[name].unsent.Remove(first, last);
     }
+    for (const WorkerReport::Returned& back : report.returned) {
+      ThingMirror& mirror = things_[back.thing];
+      for (const auto& [first, last] : back.unsent.map()) mirror.unsent.Add(first, last);
+      if (mirror.newest_seq >= back.newest_seq) continue;
+      mirror.newest_seq = back.newest_seq;
+      mirror.newest_ms = back.newest_ms;
+    }
+    for (const auto& [name, holes] : report.holes) things_[name].holes = holes;
+    if (report.gaps) gaps_ = std::move(*report.gaps);
     for (const WorkerReport::ThingOldest& oldest : report.oldest) {
       things_[oldest.thing].oldest_seq = oldest.seq;
       things_[oldest.thing].oldest_ms = oldest.ms;
@@ -248,6 +269,7 @@ class SqliteStore : public Store {
   std::map<std::string, ThingMirror> things_;
   std::map<std::string, std::string> settings_;
   std::int64_t newest_trusted_ms_ = 0;
+  std::vector<Gap> gaps_;
   StoreStats stats_;
   bool vacuuming_ = false;
   TimeBook times_;

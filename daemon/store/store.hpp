@@ -23,6 +23,7 @@
 #include "event/wall_history.hpp"
 #include "model/reading.hpp"
 #include "model/settings.hpp"
+#include "store/gap.hpp"
 
 namespace penumbra {
 
@@ -36,6 +37,7 @@ struct OutboxState {
   std::int64_t oldest_unsent_ms = 0;    // its time of measurement; 0: none
   std::uint64_t newest_seq = 0;         // the last seq given; 0: none yet
   std::int64_t newest_ms = 0;
+  std::vector<Gap> gaps;  // readings that will never come, and that the cloud has not been told of
 };
 
 struct StoreStats {
@@ -56,8 +58,13 @@ struct StoreStats {
   std::uint64_t wal_bytes = 0;
   bool vacuuming = false;  // Vacuum has not answered yet
   std::uint64_t dropped_queue_full = 0;
-  std::uint64_t dropped_unsent = 0;  // removed by retention before they were sent
-  std::int64_t last_commit_ms = 0;   // Unix time
+  std::uint64_t dropped_unsent = 0;  // removed by retention before they were sent, thinned ones too
+  std::uint64_t acks_not_kept = 0;   // acks beyond the bound on holes (journal.hpp): these readings are sent again
+  std::uint64_t gaps = 0;            // gap records that the cloud has not acknowledged
+  std::uint64_t salvaged = 0;        // readings brought back from damaged files, since start
+  bool salvaging = false;
+  std::uint64_t packed_blocks = 0;  // of sent history, written again by thing (packer.hpp)
+  std::int64_t last_commit_ms = 0;  // Unix time
   double last_commit_took_ms = 0;
   std::string trouble;  // empty, or why commits fail now
 };
@@ -126,6 +133,9 @@ class Store {
   // Gives all unused pages of the file back to the file system, in short steps between commits, and answers how many
   // bytes that were.
   virtual void Vacuum(std::function<void(Result<std::uint64_t>)> done) = 0;
+
+  // The cloud has acknowledged the record of this gap: forgotten with the next commit, unless it has grown since.
+  virtual void GapTold(const Gap& gap) = 0;
 
   // As of the last commit and ack that the loop has seen.
   virtual OutboxState Outbox(const std::string& thing) const = 0;

@@ -1,13 +1,9 @@
 #include "store/store_worker.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "base/log.hpp"
-#include "store/migrations.hpp"
-#include "store/wal_check.hpp"
+#include "store/row_sum.hpp"
 
 namespace penumbra {
 namespace {
@@ -121,6 +117,15 @@ void StoreWorker::PushNewestTrusted(std::int64_t not_later_than_ms) {
   wake_.notify_one();
 }
 
+void StoreWorker::PushGapTold(const Gap& gap) {
+  {
+    const std::lock_guard lock(mutex_);
+    queued_.told.push_back(gap);
+    if (!first_ack_) first_ack_ = Now();
+  }
+  wake_.notify_one();
+}
+
 bool StoreWorker::PushVacuum(VacuumHandler done) {
   {
     const std::lock_guard lock(mutex_);
@@ -155,124 +160,6 @@ bool StoreWorker::Stop(std::shared_ptr<StoreWorker> worker, std::chrono::steady_
     worker->thread_.detach();
   }
   return finished;
-}
-
-// ---- opening ----
-
-Status StoreWorker::TakeLock() {
-  std::filesystem::path path = options_.file;
-  path += ".lock";
-  auto lock = files_.Lock(path);
-  if (!lock) {
-    return Fail(lock.error().action,
-                lock.error().message + "; the state directory must exist and belong to the daemon's user");
-  }
-  if (!*lock) return Fail(Action::kFixConfig, fmt::format("{} is in use by another penumbrad", options_.file.string()));
-  lock_ = std::move(**lock);
-  return {};
-}
-
-Status StoreWorker::Open() {
-  if (const Status locked = TakeLock(); !locked) return locked;
-  std::filesystem::path mark = options_.file;
-  mark += ".seq";
-  vfs_ = std::make_unique<CountingVfs>(options_.vfs);
-  mark_ = std::make_unique<SeqMark>(mark, files_);
-  retention_ = std::make_unique<Retention>(options_.settings, files_);
-  if (const Status opened = OpenOrReplace(true); !opened) return opened;
-  UpdateStats();
-  return {};
-}
-
-Status StoreWorker::OpenOrReplace(bool first) {
-  bool damaged = false;
-  Status opened = OpenOnce(first, damaged);
-  if (opened || !damaged) return opened;
-  log::Error("store.damaged", opened.error().message, {{"file", options_.file.string()}});
-  if (const Status aside = SetAside(); !aside) return aside;
-  return OpenOnce(first, damaged);
-}
-
-std::filesystem::path StoreWorker::WalFile() const {
-  std::filesystem::path wal = options_.file;
-  wal += "-wal";
-  return wal;
-}
-
-void StoreWorker::Abandon() {
-  if (database_ != nullptr) database_->KeepWal();
-  journal_.reset();
-  database_.reset();
-}
-
-Status StoreWorker::OpenOnce(bool first, bool& damaged) {
-  Abandon();
-  damaged = false;
-  // Small stores get a small WAL and small blocks, so that retention removes a small part of them.
-  const std::uint64_t size = options_.settings.max_size;
-  const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
-  const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
-  // Only now can be seen what SQLite is about to pass over.
-  const auto wal = files_.Read(WalFile());
-  const WalCheck wal_check = wal && *wal ? CheckWal(**wal) : WalCheck();
-  const bool wal_missing = !wal || !*wal || (*wal)->empty();
-  auto database = Database::Open({.file = options_.file, .vfs = vfs_->name(), .wal_bytes = wal_bytes}, &damaged);
-  if (!database) return Fail(database.error());
-  database_ = std::move(*database);
-  Status ready = Migrate(*database_, EmbeddedMigrations());
-  // After a failure this process still knows what the file may not.
-  if (ready && first) ready = times_.Load(*database_);
-  if (ready && first) ready = LoadWear();
-  if (ready) {
-    auto journal = Journal::Load(*database_, *mark_,
-                                 {.max_block_bytes = block_bytes,
-                                  .wal_missing = wal_missing,
-                                  .wal_doubtful = wal_check.doubtful,
-                                  .times = &times_},
-                                 first);
-    if (journal) {
-      journal_ = std::move(*journal);
-    } else {
-      ready = Fail(journal.error());
-    }
-  }
-  if (ready) return {};
-  damaged = database_->corrupt() || ready.error().action == Action::kGiveUp;
-  Abandon();
-  return ready;
-}
-
-Status StoreWorker::SetAside() {
-  const std::string date = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
-  // The database first, durably: without its WAL it could be an older state that opens without complaint.
-  for (const char* part : {"", "-wal", "-shm"}) {
-    std::filesystem::path from = options_.file;
-    from += part;
-    // With a counter: two damaged files in one second must not overwrite each other.
-    for (int attempt = 0;; ++attempt) {
-      std::filesystem::path to = options_.file;
-      to += fmt::format(".damaged-{}{}{}", date, attempt == 0 ? "" : fmt::format("-{}", attempt), part);
-      if (files_.Exists(to) && attempt < 100) continue;
-      const Status moved = files_.Rename(from, to);
-      if (moved) log::Notice("store.set_aside", "kept for salvage", {{"file", to.string()}});
-      if (!moved && *part == '\0') return Fail(moved.error().WithContext("cannot move the damaged file aside"));
-      break;
-    }
-    if (const Status synced = files_.SyncFolder(options_.file.parent_path()); !synced) return synced;
-  }
-  return {};
-}
-
-Result<std::map<std::string, std::string>> StoreWorker::Settings() {
-  std::map<std::string, std::string> settings;
-  auto rows = database_->Prepare("SELECT key, value FROM setting");
-  if (!rows) return Fail(rows.error());
-  for (;;) {
-    const Result<bool> row = rows->Step();
-    if (!row) return Fail(row.error());
-    if (!*row) return settings;
-    settings.emplace(rows->Bytes(0), rows->Bytes(1));
-  }
 }
 
 // ---- the store thread ----
@@ -312,6 +199,10 @@ void StoreWorker::TakeLocked(Batch& batch) {
   Append(batch.flushes, queued_.flushes);
   for (auto& [boot, history] : queued_.times) batch.times[boot] = std::move(history);
   queued_.times.clear();
+  Append(batch.told, queued_.told);
+  Merge(batch.missing.damaged, queued_.missing.damaged);
+  Merge(batch.missing.holes, queued_.missing.holes);
+  queued_.missing = {};
   if (queued_.newest_trusted) batch.newest_trusted = std::exchange(queued_.newest_trusted, std::nullopt);
   first_ack_.reset();
   if (queued_readings_.empty()) first_reading_.reset();
@@ -347,9 +238,9 @@ bool StoreWorker::Turn() {
     }
   }
   if (retry_at_ && now >= *retry_at_) Recover(now);
-  if (!batch_.empty() && journal_ != nullptr) CommitBatch();
+  if (!batch_.empty() && journal_ != nullptr && !retry_at_) CommitBatch();
   AnswerRequests();
-  ForgetLost();
+  ForgetMissing();
   if (journal_ != nullptr && database_->corrupt()) Failed({Action::kFatal, "the database file is damaged"}, now);
   if (journal_ != nullptr) Maintain(now);
   return journal_ == nullptr || !Idle();
@@ -373,9 +264,10 @@ void StoreWorker::CommitBatch() {
 
 Status StoreWorker::WriteBatch(Batch& batch) {
   const bool nothing = batch.readings.empty() && batch.acks.empty() && batch.settings.empty() && batch.works.empty() &&
-                       batch.times.empty() && !batch.newest_trusted;
+                       batch.times.empty() && batch.told.empty() && !batch.newest_trusted;
   if (nothing) return {};
   if (const Status begun = database_->Begin(); !begun) return begun;
+  if (const Status done = journal_->Settle(batch.missing); !done) return done;
   if (const Status done = journal_->Write(batch.readings, batch.acks, batch_now_ms_); !done) return done;
   if (const Status done = WriteSettings(batch); !done) return done;
   if (const Status done = WriteTimes(batch); !done) return done;
@@ -383,17 +275,20 @@ Status StoreWorker::WriteBatch(Batch& batch) {
   if (journal_->newest_block().empty()) {
     if (const Status done = WriteWear(); !done) return done;
   }
+  for (const Gap& gap : batch.told) {
+    if (const Status done = ForgetGap(*database_, gap); !done) return done;
+  }
   for (Batch::Work& work : batch.works) RunWork(work);
   return database_->Commit();
 }
 
 Status StoreWorker::WriteSettings(const Batch& batch) {
   for (const auto& [key, value] : batch.settings) {
-    auto statement = database_->Prepare(value ? "INSERT OR REPLACE INTO setting(key, value) VALUES(?, ?)"
+    auto statement = database_->Prepare(value ? "INSERT OR REPLACE INTO setting(key, value, sum) VALUES(?, ?, ?)"
                                               : "DELETE FROM setting WHERE key = ?");
     if (!statement) return Fail(statement.error());
     statement->Bind(1, std::string_view(key));
-    if (value) statement->Bind(2, std::string_view(*value));
+    if (value) statement->Bind(2, std::string_view(*value)).Bind(3, PairSum(key, *value));
     if (const Status done = statement->Run(); !done) return done;
   }
   return {};
@@ -407,18 +302,15 @@ Status StoreWorker::WriteTimes(const Batch& batch) {
 }
 
 Status StoreWorker::LoadWear() {
-  WriteMeter::Memory memory;
-  auto rows = database_->Prepare("SELECT key, value FROM meta WHERE key LIKE 'wear_%'");
-  if (!rows) return Fail(rows.error());
-  for (;;) {
-    const Result<bool> row = rows->Step();
-    if (!row) return Fail(row.error());
-    if (!*row) break;
-    if (rows->Bytes(0) == "wear_bytes") memory.bytes = static_cast<double>(rows->Int(1));
-    if (rows->Bytes(0) == "wear_ms") memory.seconds = static_cast<double>(rows->Int(1)) / 1000;
-    if (rows->Bytes(0) == "wear_lifetime") memory.lifetime_bytes = static_cast<std::uint64_t>(rows->Int(1));
+  const auto bytes = database_->Meta("wear_bytes");
+  const auto ms = database_->Meta("wear_ms");
+  const auto lifetime = database_->Meta("wear_lifetime");
+  for (const auto* value : {&bytes, &ms, &lifetime}) {
+    if (!*value) return Fail(value->error());
   }
-  meter_.Restore(memory);
+  meter_.Restore({.bytes = static_cast<double>(bytes->value_or(0)),
+                  .seconds = static_cast<double>(ms->value_or(0)) / 1000,
+                  .lifetime_bytes = static_cast<std::uint64_t>(lifetime->value_or(0))});
   return {};
 }
 
@@ -429,9 +321,7 @@ Status StoreWorker::WriteWear() {
       {"wear_ms", static_cast<std::int64_t>(memory.seconds * 1000)},
       {"wear_lifetime", static_cast<std::int64_t>(memory.lifetime_bytes)}};
   for (const auto& [key, value] : values) {
-    auto row = database_->Prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)");
-    if (!row) return Fail(row.error());
-    if (const Status done = row->Bind(1, key).Bind(2, value).Run(); !done) return done;
+    if (const Status done = database_->SetMeta(key, value); !done) return done;
   }
   return {};
 }
@@ -494,6 +384,10 @@ void StoreWorker::Committed(Time began) {
   for (const Reading& reading : batch_.readings) reported_newest_[reading.thing] = reading.seq;
   WorkerReport report;
   report.readings = std::move(batch_.readings);
+  for (const AckMap* missing : {&batch_.missing.damaged, &batch_.missing.holes}) {
+    report.gone.insert(report.gone.end(), missing->begin(), missing->end());
+  }
+  if (!batch_.missing.damaged.empty() || !batch_.told.empty()) FillGaps(report);
   for (DoneHandler& done : batch_.settings_done) report.done.push_back([done = std::move(done)] { done({}); });
   for (Batch::Work& work : batch_.works) {
     if (work.done) report.done.push_back([done = std::move(work.done), result = work.result] { done(result); });
@@ -524,17 +418,41 @@ void StoreWorker::Failed(const Error& error, Time now) {
   batch_.flushes.clear();
   retry_pause_ = retry_pause_ == 0ms ? kFirstRetry : std::min<std::chrono::milliseconds>(2 * retry_pause_, kLastRetry);
   retry_at_ = now + retry_pause_;
+  if (IsOnlyFull() && ReloadJournal()) {
+    ReleaseReserve();
+    return Report(std::move(report));
+  }
   // What the journal believes is no longer what the file says, and after a failed fsync the connection is not to be
   // trusted either.
   unsent_before_.clear();
   for (const auto& [name, thing] : journal_->things()) unsent_before_[name] = thing.unsent;
   if (database_->corrupt()) ++corrupt_failures_;
+  maintain_at_.reset();
   Abandon();
   Report(std::move(report));
 }
 
+// A write for which there was no room has spoilt nothing: the connection stays, and answers reads.
+bool StoreWorker::IsOnlyFull() const {
+  return !database_->corrupt() && !database_->io_failed() && (database_->full() || NoSpace());
+}
+
+bool StoreWorker::ReloadJournal() {
+  salvage_.reset();
+  auto journal = Journal::Load(*database_, *mark_, journal_options_, false);
+  auto salvage = Salvage::Resume(*database_, vfs_->name());
+  if (!journal || !salvage) return false;
+  journal_ = std::move(*journal);
+  salvage_ = std::move(*salvage);
+  return true;
+}
+
 void StoreWorker::Recover(Time now) {
   retry_at_.reset();
+  if (journal_ != nullptr) {  // the disk was full: retention may have to make room first
+    maintain_at_ = now;
+    return;
+  }
   // A failed fsync may have left pages that only look written: the kernel reports such an error once and takes them
   // for clean. So the WAL is written again as it looks, and only then copied into the database file, of which the same
   // is true. A power cut in between finds either all of the WAL or what the last good sync left.
@@ -546,6 +464,8 @@ void StoreWorker::Recover(Time now) {
   }
   if (ready) ready = OpenOrReplace(false);
   if (ready) ready = database_->Checkpoint(true);
+  // Without room for it the WAL stays, which holds everything: no reason to keep readers waiting.
+  if (!ready && database_ != nullptr && database_->full()) ready = {};
   if (!ready) {
     Abandon();
     stats_.trouble = ready.error().message;
@@ -563,6 +483,8 @@ void StoreWorker::Recover(Time now) {
   maintain_at_ = now;
   WorkerReport report;
   report.gone = TakeGone();
+  FillHoles(report);
+  FillGaps(report);
   Report(std::move(report));
   // The commit may have reached the disk although it was reported as failed: then it must not be made twice.
   const bool there = !batch_.readings.empty() && journal_->last_row() >= batch_row_ && batch_row_ > 0;
@@ -585,7 +507,21 @@ std::vector<std::pair<std::string, IntervalSet>> StoreWorker::TakeGone() {
   return gone;
 }
 
+void StoreWorker::FillHoles(WorkerReport& report) {
+  for (const auto& [name, thing] : journal_->things()) {
+    const std::uint64_t holes = thing.HolesNow();
+    std::uint64_t& reported = reported_holes_[name];
+    if (std::exchange(reported, holes) != holes) report.holes.emplace_back(name, holes);
+  }
+}
+
+// An error shows at the next commit.
+void StoreWorker::FillGaps(WorkerReport& report) {
+  if (auto gaps = ReadGaps(*database_)) report.gaps = std::move(*gaps);
+}
+
 void StoreWorker::FillOldest(WorkerReport& report) {
+  FillHoles(report);
   const auto deadline = std::chrono::steady_clock::now() + kReadSlice;
   for (const auto& [name, thing] : journal_->things()) {
     if (report.oldest.size() >= kOldestPerReport) return;
@@ -610,6 +546,8 @@ void StoreWorker::UpdateStats() {
   stats_.written_bytes = vfs_->written();
   if (journal_ == nullptr) return;
   stats_.readings = journal_->readings();
+  stats_.acks_not_kept = journal_->acks_not_kept();
+  stats_.salvaging = salvage_ != nullptr;
   stats_.write_bytes_per_day = meter_.PerDay();
   stats_.lifetime_written_bytes = meter_.memory().lifetime_bytes;
   stats_.page_size = Database::kPageSize;
@@ -636,20 +574,18 @@ void StoreWorker::AnswerRequests() {
   }
 }
 
-// Readings that a damaged row took with it are not unsent any more: nobody could ever send them. This is remembered
-// like an ack, or the outbox would never become empty.
-void StoreWorker::ForgetLost() {
+// Unsent seqs that are not there, because damage or thinning took them, are not unsent any more: nobody could ever send
+// them. This is remembered like an ack, or the outbox would never become empty.
+void StoreWorker::ForgetMissing() {
   if (journal_ == nullptr) return;
-  AckMap lost = journal_->TakeLost();
-  if (lost.empty()) return;
-  WorkerReport report;
-  for (const auto& [name, set] : lost) report.gone.emplace_back(name, set);
-  {
-    const std::lock_guard lock(mutex_);
-    Merge(queued_.acks, lost);
-    if (!first_ack_) first_ack_ = Now();
-  }
-  Report(std::move(report));
+  const Journal::Missing missing = journal_->TakeMissing();
+  if (missing.damaged.empty() && missing.holes.empty()) return;
+  const std::lock_guard lock(mutex_);
+  Merge(queued_.acks, missing.damaged);
+  Merge(queued_.acks, missing.holes);
+  Merge(queued_.missing.damaged, missing.damaged);
+  Merge(queued_.missing.holes, missing.holes);
+  if (!first_ack_) first_ack_ = Now();
 }
 
 // What an operator asked for: all free pages, and the WAL. In steps, so that commits come in between.
@@ -705,12 +641,53 @@ void StoreWorker::Maintain(Time now) {
   const auto outcome = retention_->Step(*database_, *journal_);
   if (!outcome) return Failed(outcome.error(), now);
   if (outcome->more) maintain_at_ = now;
-  if (outcome->dropped_unsent == 0) return;
-  stats_.dropped_unsent += outcome->dropped_unsent;
+  if (outcome->dropped_unsent > 0) {
+    stats_.dropped_unsent += outcome->dropped_unsent;
+    WorkerReport report;
+    report.gone = outcome->gone;
+    FillOldest(report);
+    FillGaps(report);
+    Report(std::move(report));
+  }
+  if (outcome->more) return;
+  LayInReserve();
+  if (!SalvageStep(now)) Pack(now);
+}
+
+// false: there is nothing to bring back, or it failed.
+bool StoreWorker::SalvageStep(Time now) {
+  if (salvage_ == nullptr || journal_ == nullptr) return false;
+  auto step = salvage_->Step(*database_, *journal_);
+  if (!step) {
+    Failed(step.error(), now);
+    return false;
+  }
+  maintain_at_ = now;
+  stats_.salvaged += step->readings;
   WorkerReport report;
-  report.gone = outcome->gone;
+  report.gone.assign(step->acked.begin(), step->acked.end());
+  for (auto& [name, unsent] : step->back) {
+    const auto thing = journal_->things().find(name);
+    if (thing == journal_->things().end()) continue;
+    report.returned.push_back({name, std::move(unsent), thing->second.newest_seq, thing->second.newest_ms});
+  }
+  if (step->finished) {
+    salvage_.reset();
+    FillGaps(report);
+  }
   FillOldest(report);
   Report(std::move(report));
+  return true;
+}
+
+// When nothing is more urgent and the write budget has room.
+void StoreWorker::Pack(Time now) {
+  if (stats_.over_budget) return;
+  const auto packed = packer_.Step(*database_, *journal_);
+  if (!packed) return Failed(packed.error(), now);
+  if (!*packed) return;
+  stats_.packed_blocks += 1;
+  maintain_at_ = now + kMaintenancePause;
 }
 
 void StoreWorker::CloseCleanly() {
@@ -721,6 +698,7 @@ void StoreWorker::CloseCleanly() {
     if (closed) closed = database_->Commit();
     if (!closed) log::Error("store.close_failed", closed.error().message);
   }
+  salvage_.reset();
   journal_.reset();
   database_.reset();
   lock_.Reset();

@@ -1,7 +1,8 @@
 // The store thread: takes what the loop has queued, commits it in groups, answers reads between commits, and keeps
 // retention and checkpoints out of the way of both. Owns the one SQLite connection.
 //
-// A failed commit is sticky: the connection is closed, opened again and recovered, and the same batch is tried again;
+// A commit for which the disk has no room is tried again while reads go on. Any other failed commit is sticky: the
+// connection is closed, opened again and recovered, and the same batch is tried again;
 // nobody has seen its seqs yet. Meanwhile the queue fills up to its bound and the oldest readings go.
 //
 // Thread: Start, Push* and Stop on the loop thread; everything else on the store thread. What it has to say goes
@@ -24,7 +25,9 @@
 #include "store/counting_vfs.hpp"
 #include "store/files.hpp"
 #include "store/journal.hpp"
+#include "store/packer.hpp"
 #include "store/retention.hpp"
+#include "store/salvage.hpp"
 #include "store/store.hpp"
 #include "store/time_book.hpp"
 #include "store/write_meter.hpp"
@@ -46,12 +49,14 @@ struct Batch {
   };
   std::vector<Work> works;
   std::vector<DoneHandler> flushes;
-  std::map<std::string, WallHistory> times;    // by boot id
+  std::map<std::string, WallHistory> times;  // by boot id
+  Journal::Missing missing;                  // part of acks
+  std::vector<Gap> told;
   std::optional<std::int64_t> newest_trusted;  // not later than this
 
   bool empty() const {
     return readings.empty() && acks.empty() && settings.empty() && works.empty() && flushes.empty() && times.empty() &&
-           !newest_trusted;
+           told.empty() && !newest_trusted;
   }
 };
 
@@ -65,8 +70,17 @@ struct WorkerReport {
   };
   std::vector<ThingOldest> oldest;                        // of things whose oldest unsent reading changed
   std::vector<std::pair<std::string, IntervalSet>> gone;  // unsent readings that are not there any more
-  std::vector<std::function<void()>> done;                // callbacks of the batch
-  StoreStats stats;                                       // all but the queue's own counter
+  struct Returned {
+    std::string thing;
+    IntervalSet unsent;
+    std::uint64_t newest_seq;
+    std::int64_t newest_ms;
+  };
+  std::vector<Returned> returned;                            // by salvage; applied after `gone`
+  std::vector<std::pair<std::string, std::uint64_t>> holes;  // of things where it changed: of its unsent, thinned ones
+  std::optional<std::vector<Gap>> gaps;                      // all of them, when one has changed
+  std::vector<std::function<void()>> done;                   // callbacks of the batch
+  StoreStats stats;                                          // all but the queue's own counter
 };
 
 class StoreWorker {
@@ -84,6 +98,7 @@ class StoreWorker {
   Status Open();
   const Journal& journal() const { return *journal_; }
   Result<std::map<std::string, std::string>> Settings();
+  Result<std::vector<Gap>> Gaps() { return ReadGaps(*database_); }
   const StoreStats& stats() const { return stats_; }
   const TimeBook& times() const { return times_; }  // before the thread runs
 
@@ -97,6 +112,7 @@ class StoreWorker {
   void PushFlush(DoneHandler done);
   void PushWallHistory(WallHistory history);
   void PushNewestTrusted(std::int64_t not_later_than_ms);
+  void PushGapTold(const Gap& gap);
   using VacuumHandler = std::function<void(Result<std::uint64_t>)>;
   bool PushVacuum(VacuumHandler done);  // false: one is under way
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -125,6 +141,14 @@ class StoreWorker {
   Status OpenOnce(bool first, bool& damaged);
   Status OpenOrReplace(bool first);
   Status SetAside();
+  Status BeginSalvage();
+  std::uint64_t ReserveBytes() const;
+  void LayInReserve();
+  bool ReleaseReserve();
+  bool NoSpace() const;
+  bool IsOnlyFull() const;
+  bool ReloadJournal();
+  std::filesystem::path Beside(std::string_view ending) const;
   void CommitBatch();
   Status WriteBatch(Batch& batch);
   Status WriteSettings(const Batch& batch);
@@ -140,14 +164,18 @@ class StoreWorker {
   void Failed(const Error& error, Time now);
   void Recover(Time now);
   void Abandon();
-  std::filesystem::path WalFile() const;
+  std::filesystem::path WalFile() const { return Beside("-wal"); }
   std::vector<std::pair<std::string, IntervalSet>> TakeGone();
   void UpdateStats();
   void AnswerRequests();
-  void ForgetLost();
+  void ForgetMissing();
   bool Idle();
   void Maintain(Time now);
+  bool SalvageStep(Time now);
+  void Pack(Time now);
   void FillOldest(WorkerReport& report);
+  void FillHoles(WorkerReport& report);
+  void FillGaps(WorkerReport& report);
   void Report(WorkerReport report);
   void CloseCleanly();
 
@@ -183,13 +211,17 @@ class StoreWorker {
   std::optional<std::uint64_t> vacuum_from_;  // size of the file when vacuuming began
   std::uint64_t vacuum_free_ = 0;             // free bytes at its last step
   std::unique_ptr<Database> database_;
+  Journal::Options journal_options_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Retention> retention_;
+  std::unique_ptr<Salvage> salvage_;  // nullptr: nothing to bring back
+  Packer packer_;
   Batch batch_;                 // taken, and not committed yet
   std::int64_t batch_row_ = 0;  // the journal row that batch_ is to become
   std::int64_t batch_now_ms_ = 0;
   std::map<std::string, IntervalSet> unsent_before_;  // as of the failure, for Recover
   std::map<std::string, std::uint64_t> reported_oldest_;
+  std::map<std::string, std::uint64_t> reported_holes_;
   std::map<std::string, std::uint64_t, std::less<>>
       reported_newest_;  // the last seq of each thing that anybody has seen
   int corrupt_failures_ = 0;

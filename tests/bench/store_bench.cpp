@@ -17,6 +17,8 @@
 #include <iostream>
 #include <map>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 #include "event/clock.hpp"
 #include "event/loop.hpp"
@@ -308,9 +310,16 @@ BacklogFigures MeasureBacklog(const std::filesystem::path& folder, std::uint64_t
   return figures;
 }
 
-// A day of one reading a second of each of twenty things, one commit a second; then questions about one of them.
+// A day of one reading a second of each of fifty things, one commit a second, acknowledged; then questions about one of
+// them, before the store has packed it in the background and afterwards.
 struct HistoryFigures {
   int seconds = 0;
+  int things = 0;
+  double unpacked_ms = 0;      // the newest 1000
+  double bytes_per_value = 0;  // store bytes, packing included
+  double packing_bytes = 0;    // of these
+  double file_bytes = 0;
+  std::uint64_t blocks = 0;
   std::uint64_t found = 0;
   double first_page_ms = 0, newest_ms = 0, all_ms = 0;
 };
@@ -323,14 +332,34 @@ std::uint64_t Ask(Bench& bench, ReadingQuery query, double& took_ms, std::uint64
   return rows.size();
 }
 
-HistoryFigures MeasureHistory(const std::filesystem::path& folder, int seconds, int runs) {
-  constexpr int kThings = 20;
-  HistoryFigures figures{.seconds = seconds};
+// The store packs a block a second when it has nothing better to do.
+void WaitForPacking(Bench& bench) {
+  std::int64_t no_tick = 0;
+  std::uint64_t packed = 0;
+  for (int quiet = 0; quiet < 30; ++quiet) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    bench.Commit(0, 1, no_tick);
+    if (std::exchange(packed, bench.store().Stats().packed_blocks) != packed) quiet = 0;
+  }
+}
+
+HistoryFigures MeasureHistory(const std::filesystem::path& folder, int seconds, int things, int runs) {
+  HistoryFigures figures{.seconds = seconds, .things = things};
   if (seconds == 0) return figures;
   Bench bench(folder);
   bench.Open();
   std::int64_t tick = 0;
-  for (int i = 0; i < seconds; ++i) bench.Commit(kThings, kThings, tick);
+  for (int i = 0; i < seconds; ++i) bench.Commit(things, things, tick);
+  const double values = static_cast<double>(seconds) * things;
+  const StoreStats before = bench.store().Stats();
+  std::uint64_t ignored = 0;
+  Ask(bench, {.thing = "sensor-107", .newest_first = true}, figures.unpacked_ms, ignored);
+  WaitForPacking(bench);
+  const StoreStats after = bench.store().Stats();
+  figures.bytes_per_value = static_cast<double>(after.written_bytes) / values;
+  figures.packing_bytes = static_cast<double>(after.written_bytes - before.written_bytes) / values;
+  figures.file_bytes = static_cast<double>(after.file_bytes) / values;
+  figures.blocks = after.packed_blocks;
   const std::int64_t begin_ms = 1'763'841'600'000;
   const ReadingQuery day{.thing = "sensor-107", .since_ms = begin_ms, .until_ms = begin_ms + seconds * 1000LL};
   std::vector<double> first, newest, all;
@@ -372,11 +401,15 @@ void Print(const std::vector<WriteFigures>& writes, const BacklogFigures& backlo
     }
     std::printf(
         "],\"backlog\":{\"readings\":%llu,\"open_s\":%.3f,\"drain_per_second\":%.0f,\"grown_kib\":%llu,"
-        "\"in_order\":%s},\"history\":{\"seconds\":%d,\"found\":%llu,\"page_ms\":%.2f,\"newest_ms\":%.2f,\"all_ms\":%."
+        "\"in_order\":%s},\"history\":{\"seconds\":%d,\"things\":%d,\"blocks\":%llu,\"bytes_per_value\":%.1f,"
+        "\"packing_bytes_per_value\":%.1f,\"file_bytes_per_value\":%.1f,\"unpacked_newest_ms\":%.2f,"
+        "\"found\":%llu,\"page_ms\":%.2f,\"newest_ms\":%.2f,\"all_ms\":%."
         "1f}}\n",
         static_cast<unsigned long long>(backlog.readings), backlog.open_s, backlog.drain_per_second,
         static_cast<unsigned long long>(backlog.grown_kib), backlog.in_order ? "true" : "false", history.seconds,
-        static_cast<unsigned long long>(history.found), history.first_page_ms, history.newest_ms, history.all_ms);
+        history.things, static_cast<unsigned long long>(history.blocks), history.bytes_per_value, history.packing_bytes,
+        history.file_bytes, history.unpacked_ms, static_cast<unsigned long long>(history.found), history.first_page_ms,
+        history.newest_ms, history.all_ms);
     return;
   }
   std::printf("%10s %9s %9s %9s %9s %11s %9s %12s %9s\n", "per commit", "process B", "device B", "store B", "file B",
@@ -393,11 +426,14 @@ void Print(const std::vector<WriteFigures>& writes, const BacklogFigures& backlo
       backlog.drain_per_second, static_cast<unsigned long long>(backlog.grown_kib));
   if (history.seconds == 0) return;
   std::printf(
-      "history of 20 things, a reading a second each, %d s: 1000 readings from the middle in %.2f ms, the newest 1000 "
-      "in "
-      "%.2f ms, all %llu of one thing in %.1f ms\n",
-      history.seconds, history.first_page_ms, history.newest_ms, static_cast<unsigned long long>(history.found),
-      history.all_ms);
+      "history of %d things, a reading a second each, %d s, %llu blocks packed: 1000 readings from the middle in %.2f "
+      "ms, "
+      "the newest 1000 in %.2f ms (%.2f ms before it was packed), all %llu of one thing in %.1f ms\n",
+      history.things, history.seconds, static_cast<unsigned long long>(history.blocks), history.first_page_ms,
+      history.newest_ms, history.unpacked_ms, static_cast<unsigned long long>(history.found), history.all_ms);
+  std::printf(
+      "  %.1f bytes written a value by the store, packing included (%.1f after the last commit), %.1f in the file\n",
+      history.bytes_per_value, history.packing_bytes, history.file_bytes);
 }
 
 }  // namespace
@@ -411,6 +447,7 @@ int main(int argc, char** argv) {
       "runs", po::value<int>()->default_value(3), "runs per figure, of which the median is shown")(
       "commits", po::value<int>()->default_value(1000), "commits per run")(
       "backlog", po::value<std::uint64_t>()->default_value(1'000'000), "readings in the backlog")(
+      "things", po::value<int>()->default_value(50), "things of the history")("only-history", "nothing else")(
       "history", po::value<int>()->default_value(0), "seconds of history to ask about (86400: a day); 0: none");
   po::variables_map args;
   try {
@@ -425,11 +462,15 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path folder = args["dir"].as<std::string>();
   std::vector<penumbra::WriteFigures> writes;
+  const bool only_history = args.count("only-history") != 0;
   for (const int per_commit : {1, 10, 100, 200, 1000}) {
+    if (only_history) break;
     writes.push_back(penumbra::MeasureWrites(folder, per_commit, args["commits"].as<int>(), args["runs"].as<int>()));
   }
-  const auto backlog = penumbra::MeasureBacklog(folder, args["backlog"].as<std::uint64_t>());
-  const auto history = penumbra::MeasureHistory(folder, args["history"].as<int>(), args["runs"].as<int>());
+  penumbra::BacklogFigures backlog;
+  if (!only_history) backlog = penumbra::MeasureBacklog(folder, args["backlog"].as<std::uint64_t>());
+  const auto history =
+      penumbra::MeasureHistory(folder, args["history"].as<int>(), args["things"].as<int>(), args["runs"].as<int>());
   penumbra::Print(writes, backlog, history, args.count("json") != 0);
   return 0;
 }

@@ -50,8 +50,9 @@ struct VersionFate {
 struct History {
   std::map<Name, ReadingFate> readings;
   VersionFate setting;
-  VersionFate pair;  // two tables written by one transaction
-  std::size_t damaged_from = kNever;
+  VersionFate pair;                   // two tables written by one transaction
+  std::size_t salvage_from = kNever;  // a damaged file from which all readings come back, but not who was sent
+  std::size_t damaged_from = kNever;  // one from which nothing does
 };
 
 // A mark file that is written and never read.
@@ -143,6 +144,10 @@ class Bench {
     }
   }
   void Close() { worker_->Close(); }
+  // Until all of a damaged file that can be read is back.
+  void FinishSalvage() {
+    for (int i = 0; i < 50 && worker_->stats().salvaging; ++i) Settle();
+  }
 
   template <typename Work>
   Status Transact(Work work) {
@@ -201,29 +206,49 @@ class Workload {
     for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
     Restart();
     Step(5);
+    DamageTheOutbox();
+    for (int i = 0; i < 4; ++i) Step(1 + random_() % 8);
+    Restart();
     DamageTheFile();
     for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
-    bench_->Close();
+    Close();
     return std::move(history_);
   }
+  // Readings thinned away, blocks packed and readings salvaged, in all lives.
+  std::size_t lost_for_space = 0;
+  std::size_t packed = 0;
+  std::size_t salvaged = 0;
 
  private:
+  // As the first Penumbra wrote it: without outbox, blocks or checksums of names.
   void StartWithSchema1() {
     auto database = Database::Open({.file = kFile, .vfs = disk_.vfs()}, nullptr).value();
     Must(Migrate(*database, EmbeddedMigrations().first(1)));
     SeqMark mark(std::string(kFile) + ".seq", disk_);
-    auto journal = Journal::Load(*database, mark, {}, true).value();
-    for (int i = 0; i < 5; ++i) {
+    Dictionary dictionary;
+    const std::uint64_t first_seq = mark.FirstFor(wall_ms_);
+    for (std::uint64_t i = 0; i < 5; ++i) {
       std::vector<Reading> readings;
-      for (const char* thing : kThings) readings.push_back(Fresh(thing));
+      for (const char* thing : kThings) {
+        readings.push_back(Fresh(thing));
+        readings.back().seq = first_seq + i;
+      }
+      Must(mark.Reserve(first_seq + i));
       Must(database->Begin());
-      Must(journal->Write(readings, {}, wall_ms_));
+      const std::string blob = EncodeRow(readings, {}, dictionary);
+      for (const Dictionary::Entry& entry : dictionary.TakeFresh()) {
+        const char* sql = entry.kind == Dictionary::Kind::kThing  ? "INSERT INTO thing(id, name) VALUES(?, ?)"
+                          : entry.kind == Dictionary::Kind::kWord ? "INSERT INTO word(id, text) VALUES(?, ?)"
+                                                                  : "INSERT INTO point_set(id, points) VALUES(?, ?)";
+        Must(database->Prepare(sql).value().Bind(1, entry.id).Bind(2, std::string_view(entry.text)).Run());
+      }
+      Must(database->Prepare("INSERT INTO journal(data) VALUES(?)").value().BindBlob(1, blob).Run());
       Must(database->Commit());
       for (const Reading& reading : readings) Note(reading, disk_.operations());
     }
-    Must(database->Begin());
-    Must(journal->CloseGeneration());
-    Must(database->Commit());
+    Must(mark.NextGeneration());
+    Must(database->Execute(
+        fmt::format("INSERT INTO meta(key, value) VALUES('closed', 1), ('generation', {})", mark.generation())));
   }
 
   void Start() {
@@ -231,8 +256,15 @@ class Workload {
     Must(bench_->Open());
   }
 
-  void Restart() {
+  void Close() {
+    lost_for_space += bench_->worker().stats().dropped_unsent;
+    packed += bench_->worker().stats().packed_blocks;
+    salvaged += bench_->worker().stats().salvaged;
     bench_->Close();
+  }
+
+  void Restart() {
+    Close();
     Start();
   }
 
@@ -330,9 +362,26 @@ class Workload {
     return used;
   }
 
+  // One page of the table that knows what was sent.
+  void DamageTheOutbox() {
+    Close();
+    std::int64_t page = 0;
+    {
+      auto database = Database::Open({.file = kFile, .vfs = disk_.vfs()}, nullptr).value();
+      page = database->Integer("SELECT rootpage FROM sqlite_schema WHERE name = 'outbox'").value();
+    }
+    history_.salvage_from = disk_.operations();
+    const auto file = disk_.Find(kFile);
+    const std::uint64_t at = static_cast<std::uint64_t>(page - 1) * Database::kPageSize;
+    static_cast<void>(disk_.WriteAt(*file, at, std::string(ModelDisk::kSector, 'x')));
+    static_cast<void>(disk_.Sync(*file));
+    Start();
+    bench_->FinishSalvage();
+  }
+
   // The clock is back in 1970 as well: only the mark knows which seqs were given.
   void DamageTheFile() {
-    bench_->Close();
+    Close();
     history_.damaged_from = disk_.operations();
     const auto file = disk_.Find(kFile);
     // One sector, so that a power cut leaves the damage whole or not at all.
@@ -394,11 +443,12 @@ class Checker {
       Violation(point, "does not open: " + opened.error().message);
       return disk;
     }
-    if (point < history_.damaged_from) {
+    if (point < std::min(history_.salvage_from, history_.damaged_from)) {
       for (const auto& [name, bytes] : disk->Contents()) {
         if (name.find(".damaged-") != std::string::npos) Violation(point, "was taken for damaged");
       }
     }
+    bench.FinishSalvage();
     for (const char* thing : kThings) CheckReadings(bench, thing, point);
     CheckVersions(bench, point);
     CheckNextSeqs(bench, point);
@@ -447,7 +497,8 @@ class Checker {
     if (stored.sent && fate.ack_begun_at > point) {
       Violation(point, fmt::format("{} {} counts as sent without an ack", stored.reading.thing, stored.reading.seq));
     }
-    if (!stored.sent && fate.ack_reported_at <= point) {
+    const bool known = history_.salvage_from > point || fate.ack_reported_at > history_.salvage_from;
+    if (!stored.sent && fate.ack_reported_at <= point && known) {
       Violation(point,
                 fmt::format("{} {} was acknowledged and is unsent again", stored.reading.thing, stored.reading.seq));
     }
@@ -479,7 +530,8 @@ class Checker {
     }
     if (point >= history_.damaged_from) return;
     CheckVersion("setting", history_.setting, found->setting, point);
-    CheckVersion("transaction", history_.pair, found->shadow, point);
+    // Shadows and commands do not come back: the cloud has them.
+    if (point < history_.salvage_from) CheckVersion("transaction", history_.pair, found->shadow, point);
   }
 
   void CheckVersion(const char* what, const VersionFate& fate, std::int64_t found, std::size_t point) {
@@ -553,8 +605,12 @@ void CountWork(const ModelDisk& disk, const History& history, CrashReplayResult&
 CrashReplayResult ReplayCrashes(const CrashReplayOptions& options) {
   const auto disk = MakeDisk({}, options.sabotage);
   disk->ignore_syncs = options.sabotage == Sabotage::kSyncsDoNothing;
-  const History history = Workload(*disk, options).Run();
+  Workload workload(*disk, options);
+  const History history = workload.Run();
   CrashReplayResult result;
+  result.lost_for_space = workload.lost_for_space;
+  result.packed = workload.packed;
+  result.salvaged = workload.salvaged;
   Checker checker(history, options.sabotage);
   std::mt19937_64 random(options.seed);
   PowerCut cut(*disk, {});

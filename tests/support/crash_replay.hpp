@@ -2,10 +2,12 @@
 // then be on the disk (model_disk.hpp).
 //
 // A workload runs once, on a model disk and virtual time: a file of schema 1 that is migrated, readings, acks,
-// settings, commits of shadow tables, checkpoints, retention, vacuum, a clean close and a new start, a sync that fails,
-// a full disk, and a damaged file. What the store reported, and after which operation, is noted. Then for each
-// operation the disks that may be left are made, a store is opened on each, and
+// settings, commits of shadow tables, checkpoints, retention, thinning, packing, vacuum, a clean close and a new start,
+// a sync that fails, a full disk, a damaged file that is salvaged, and one that cannot be. What the store reported, and
+// after which operation, is noted. Then for each operation the disks that may be left are made, a store is opened on
+// each, and
 //   - the file opens, and nothing was set aside that the workload did not damage;
+//   - of a damaged file that can be read all comes back;
 //   - every reading reported as committed is there with its contents, unless retention had begun to remove it;
 //   - what was reported as acknowledged does not come back as unsent, and what was not acknowledged is unsent;
 //   - settings and transactions are there, whole ones, none older than the last that was reported;
@@ -43,7 +45,10 @@ struct CrashReplayResult {
   // What the workload did: operations that reached the database file by checkpoints, that shrank it, and so on.
   std::size_t checkpoints = 0;
   std::size_t shrunk = 0;
-  std::size_t removed = 0;  // readings, by retention
+  std::size_t removed = 0;         // readings, by retention
+  std::size_t lost_for_space = 0;  // of these, unsent ones: thinned, or gone with their block
+  std::size_t packed = 0;          // blocks
+  std::size_t salvaged = 0;        // readings
   std::size_t acknowledged = 0;
   std::size_t failed_syncs = 0;
   std::size_t violations = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,8 @@ class FakeStore : public Store {
 
   OutboxState Outbox(const std::string& thing) const override {
     OutboxState state;
+    std::copy_if(gaps.begin(), gaps.end(), std::back_inserter(state.gaps),
+                 [&thing](const Gap& gap) { return gap.thing == thing; });
     const auto found = readings_.find(thing);
     if (found == readings_.end() || found->second.empty()) return state;
     const auto acks = acked.find(thing);
@@ -71,6 +74,12 @@ class FakeStore : public Store {
     state.newest_seq = found->second.rbegin()->first;
     state.newest_ms = found->second.rbegin()->second.unix_ms;
     return state;
+  }
+  std::vector<Gap> gaps;  // of all things
+  std::vector<Gap> told;
+  void GapTold(const Gap& gap) override {
+    told.push_back(gap);
+    std::erase(gaps, gap);
   }
   void PutWallHistory(WallHistory history) override { times.Put(std::move(history)); }
   WallHistory WallHistoryOf(const std::string& boot_id) const override {

@@ -28,12 +28,17 @@ TEST_P(CrashReplay, KeepsEveryPromiseAtEveryCrashPoint) {
   const CrashReplayResult result = ReplayCrashes({.seed = static_cast<std::uint64_t>(GetParam())});
   std::printf("shard %d: %zu crash points, %zu disks checked, %zu of them distinct, %zu violations\n", GetParam(),
               result.points, result.checked, result.distinct.size(), result.violations);
+  std::printf("  in its life: %zu readings removed, %zu of them unsent, %zu blocks packed, %zu readings salvaged\n",
+              result.removed, result.lost_for_space, result.packed, result.salvaged);
   EXPECT_THAT(result.first_violations, testing::IsEmpty());
   EXPECT_EQ(result.violations, 0u);
   EXPECT_GT(result.checkpoints, 5u);
   EXPECT_GT(result.shrunk, 0u);
   EXPECT_GT(result.removed, 100u);
   EXPECT_GT(result.acknowledged, 100u);
+  EXPECT_GT(result.lost_for_space, 50u);
+  EXPECT_GT(result.packed, 3u);
+  EXPECT_GT(result.salvaged, 50u);
   EXPECT_EQ(result.failed_syncs, 1u);
   EXPECT_GE(result.distinct.size(), 5'100u);
 }

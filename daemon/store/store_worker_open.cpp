@@ -1,0 +1,203 @@
+// The opening half of StoreWorker: the lock, migration and recovery, a damaged file that is set aside, and a start on a
+// disk that is full.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/log.hpp"
+#include "store/migrations.hpp"
+#include "store/row_sum.hpp"
+#include "store/store_worker.hpp"
+#include "store/wal_check.hpp"
+
+namespace penumbra {
+namespace {
+
+constexpr std::string_view kSalvageNote = ".salvage";
+// Kept for a start on a full disk: enough for the sequence mark, SQLite's shared memory and a few pages of WAL.
+constexpr std::string_view kReserveFile = ".reserve";
+constexpr std::uint64_t kReserveBytes = 64 * 1024;
+constexpr std::uint64_t kReserveLeaves = 16;  // the reserve is laid in when this many times its size is free
+
+}  // namespace
+
+Status StoreWorker::TakeLock() {
+  std::filesystem::path path = options_.file;
+  path += ".lock";
+  auto lock = files_.Lock(path);
+  if (!lock) {
+    return Fail(lock.error().action,
+                lock.error().message + "; the state directory must exist and belong to the daemon's user");
+  }
+  if (!*lock) return Fail(Action::kFixConfig, fmt::format("{} is in use by another penumbrad", options_.file.string()));
+  lock_ = std::move(**lock);
+  return {};
+}
+
+Status StoreWorker::Open() {
+  if (const Status locked = TakeLock(); !locked) return locked;
+  std::filesystem::path mark = options_.file;
+  mark += ".seq";
+  vfs_ = std::make_unique<CountingVfs>(options_.vfs);
+  mark_ = std::make_unique<SeqMark>(mark, files_);
+  retention_ = std::make_unique<Retention>(options_.settings, files_);
+  Status opened = OpenOrReplace(true);
+  if (!opened && NoSpace() && ReleaseReserve()) opened = OpenOrReplace(true);
+  if (!opened && NoSpace()) {
+    return Fail(Action::kFatal, fmt::format("no space is left in {} ({}); free some: nothing stored is lost",
+                                            options_.file.parent_path().string(), opened.error().message));
+  }
+  if (!opened) return opened;
+  LayInReserve();
+  if (salvage_ != nullptr) maintain_at_ = Now();
+  UpdateStats();
+  return {};
+}
+
+Status StoreWorker::OpenOrReplace(bool first) {
+  bool damaged = false;
+  Status opened = OpenOnce(first, damaged);
+  if (opened || !damaged) return opened;
+  log::Error("store.damaged", opened.error().message, {{"file", options_.file.string()}});
+  if (const Status aside = SetAside(); !aside) return aside;
+  return OpenOnce(first, damaged);
+}
+
+std::filesystem::path StoreWorker::Beside(std::string_view ending) const {
+  std::filesystem::path path = options_.file;
+  path += ending;
+  return path;
+}
+
+void StoreWorker::Abandon() {
+  if (database_ != nullptr) database_->KeepWal();
+  salvage_.reset();
+  journal_.reset();
+  database_.reset();
+}
+
+Status StoreWorker::OpenOnce(bool first, bool& damaged) {
+  Abandon();
+  damaged = false;
+  // Small stores get a small WAL and small blocks, so that retention removes a small part of them.
+  const std::uint64_t size = options_.settings.max_size;
+  const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
+  const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
+  // Only now can be seen what SQLite is about to pass over.
+  const auto wal = files_.Read(WalFile());
+  const WalCheck wal_check = wal && *wal ? CheckWal(**wal) : WalCheck();
+  const bool wal_missing = !wal || !*wal || (*wal)->empty();
+  auto database = Database::Open({.file = options_.file, .vfs = vfs_->name(), .wal_bytes = wal_bytes}, &damaged);
+  if (!database) return Fail(database.error());
+  database_ = std::move(*database);
+  Status ready = Migrate(*database_, EmbeddedMigrations());
+  if (ready) ready = BeginSalvage();
+  // After a failure this process still knows what the file may not.
+  if (ready && first) ready = times_.Load(*database_);
+  if (ready && first) ready = LoadWear();
+  if (ready) {
+    journal_options_ = {.max_block_bytes = block_bytes,
+                        .wal_missing = wal_missing,
+                        .wal_doubtful = wal_check.doubtful,
+                        .times = &times_};
+    auto journal = Journal::Load(*database_, *mark_, journal_options_, first);
+    if (journal) {
+      journal_ = std::move(*journal);
+    } else {
+      ready = Fail(journal.error());
+    }
+  }
+  if (ready) {
+    auto salvage = Salvage::Resume(*database_, vfs_->name());
+    if (salvage) {
+      salvage_ = std::move(*salvage);
+    } else {
+      ready = Fail(salvage.error());
+    }
+  }
+  if (ready) return {};
+  damaged = database_->corrupt() || ready.error().action == Action::kGiveUp;
+  Abandon();
+  return ready;
+}
+
+Status StoreWorker::SetAside() {
+  const std::string date = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
+  // With a counter: two damaged files in one second must not overwrite each other.
+  std::filesystem::path aside = Beside(".damaged-" + date);
+  for (int attempt = 1; files_.Exists(aside) && attempt < 100; ++attempt) {
+    aside = Beside(fmt::format(".damaged-{}-{}", date, attempt));
+  }
+  // What is to be salvaged must be known before the file is gone. Without room for that note it is kept all the same.
+  Status noted = files_.WriteSynced(Beside(kSalvageNote), aside.native());
+  if (noted) noted = files_.SyncFolder(options_.file.parent_path());
+  if (!noted) log::Error("store.salvage_failed", noted.error().message, {{"file", aside.string()}});
+  // The database first, durably: without its WAL it could be an older state that opens without complaint.
+  for (const char* part : {"", "-wal", "-shm"}) {
+    std::filesystem::path to = aside;
+    to += part;
+    const Status moved = files_.Rename(Beside(part), to);
+    if (moved) log::Notice("store.set_aside", "kept for salvage", {{"file", to.string()}});
+    if (!moved && *part == '\0') return Fail(moved.error().WithContext("cannot move the damaged file aside"));
+    if (const Status synced = files_.SyncFolder(options_.file.parent_path()); !synced) return synced;
+  }
+  return {};
+}
+
+// The note of SetAside: prepares the new file before it has a row of its own.
+Status StoreWorker::BeginSalvage() {
+  const auto note = files_.Read(Beside(kSalvageNote));
+  if (!note) return Fail(note.error());
+  if (!*note || (*note)->empty()) return {};
+  const std::filesystem::path aside(**note);
+  if (files_.Size(aside) > 0) {
+    if (const Status begun = Salvage::Begin(*database_, *mark_, aside, vfs_->name()); !begun) return begun;
+  }
+  return files_.WriteSynced(Beside(kSalvageNote), {});
+}
+
+Result<std::map<std::string, std::string>> StoreWorker::Settings() {
+  std::map<std::string, std::string> settings;
+  auto rows = database_->Prepare("SELECT key, value, sum FROM setting");
+  if (!rows) return Fail(rows.error());
+  for (;;) {
+    const Result<bool> row = rows->Step();
+    if (!row) return Fail(row.error());
+    if (!*row) return settings;
+    if (!rows->HasSum(2, PairSum(rows->Bytes(0), rows->Bytes(1)))) {
+      log::Error("store.damaged_setting", "a setting is damaged and forgotten", {{"key", rows->Bytes(0)}});
+      continue;
+    }
+    settings.emplace(rows->Bytes(0), rows->Bytes(1));
+  }
+}
+
+std::uint64_t StoreWorker::ReserveBytes() const {
+  return std::clamp<std::uint64_t>(options_.settings.max_size / 16, 4096, kReserveBytes);
+}
+
+void StoreWorker::LayInReserve() {
+  const std::uint64_t bytes = ReserveBytes();
+  if (files_.Size(Beside(kReserveFile)) == bytes || files_.SpaceAt(options_.file).free < kReserveLeaves * bytes) return;
+  // Not zeros: a file system may keep them without taking the space.
+  std::string content;
+  for (std::uint64_t word = 1; content.size() < bytes; word = word * 6364136223846793005 + 1442695040888963407) {
+    content.append(reinterpret_cast<const char*>(&word), sizeof word);
+  }
+  if (!files_.WriteSynced(Beside(kReserveFile), content)) ReleaseReserve();
+}
+
+bool StoreWorker::ReleaseReserve() {
+  if (files_.Size(Beside(kReserveFile)) == 0) return false;
+  log::Warning("store.reserve", "no space is left: the reserve is given up",
+               {{"file", Beside(kReserveFile).string()}, {"bytes", files_.Size(Beside(kReserveFile))}});
+  return files_.WriteSynced(Beside(kReserveFile), {}).has_value();
+}
+
+bool StoreWorker::NoSpace() const {
+  return files_.SpaceAt(options_.file).free < ReserveBytes();
+}
+
+}  // namespace penumbra

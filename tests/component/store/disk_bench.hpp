@@ -1,0 +1,111 @@
+// A store's worker on a model disk and virtual time, without a thread: for tests that break the disk under it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/store_worker.hpp"
+#include "support/model_disk.hpp"
+
+namespace penumbra::test {
+
+class DiskBench {
+ public:
+  static constexpr const char* kFile = "/store/penumbra.db";
+
+  explicit DiskBench(ModelDisk& disk, std::uint64_t max_size = 1 << 20) : disk_(disk) {
+    Store::Options options;
+    options.file = kFile;
+    options.settings.commit_interval = Duration::zero();
+    options.settings.max_size = max_size;
+    options.settings.min_free = 0;
+    options.vfs = disk.vfs();
+    options.files = &disk;
+    options.now = [this] { return now_; };
+    worker_ = std::make_shared<StoreWorker>(options);
+  }
+
+  Status Open() {
+    const Status opened = worker_->Open();
+    if (!opened) return opened;
+    worker_->Attach([this](WorkerReport report) {
+      for (Reading& reading : report.readings) committed.push_back(std::move(reading));
+      if (report.gaps) gaps = std::move(*report.gaps);
+      for (const auto& done : report.done) done();
+    });
+    return {};
+  }
+  StoreWorker& worker() { return *worker_; }
+  const StoreStats& stats() const { return worker_->stats(); }
+
+  static Reading MakeReading(const std::string& thing, std::int64_t unix_ms, double value) {
+    Reading reading;
+    reading.thing = thing;
+    reading.unix_ms = unix_ms;
+    reading.boot_ns = unix_ms * 1'000'000 + 77;
+    reading.boot_id = "boot-1";
+    for (const char* point : {"temperature", "humidity", "pressure"}) {
+      reading.values.push_back({point, value /= 7, Quality::kGood, ""});
+    }
+    return reading;
+  }
+  void Push(const std::string& thing, double value) {
+    wall_ms_ += 1000;
+    worker_->PushReading(MakeReading(thing, wall_ms_, value), wall_ms_);
+  }
+  void Advance(Duration time) { now_ += time; }
+  // What is due for `time`, in steps of 100 ms.
+  void Run(Duration time) {
+    for (Duration passed{}; passed < time; passed += std::chrono::milliseconds(100)) {
+      now_ += std::chrono::milliseconds(100);
+      worker_->Turn();
+    }
+  }
+  void FinishSalvage() {
+    for (int i = 0; i < 300 && worker_->stats().salvaging; ++i) Run(std::chrono::milliseconds(100));
+  }
+
+  Result<std::vector<StoredReading>> All(const std::string& thing) {
+    const auto result = std::make_shared<std::optional<Result<std::vector<StoredReading>>>>();
+    Journal::QueryState state;
+    state.query.thing = thing;
+    state.query.limit = SIZE_MAX;
+    worker_->PushRequest([result, state](Journal* journal, Journal::Deadline) mutable {
+      if (journal == nullptr) {
+        *result = Fail(Action::kBackOff, "the store is in trouble");
+        return true;
+      }
+      const Result<bool> complete = journal->ContinueQuery(state, Journal::Deadline::max());
+      if (complete) {
+        *result = std::move(state.found);
+      } else {
+        *result = Fail(complete.error());
+      }
+      return true;
+    });
+    for (int turn = 0; turn < 4 && !*result; ++turn) worker_->Turn();
+    return *result ? std::move(**result) : Fail(Action::kRetry, "no answer");
+  }
+
+  std::vector<Reading> committed;
+  std::vector<Gap> gaps;
+
+ private:
+  ModelDisk& disk_;
+  std::chrono::steady_clock::time_point now_{};
+  std::int64_t wall_ms_ = 1'700'000'000'000;
+  std::shared_ptr<StoreWorker> worker_;
+};
+
+inline std::uint64_t BytesOn(const ModelDisk& disk) {
+  std::uint64_t used = 0;
+  for (const auto& [name, bytes] : disk.Contents()) used += bytes.size();
+  return used;
+}
+
+}  // namespace penumbra::test

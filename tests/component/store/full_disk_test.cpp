@@ -1,0 +1,174 @@
+// A disk that others keep full, for a while or from the start.
+#include "disk_bench.hpp"
+#include "store/migrations.hpp"
+
+namespace penumbra {
+namespace {
+
+using namespace std::chrono_literals;
+using test::BytesOn;
+using test::DiskBench;
+using test::ModelDisk;
+
+bool WasSetAside(const ModelDisk& disk) {
+  for (const auto& [name, bytes] : disk.Contents()) {
+    if (name.find(".damaged-") != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(FullDisk, ReadsGoOnAndNothingIsLostWhileOthersKeepItFull) {
+  ModelDisk disk;
+  DiskBench bench(disk);
+  ASSERT_TRUE(bench.Open());
+  for (int i = 0; i < 100; ++i) {
+    bench.Push("a", i);
+    bench.Run(100ms);
+  }
+  ASSERT_EQ(bench.committed.size(), 100u);
+  // Whatever the store gives up, the reserve for one, somebody else takes at once.
+  const auto keep_full = [&disk] { disk.capacity = BytesOn(disk); };
+  int refused = 0;
+  int answered = 0;
+  for (int i = 0; i < 600; ++i) {
+    keep_full();
+    bench.Push("a", 1000 + i);
+    bench.Run(100ms);
+    if (bench.stats().trouble.empty()) continue;
+    ++refused;
+    const auto all = bench.All("a");
+    answered += all && all->size() >= 100 ? 1 : 0;
+  }
+  EXPECT_GT(refused, 300);
+  EXPECT_EQ(answered, refused);
+  EXPECT_FALSE(WasSetAside(disk));
+  disk.capacity = UINT64_MAX;
+  bench.Run(20s);
+  EXPECT_TRUE(bench.stats().trouble.empty()) << bench.stats().trouble;
+  ASSERT_EQ(bench.committed.size(), 700u);
+  for (std::size_t i = 1; i < bench.committed.size(); ++i) {
+    EXPECT_EQ(bench.committed[i].seq, bench.committed[i - 1].seq + 1);
+  }
+  EXPECT_EQ(bench.All("a")->size(), 700u);
+}
+
+TEST(FullDisk, TriesAgainWithPausesAndNotInALoop) {
+  ModelDisk disk;
+  DiskBench bench(disk);
+  ASSERT_TRUE(bench.Open());
+  bench.Push("a", 1);
+  bench.Run(1s);
+  disk.capacity = 0;
+  int writes = 0;
+  disk.on_operation = [&writes](ModelDisk::Kind kind, const std::string&, std::size_t) {
+    writes += kind == ModelDisk::Kind::kWrite ? 1 : 0;
+    return ModelDisk::Fault::kNone;
+  };
+  for (int i = 0; i < 50; ++i) bench.Push("a", i);
+  bench.Run(60s);
+  EXPECT_LT(writes, 1000);  // six hundred turns
+}
+
+TEST(FullDisk, AFailedSyncWhileItIsFullIsStillSticky) {
+  ModelDisk disk;
+  DiskBench bench(disk);
+  ASSERT_TRUE(bench.Open());
+  bench.Push("a", 1);
+  bench.Run(1s);
+  bool failed = false;
+  disk.on_operation = [&failed](ModelDisk::Kind kind, const std::string& name, std::size_t) {
+    const bool now = !failed && kind == ModelDisk::Kind::kSync && name.ends_with("-wal");
+    failed |= now;
+    return now ? ModelDisk::Fault::kIoError : ModelDisk::Fault::kNone;
+  };
+  disk.capacity = BytesOn(disk) + 4096;
+  bench.Push("a", 2);
+  bench.worker().Turn();
+  ASSERT_TRUE(failed);
+  EXPECT_FALSE(bench.All("a"));  // the connection is closed until it has been recovered
+  disk.capacity = UINT64_MAX;
+  bench.Run(2s);
+  EXPECT_EQ(bench.All("a")->size(), 2u);
+}
+
+TEST(FullDisk, AStartUsesTheReserve) {
+  test::DiskImage image;
+  {
+    ModelDisk disk;
+    DiskBench bench(disk);
+    ASSERT_TRUE(bench.Open());
+    for (int i = 0; i < 50; ++i) bench.Push("a", i);
+    bench.Run(3s);
+    bench.worker().Close();
+    image = disk.Contents();
+  }
+  ModelDisk disk(image);
+  disk.capacity = BytesOn(disk);
+  DiskBench bench(disk);
+  const Status opened = bench.Open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(bench.All("a")->size(), 50u);
+  bench.Push("a", 51);
+  bench.Run(1s);
+  EXPECT_EQ(bench.committed.size(), 1u);
+  // With room again the reserve comes back.
+  disk.capacity = UINT64_MAX;
+  bench.Push("a", 52);
+  bench.Run(5s);
+  EXPECT_GT(disk.Size(std::string(DiskBench::kFile) + ".reserve"), 0u);
+}
+
+TEST(FullDisk, WithoutRoomForAStartItSaysSoAndKeepsEverything) {
+  test::DiskImage image;
+  {
+    ModelDisk disk;
+    DiskBench bench(disk);
+    ASSERT_TRUE(bench.Open());
+    for (int i = 0; i < 50; ++i) bench.Push("a", i);
+    bench.Run(3s);
+    image = disk.Contents();  // as after a crash: the WAL is there
+  }
+  image.erase(std::string(DiskBench::kFile) + ".reserve");
+  ModelDisk disk(image);
+  disk.capacity = BytesOn(disk);
+  for (int i = 0; i < 3; ++i) {
+    DiskBench bench(disk);
+    const Status opened = bench.Open();
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find("no space is left in /store"), std::string::npos) << opened.error().message;
+  }
+  EXPECT_FALSE(WasSetAside(disk));
+  disk.capacity = UINT64_MAX;
+  DiskBench bench(disk);
+  ASSERT_TRUE(bench.Open());
+  EXPECT_EQ(bench.All("a")->size(), 50u);
+}
+
+TEST(FullDisk, WithoutRoomForAMigrationTheOldFileStaysAsItIs) {
+  test::DiskImage image;
+  {
+    ModelDisk disk;
+    auto database = Database::Open({.file = DiskBench::kFile, .vfs = disk.vfs()}, nullptr).value();
+    ASSERT_TRUE(Migrate(*database, EmbeddedMigrations().first(2)));
+    ASSERT_TRUE(database->Execute("INSERT INTO setting VALUES('fact', '42')"));
+    database.reset();
+    image = disk.Contents();
+  }
+  // Room for more and more of it.
+  int refused = 0;
+  for (std::uint64_t room = 0; room < 64 * 1024; room += 1024) {
+    ModelDisk disk(image);
+    disk.capacity = BytesOn(disk) + room;
+    refused += DiskBench(disk).Open() ? 0 : 1;
+    EXPECT_FALSE(WasSetAside(disk));
+    disk.capacity = UINT64_MAX;
+    DiskBench bench(disk);
+    const Status opened = bench.Open();
+    ASSERT_TRUE(opened) << room << ": " << opened.error().message;
+    EXPECT_EQ(bench.worker().Settings().value().at("fact"), "42") << room;
+  }
+  EXPECT_GT(refused, 3);
+}
+
+}  // namespace
+}  // namespace penumbra
