@@ -45,6 +45,9 @@ std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& pl
   const bool batches = std::any_of(settings.things.begin(), settings.things.end(),
                                    [](const ThingSettings& thing) { return thing.batch_bytes.has_value(); });
   if (batches) topics.Add(Use::kPublish, "sensors/" + placeholder + "/batch", "readings in batches");
+  if (!settings.things.empty()) {
+    topics.Add(Use::kPublish, "sensors/" + placeholder + "/gap", "which readings are lost, and why");
+  }
   topics.Add(Use::kPublish, "status/" + placeholder, "presence, and the last will: without it CONNECT is refused",
              settings.upstream.status_retained);
 

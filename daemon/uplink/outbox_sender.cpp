@@ -136,7 +136,19 @@ bool OutboxSender::Batching() {
   return thing_.batch_bytes && suspension_.Allows(batch_topic_, loop_.Now());
 }
 
+// Salvage (store/salvage.hpp) brings readings back that lie behind the cursor.
+void OutboxSender::LookBehind() {
+  const BootTime now = loop_.Now();
+  if (!exhausted_ || !backlog_.empty() || reading_ || now < look_behind_at_) return;
+  look_behind_at_ = now + kLookBehind;
+  const std::uint64_t oldest = store_.Outbox(thing_.name).oldest_unsent_seq;
+  if (oldest == 0 || oldest > cursor_ || claimed_.Contains(oldest)) return;
+  cursor_ = oldest - 1;
+  exhausted_ = false;
+}
+
 std::optional<OutboxSender::Message> OutboxSender::NextBacklog(const TimeNow& now) {
+  LookBehind();
   if (backlog_.size() < kPage / 2 && !exhausted_) ReadPage();
   if (backlog_.empty() || !Ready(backlog_.front(), now)) return std::nullopt;
   if (Batching()) return Batch(now);

@@ -30,6 +30,7 @@ class OutboxSender {
   static constexpr std::size_t kMaxFresh = 256;  // beyond, the oldest of them goes with the backlog
   static constexpr Duration kTrustPoll = std::chrono::seconds(1);
   static constexpr Duration kStoreRetry = std::chrono::seconds(1);
+  static constexpr Duration kLookBehind = std::chrono::seconds(10);
   // AWS IoT Core refuses a payload above 128 KB; a reading larger than a batch goes alone.
   static constexpr std::size_t kMaxBatchBytes = 128 * 1024;
 
@@ -70,6 +71,7 @@ class OutboxSender {
   bool Batching();
   bool Ready(const Reading& reading, const TimeNow& now);
   void TrimFresh();
+  void LookBehind();
   void ReadPage();
   void TakePage(std::uint64_t after, const Result<std::vector<Reading>>& page);
   void WakeIn(Duration delay);
@@ -94,6 +96,7 @@ class OutboxSender {
   std::optional<BootTime> went_down_;  // when the last session ended
   BootTime reachable_since_{};
   BootTime paused_until_{};
+  BootTime look_behind_at_{};  // not before
   SubscriptionPtr timer_;
   BootTime timer_due_{};
   std::shared_ptr<bool> session_ = std::make_shared<bool>(false);  // false: the session of this token is over

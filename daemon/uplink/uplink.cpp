@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "uplink/gap_reporter.hpp"
 #include "uplink/link_session.hpp"
 
 namespace penumbra {
@@ -23,9 +24,11 @@ class LinkUplink : public Uplink {
   LinkUplink(Options options, EventLoop& loop, mqtt::Transport& transport, Store& store, TimeTrust& trust)
       : options_(std::move(options)),
         loop_(loop),
+        gaps_(loop, store),
         random_(options_.seed != 0 ? options_.seed : std::random_device{}()),
         gate_(loop, options_.upstream.connect_rate, random_),
         turns_(loop, kMaxInFlightTotal),
+        clients_{&gaps_},
         context_{loop,     transport, store, trust,  options_.upstream, options_.clock.patience, options_.state,
                  clients_, random_,   gate_, turns_, protocol_} {}
   ~LinkUplink() override { *alive_ = false; }
@@ -65,6 +68,7 @@ class LinkUplink : public Uplink {
 
   Options options_;
   EventLoop& loop_;
+  GapReporter gaps_;
   Random random_;
   ConnectGate gate_;
   Turns turns_;

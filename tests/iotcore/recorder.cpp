@@ -19,7 +19,7 @@ std::string_view Level(std::string_view topic, int number) {
 }
 
 bool IsTelemetry(std::string_view topic) {
-  return topic.starts_with("sensors/") && !topic.ends_with("/command/ack");
+  return topic.starts_with("sensors/") && !topic.ends_with("/command/ack") && !topic.ends_with("/gap");
 }
 
 std::vector<std::uint64_t> Sorted(const auto& readings) {
