@@ -158,6 +158,10 @@ std::string CloudLine(const ExplainInput& in) {
   if (in.outbox.unsent > 0) {
     line += fmt::format(", the oldest seq {} of {}", in.outbox.oldest_unsent_seq, When(in, in.outbox.oldest_unsent_ms));
   }
+  for (const Gap& gap : in.outbox.gaps) {
+    line += fmt::format("; {} readings of {} to {} are lost ({}), of which the cloud is to be told", gap.lost,
+                        When(in, gap.from_ms), When(in, gap.to_ms), gap.reason);
+  }
   if (!in.delivery.empty()) line += fmt::format("; seq {}: {}", in.newest ? in.newest->reading.seq : 0, in.delivery);
   return line;
 }

@@ -195,6 +195,10 @@ void StoreFigures(Exposition& out, const StoreStats& stats) {
   out.Sample(stats.dropped_unsent);
   out.Family("penumbra_store_write_bytes_per_day", "gauge", "What a day costs the card at the present pace.");
   out.Sample(stats.write_bytes_per_day);
+  out.Family("penumbra_store_acks_not_kept_total", "counter", "Acks beyond the bound on holes: sent again.");
+  out.Sample(stats.acks_not_kept);
+  out.Family("penumbra_store_gaps", "gauge", "Gap records that the cloud has not acknowledged.");
+  out.Sample(stats.gaps);
   out.Family("penumbra_store_in_trouble", "gauge", "1 while commits fail.");
   out.Sample(std::uint64_t{!stats.trouble.empty()});
 }

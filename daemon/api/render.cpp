@@ -61,6 +61,11 @@ OrderedJson RenderStoreSummary(const StoreStats& stats) {
           {"written_bytes", stats.written_bytes},
           {"dropped_queue_full", stats.dropped_queue_full},
           {"dropped_unsent", stats.dropped_unsent},
+          {"acks_not_kept", stats.acks_not_kept},
+          {"gaps", stats.gaps},
+          {"packed_blocks", stats.packed_blocks},
+          {"salvaged", stats.salvaged},
+          {"salvaging", stats.salvaging},
           {"trouble", stats.trouble}};
 }
 
@@ -197,12 +202,26 @@ OrderedJson Render(const LinkStatus& link) {
           {"suspended_topics", link.suspended_topics}};
 }
 
+OrderedJson RenderGaps(const std::vector<Gap>& gaps) {
+  OrderedJson rows = OrderedJson::array();
+  for (const Gap& gap : gaps) {
+    rows.push_back({{"reason", gap.reason},
+                    {"lost", gap.lost},
+                    {"from_seq", gap.from_seq},
+                    {"to_seq", gap.to_seq},
+                    {"from_ms", gap.from_ms},
+                    {"to_ms", gap.to_ms}});
+  }
+  return rows;
+}
+
 OrderedJson Render(const OutboxState& outbox) {
   return {{"unsent", outbox.unsent},
           {"oldest_unsent_seq", outbox.oldest_unsent_seq},
           {"oldest_unsent_ms", outbox.oldest_unsent_ms},
           {"newest_seq", outbox.newest_seq},
-          {"newest_ms", outbox.newest_ms}};
+          {"newest_ms", outbox.newest_ms},
+          {"gaps", RenderGaps(outbox.gaps)}};
 }
 
 OrderedJson RenderThingRow(const ThingFacts& facts, const ThingSettings& settings) {
@@ -262,6 +281,7 @@ OrderedJson RenderOutbox(const GatewayView& view) {
                     {"oldest_unsent_seq", outbox.oldest_unsent_seq},
                     {"newest_seq", outbox.newest_seq},
                     {"newest_ms", outbox.newest_ms},
+                    {"gaps", RenderGaps(outbox.gaps)},
                     {"in_flight", link.in_flight},
                     {"link", link.link},
                     {"suspended_topics", link.suspended_topics},

@@ -182,6 +182,15 @@ std::string StoreView(const Json& store, const Style& style, std::int64_t now_ms
   out += fmt::format("readings  {}, kept for {}; dropped unsent {}, dropped with a full queue {}\n",
                      GetInt(store, "readings").value_or(0), milliseconds("retention_ms"),
                      GetInt(store, "dropped_unsent").value_or(0), GetInt(store, "dropped_queue_full").value_or(0));
+  if (const std::int64_t gaps = GetInt(store, "gaps").value_or(0); gaps > 0) {
+    out += fmt::format("gaps      {} to be told to the cloud (penumbra outbox)\n", gaps);
+  }
+  const std::int64_t salvaged = GetInt(store, "salvaged").value_or(0);
+  const bool salvaging = GetBool(store, "salvaging").value_or(false);
+  if (salvaged > 0 || salvaging) {
+    out +=
+        fmt::format("salvage   {} readings back from a damaged file{}\n", salvaged, salvaging ? ", more to come" : "");
+  }
   out += fmt::format(
       "commits   {}, the last {}, every {} (at most {}); checkpoints {}\n", GetInt(store, "commits").value_or(0),
       api::Moment(GetInt(store, "last_commit_ms").value_or(0), now_ms), milliseconds("commit_interval_ms"),

@@ -398,7 +398,15 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
                {JoinTexts(Rows(thing, "suspended_topics"))}});
   }
   if (table.empty()) return "no things are configured\n";
-  return table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));
+  std::string out = table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));
+  for (const Json& thing : Rows(outbox, "things")) {
+    for (const Json& gap : Rows(thing, "gaps")) {
+      out += fmt::format("{}: {} readings of {} to {} are lost ({}); the cloud is to be told\n", Field(thing, "thing"),
+                         Field(gap, "lost"), AgeOf(gap, "from_ms", now_ms), AgeOf(gap, "to_ms", now_ms),
+                         Field(gap, "reason"));
+    }
+  }
+  return out;
 }
 
 std::string ShadowView(const Json& shadow, const Style& style) {
