@@ -105,6 +105,7 @@ void Reloader::Judge(LoadedConfig wanted) {
     report.reason = ToString(*error);
   } else {
     report.diff = Compare(in_force_.settings, wanted.settings);
+    report.diff.Append(Compare(in_force_.duties, wanted.duties));
     if (report.diff.NeedsRestart()) {
       report.outcome = Outcome::kNeedsRestart;
       report.reason = "only a restart can apply " + FirstOf(report.diff, Effect::kRestart);

@@ -123,6 +123,32 @@ Keys KeysOf(const PathSettings& paths) {
           {"profiles", profiles.string()}};
 }
 
+std::string_view Word(MayReboot reboot) {
+  switch (reboot) {
+    case MayReboot::kNobody:
+      return "nobody";
+    case MayReboot::kAll:
+      return "all";
+    case MayReboot::kGateway:
+      break;
+  }
+  return "gateway";
+}
+
+Keys KeysOf(const OrderSettings& orders) {
+  const auto& [reboot, reboot_command, reboot_pause, ttl] = orders;
+  return {{"reboot", Word(reboot)},
+          {"reboot_command", reboot_command},
+          {"reboot_pause", Text(reboot_pause)},
+          {"ttl", Text(ttl), Effect::kRestart}};
+}
+
+// What the cloud answers to Device Defender's metrics is heard from the next connect of the gateway on.
+Keys KeysOf(const HealthSettings& health) {
+  const auto& [interval, defender] = health;
+  return {{"interval", Text(interval)}, {"defender", defender}};
+}
+
 Keys KeysOf(const BusSettings& bus) {
   const auto& [name, driver, timeout, retries, breaker, driver_options] = bus;
   (void)name;
@@ -285,6 +311,18 @@ std::string ToString(const SettingsChange& change) {
 bool SettingsDiff::NeedsRestart() const {
   return std::any_of(changes.begin(), changes.end(),
                      [](const SettingsChange& change) { return change.effect == Effect::kRestart; });
+}
+
+void SettingsDiff::Append(SettingsDiff other) {
+  for (SettingsChange& change : other.changes) changes.push_back(std::move(change));
+}
+
+SettingsDiff Compare(const DutySettings& running, const DutySettings& wanted) {
+  const auto& [orders, health] = wanted;
+  Comparison comparison;
+  comparison.Tables("orders", "", running.orders, orders);
+  comparison.Tables("health", "", running.health, health);
+  return {comparison.Take()};
 }
 
 SettingsDiff Compare(const Settings& running, const Settings& wanted) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra {
@@ -26,7 +27,8 @@ std::string_view ToString(Effect effect);  // "live" "reopen" "reconnect" "resta
 struct SettingsChange {
   enum class Kind { kAdded, kRemoved, kChanged };
 
-  std::string table;  // as the file has it: "gateway" "upstream" "store" "clock" "paths" "bus" "thing" "thing.point"
+  std::string table;  // as the file has it: "gateway" "upstream" "store" "clock" "paths" "orders" "health"
+                      // "bus" "thing" "thing.point"
   std::string name;   // of the bus or thing, or THING.POINT; empty for the other tables
   Kind kind = Kind::kChanged;
   std::string key;  // of kChanged: as in the file, "sample_interval"; options of a driver likewise
@@ -45,9 +47,13 @@ struct SettingsDiff {
   bool empty() const { return changes.empty(); }
   // Something of it only a restart can apply.
   bool NeedsRestart() const;
+  // The other's changes behind these.
+  void Append(SettingsDiff other);
 };
 
 // The order of buses and things means nothing; that of a thing's points does.
 SettingsDiff Compare(const Settings& running, const Settings& wanted);
+// [orders] and [health].
+SettingsDiff Compare(const DutySettings& running, const DutySettings& wanted);
 
 }  // namespace penumbra

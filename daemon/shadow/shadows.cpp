@@ -101,11 +101,21 @@ void Shadows::Reconfigure(const std::vector<ThingSettings>& things, std::functio
     }
     things_.insert(std::move(known));
   }
+  for (auto& [thing, entry] : before) TellGone(thing, entry);
   for (const std::string& thing : changed) Advance(thing);
   if (!configured_.empty()) return Load(loop_.Now() + kLoadPatience);
   load_timer_ = loop_.After(Duration::zero(), [this] {
     if (const auto finished = std::exchange(loaded_, {})) finished();
   });
+}
+
+// Whoever follows a command of a thing that goes would wait for ever.
+void Shadows::TellGone(const std::string& thing, Entry& entry) {
+  for (Followed& followed : entry.followed) {
+    loop_.Post([done = std::move(followed.done), thing, alive = alive_] {
+      if (*alive) done(Fail(Action::kGiveUp, thing + " was taken out of the configuration"));
+    });
+  }
 }
 
 void Shadows::Add(const ThingSettings& settings, StoredThing stored) {

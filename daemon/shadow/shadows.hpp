@@ -109,6 +109,7 @@ class Shadows : public LinkClient {
   void Loaded(StoredShadows stored);
   void Add(const ThingSettings& settings, StoredThing stored);
   void TellFollowers(Entry& entry);
+  void TellGone(const std::string& thing, Entry& entry);
   void Advance(const std::string& thing, std::function<void(Status)> durable = {});
   void Arm(const std::string& thing, Entry& entry);
   void Durable(const std::string& thing, Entry& entry, Effects& effects);

@@ -178,6 +178,20 @@ TEST(SettingsDiff, NamesEveryKeyAndWhatAChangeOfItTakes) {
   }
 }
 
+TEST(SettingsDiff, NamesTheDutiesToo) {
+  DutySettings wanted;
+  wanted.orders = {MayReboot::kAll, "reboot", 1s, 1s};
+  wanted.health = {1s, true};
+  std::vector<std::string> words;
+  for (const SettingsChange& change : Compare(DutySettings{}, wanted).changes) {
+    words.push_back(ToString(change) + " " + std::string(ToString(change.effect)));
+  }
+  EXPECT_THAT(words,
+              ElementsAre("[orders]: reboot live", "[orders]: reboot_command live", "[orders]: reboot_pause live",
+                          "[orders]: ttl restart", "[health]: interval live", "[health]: defender live"));
+  EXPECT_TRUE(Compare(wanted, wanted).empty());
+}
+
 TEST(SettingsDiff, TakesScaleAndOffsetOnlyWhereTheyAreUsed) {
   Settings wanted = TwoThings();
   PointSettings& point = wanted.things[0].points[0];

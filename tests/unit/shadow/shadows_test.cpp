@@ -342,6 +342,17 @@ TEST_F(ShadowsTest, TheAnswerToAThingThatIsGoneIsNotTakenForItsSuccessors) {
   EXPECT_EQ(State(), CommandState::kPending);
 }
 
+TEST_F(ShadowsTest, WhoFollowsACommandOfAThingThatGoesIsTold) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  std::optional<Status> end;
+  shadows->Follow("t1", {{"setpoint", 21}}, [&end](const Status& how) { end = how; });
+  shadows->Reconfigure({}, [] {});
+  loop.RunReady();
+  ASSERT_TRUE(end && !*end);
+  EXPECT_EQ(end->error().action, Action::kGiveUp);
+}
+
 TEST_F(ShadowsTest, AnotherIntervalOfTheFileHoldsUnlessOneIsDesired) {
   Start();
   thing.sample_interval = 7s;
