@@ -44,7 +44,8 @@ std::uint64_t Retention::MinFree(const Space& space) const {
 
 Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journal) {
   // Once a limit is reached a little more is removed, so that the next commits do not start it all again.
-  const std::uint64_t slack = making_room_ ? std::min(settings_.max_size / 20, kMaxSlack) : 0;
+  const std::uint64_t most_slack = std::min(kMaxSlack, space.total / 20);
+  const std::uint64_t slack = making_room_ ? std::min(settings_.max_size / 20, most_slack) : 0;
   const std::uint64_t min_free = MinFree(space);
   // Pages that are free inside the file are as good as free space: the next commits use them.
   const std::uint64_t inside = space.file - space.used;
