@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/telemetry_batch.hpp"
 #include "orders/answers.hpp"
 #include "orders/book.hpp"
 #include "shadow/thing_shadows.hpp"
@@ -44,7 +45,7 @@ std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& pl
   }
   const bool batches = std::any_of(settings.things.begin(), settings.things.end(),
                                    [](const ThingSettings& thing) { return thing.batch_bytes.has_value(); });
-  if (batches) topics.Add(Use::kPublish, "sensors/" + placeholder + "/batch", "readings in batches");
+  if (batches) topics.Add(Use::kPublish, BatchTopic(placeholder), "readings in batches");
   if (!settings.things.empty()) {
     topics.Add(Use::kPublish, "sensors/" + placeholder + "/gap", "which readings are lost, and why");
   }

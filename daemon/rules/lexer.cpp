@@ -29,6 +29,7 @@ constexpr Foreign kForeign[] = {
     {"||", "write OR; text is joined with + or concat()"},
     {"!", "write NOT"},
     {"/*", "there are no comments in AWS IoT SQL"},
+    {"-- ", "there are no comments in AWS IoT SQL"},
     {";", "one statement, without a semicolon"},
     {"`", "a key that is no plain name is read with get(*, \"key\")"},
     {"\xe2\x80\x93", "this is a dash of a text processor: write - for minus"},

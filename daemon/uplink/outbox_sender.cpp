@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "model/telemetry_batch.hpp"
 #include "store/time_book.hpp"
 
 namespace penumbra {
@@ -11,7 +12,7 @@ namespace penumbra {
 OutboxSender::OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& store, TimeTrust& trust,
                            Duration patience, const TopicSuspension& suspension, std::function<void()> wake)
     : thing_(thing),
-      batch_topic_("sensors/" + thing.name + "/batch"),
+      batch_topic_(BatchTopic(thing.name)),
       loop_(loop),
       store_(store),
       trust_(trust),
@@ -163,19 +164,15 @@ OutboxSender::Message OutboxSender::Single(const Reading& reading) const {
 }
 
 OutboxSender::Message OutboxSender::Batch(const TimeNow& now) {
-  const std::size_t limit = std::min<std::size_t>(*thing_.batch_bytes, kMaxBatchBytes);
-  Message batch{batch_topic_, "[", {}};
+  TelemetryBatch batch(static_cast<std::size_t>(*thing_.batch_bytes));
+  Message message{batch_topic_, {}, {}};
   while (!backlog_.empty() && Ready(backlog_.front(), now)) {
-    const std::string object = TelemetryJson(Dated(backlog_.front()), thing_.primary);
-    const std::size_t size = batch.payload.size() + object.size() + 2;
-    if (!batch.seqs.empty() && size > limit) break;
-    if (!batch.seqs.empty()) batch.payload += ',';
-    batch.payload += object;
-    batch.seqs.push_back(backlog_.front().seq);
+    if (!batch.Add(TelemetryJson(Dated(backlog_.front()), thing_.primary))) break;
+    message.seqs.push_back(backlog_.front().seq);
     backlog_.pop_front();
   }
-  batch.payload += ']';
-  return batch;
+  message.payload = batch.Take();
+  return message;
 }
 
 void OutboxSender::ReadPage() {

@@ -31,8 +31,6 @@ class OutboxSender {
   static constexpr Duration kTrustPoll = std::chrono::seconds(1);
   static constexpr Duration kStoreRetry = std::chrono::seconds(1);
   static constexpr Duration kLookBehind = std::chrono::seconds(10);
-  // AWS IoT Core refuses a payload above 128 KB; a reading larger than a batch goes alone.
-  static constexpr std::size_t kMaxBatchBytes = 128 * 1024;
 
   struct Message {
     std::string topic;
