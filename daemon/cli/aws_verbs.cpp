@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "base/text.hpp"
+#include "cli/aws_rules.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
@@ -120,11 +121,16 @@ int Costs(const Invocation& invocation, const Settings& settings, const cloud::I
 
 int Aws(const Invocation& invocation) {
   const std::string& what = invocation.words[0];
-  static const std::vector<std::string> kKnown = {"policy", "terraform", "cli", "cost"};
+  static const std::vector<std::string> kKnown = {"policy", "terraform", "cli", "cost", "rules"};
   if (std::find(kKnown.begin(), kKnown.end(), what) == kKnown.end()) {
     const auto near = Suggest(what, kKnown);
     Complain(near ? fmt::format("aws {}: did you mean \"{}\"?", what, *near)
-                  : fmt::format("aws {}: there are policy, terraform, cli and cost", what));
+                  : fmt::format("aws {}: there are policy, terraform, cli, cost and rules test", what));
+    return kExitUsage;
+  }
+  const bool rules = what == "rules";
+  if (rules ? invocation.words.size() != 2 || invocation.words[1] != "test" : invocation.words.size() != 1) {
+    Complain(rules ? "usage: penumbra aws rules test" : fmt::format("aws {} takes no further word", what));
     return kExitUsage;
   }
   const auto digits = [](const std::string& text) {
@@ -139,6 +145,7 @@ int Aws(const Invocation& invocation) {
   const Settings& settings = loaded->settings;
   if (invocation.account) loaded->aws.account = *invocation.account;
   if (invocation.region) loaded->aws.region = *invocation.region;
+  if (rules) return AwsRulesTest(invocation, *loaded);
   const auto plan = cloud::Plan(settings, loaded->aws);
   if (!plan) {
     Complain(plan.error());

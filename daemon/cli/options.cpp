@@ -32,8 +32,9 @@ po::options_description VerbOptions() {
   po::options_description description("Options of single verbs");
   auto add = description.add_options();
   add("since", po::value<std::string>()->value_name("DURATION"),
-      "readings: only those of the last \"1h\", \"30m\", ...");
-  add("limit", po::value<std::string>()->value_name("N"), "readings: the newest N (default 20; with --since: all)");
+      "readings, aws rules: only those of the last \"1h\", \"30m\", ...");
+  add("limit", po::value<std::string>()->value_name("N"),
+      "readings: the newest N (default 20; with --since: all); aws rules: of each thing (default 3)");
   add("timeout", po::value<std::string>()->value_name("DURATION"),
       "bus: how long the driver may take (default: plan 5s, scan 2m, self-test 1m, ask 10s; at most 10m)");
   add("guess", po::value<std::string>()->value_name("NUMBER"), "bus read: what the device shows, such as 22.5");
@@ -54,6 +55,9 @@ po::options_description VerbOptions() {
   add("out", po::value<std::string>()->value_name("FOLDER"), "cert csr: where the requests go (default: here)");
   add("rsa", "cert csr: new keys are RSA-2048 instead of P-256");
   add("prices", po::value<std::string>()->value_name("FILE"), "aws cost: another price file than the built-in one");
+  add("payload", po::value<std::string>()->value_name("FILE"),
+      "aws rules test: this message instead of the gateway's own (- is standard input)");
+  add("topic", po::value<std::string>()->value_name("TOPIC"), "aws rules test: the topic of --payload");
   return description;
 }
 
@@ -153,7 +157,8 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
     if (given.count(name) != 0) *into = given[name].as<std::string>();
   }
   for (const auto& [name, out] : {std::pair("account", &invocation.account), std::pair("region", &invocation.region),
-                                  std::pair("prices", &invocation.prices), std::pair("out", &invocation.out)}) {
+                                  std::pair("prices", &invocation.prices), std::pair("out", &invocation.out),
+                                  std::pair("payload", &invocation.payload), std::pair("topic", &invocation.topic)}) {
     if (given.count(name) != 0) *out = given[name].as<std::string>();
   }
   invocation.all = given.count("all") != 0;
@@ -337,18 +342,23 @@ const std::vector<Verb>& Verbs() {
        "its key first. A running daemon picks them up by itself.",
        {"all", "out", "rsa"}},
       {"aws",
-       "policy|terraform|cli|cost [--account ID] [--region REGION] [--prices FILE]",
+       "policy|terraform|cli|cost|rules test [--account ID] [--region REGION] [--prices FILE]",
        1,
-       1,
-       "what the AWS account needs for this gateway, and what it costs",
+       2,
+       "what the AWS account needs for this gateway, what it costs, and what its rules would do",
        "policy: the one least-privilege policy document on standard output, and what each line is for on standard "
        "error.\n"
        "terraform: everything as one main.tf: thing types, things, groups, certificates from CSRs, policy, rules, "
        "roles.\n"
        "cli: the same as a script of aws commands that can be run again.\n"
        "cost: messages, shadow operations and dollars a month, and which settings save. All from the configuration "
-       "alone.",
-       {"account", "region", "prices"}},
+       "alone.\n"
+       "rules test: runs every [[rule]] here (or the two built-in ones) on the newest stored readings of each thing, "
+       "as "
+       "they\nare published, and shows what each action would receive; of a thing without readings an example. Exit "
+       "code "
+       "1 if a\nrule can never fire, selects what is not there, or its action would be refused; 78 if one is no rule.",
+       {"account", "region", "prices", "since", "limit", "payload", "topic"}},
       {"version", "", 0, 0, "print the version", "", {}},
       {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
   };

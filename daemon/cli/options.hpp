@@ -45,6 +45,7 @@ struct Invocation {
   bool dry_run = false;
   std::optional<std::string> name;  // of a shadow
   std::optional<std::string> account, region, prices, out;
+  std::optional<std::string> payload, topic;  // aws rules test
   bool all = false;
   bool rsa = false;
 };

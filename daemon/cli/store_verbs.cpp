@@ -170,6 +170,25 @@ std::string ForecastLine(const Json& store) {
 
 }  // namespace
 
+penumbra::Status ReadStored(const Invocation& invocation, const Archive::Filter& filter,
+                            const std::function<void(const StoredReading&)>& each) {
+  const auto file = FindDatabase(invocation);
+  if (!file) return Fail(file.error());
+  const auto database = Database::OpenReadOnly(*file);
+  if (!database) return Fail(database.error());
+  DatabaseReader reader(**database);
+  if (const penumbra::Status together = (*database)->Execute("BEGIN"); !together) return together;
+  auto archive = Archive::Open(reader);
+  (*database)->Rollback();
+  if (!archive) return Fail(archive.error());
+  Archive::Scan scan(*archive, filter);
+  for (std::vector<StoredReading> page;; page.clear()) {
+    if (const penumbra::Status read = scan.Next(page); !read) return read;
+    if (page.empty()) return {};
+    for (const StoredReading& reading : page) each(reading);
+  }
+}
+
 std::string StoreView(const Json& store, const Style& style, std::int64_t now_ms) {
   const auto milliseconds = [&](std::string_view key) {
     return FormatDuration(

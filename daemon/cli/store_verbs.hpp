@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,10 +11,16 @@
 #include "base/json.hpp"
 #include "cli/options.hpp"
 #include "cli/table.hpp"
+#include "store/archive.hpp"
 
 namespace penumbra::cli {
 
 int StoreVerb(const Invocation& invocation);
+
+// The database of the running daemon, else of the configuration; read in the order of its commits, by the database file
+// itself. Errors: kFixConfig there is none or it is of another version, kGiveUp damaged.
+penumbra::Status ReadStored(const Invocation& invocation, const Archive::Filter& filter,
+                            const std::function<void(const StoredReading&)>& each);
 
 // `penumbra store stats` for people, of GET /v1/store.
 std::string StoreView(const Json& store, const Style& style, std::int64_t now_ms);

@@ -8,6 +8,8 @@
 #include "cloud/infrastructure.hpp"
 #include "cloud/topics.hpp"
 #include "model/reading.hpp"
+#include "rules/parser.hpp"
+#include "rules/topic_filter.hpp"
 
 namespace penumbra::cloud {
 namespace {
@@ -59,26 +61,6 @@ bool IsBasicIngest(const std::string& topic) {
   return topic.starts_with("$aws/rules/");
 }
 
-// Does `filter` take `topic`? '+' one level, '#' the rest.
-bool FilterTakes(std::string_view filter, std::string_view topic) {
-  for (;;) {
-    const std::size_t f = filter.find('/'), t = topic.find('/');
-    const std::string_view level = filter.substr(0, f);
-    if (level == "#") return true;
-    if (level != "+" && level != topic.substr(0, t)) return false;
-    if (f == std::string_view::npos || t == std::string_view::npos) return f == t;
-    filter.remove_prefix(f + 1);
-    topic.remove_prefix(t + 1);
-  }
-}
-
-std::string FromOf(const std::string& sql) {
-  const std::size_t from = sql.find(" FROM '");
-  if (from == std::string::npos) return {};
-  const std::size_t begin = from + 7, end = sql.find('\'', begin);
-  return end == std::string::npos ? std::string() : sql.substr(begin, end - begin);
-}
-
 struct Counts {
   Range messages, shadow, triggers, actions;
   double minutes = 0;
@@ -91,13 +73,11 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
   const bool basic = IsBasicIngest(thing.topic);
   if (!basic) counts.messages = told * Units(MessageBytes(thing), prices.message_unit);
   for (const RuleSettings& rule : rules) {
-    const std::string prefix = "$aws/rules/" + rule.name + "/";
-    const bool fires = basic ? thing.topic.starts_with(prefix) : FilterTakes(FromOf(rule.sql), thing.topic);
-    if (!fires) continue;
+    const auto parsed = rules::ParseStatement(rule.sql);
+    if (!parsed || !rules::RuleSees(rule.name, parsed->statement.filter, thing.topic)) continue;
     counts.triggers = counts.triggers + told;
     // A rule with a condition acts when it holds, which may be never.
-    const bool conditional = rule.sql.find(" WHERE ") != std::string::npos;
-    counts.actions = counts.actions + Range{conditional ? 0 : told.least, told.most};
+    counts.actions = counts.actions + Range{parsed->statement.select.where ? 0 : told.least, told.most};
   }
   const double units = Units(MessageBytes(thing) + 64, prices.shadow_unit);
   counts.shadow = Reports(thing, polls) * units;

@@ -9,6 +9,7 @@
 #include "config/core_schema.hpp"
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
+#include "rules/parser.hpp"
 
 namespace penumbra {
 namespace {
@@ -183,6 +184,10 @@ class GeneralReader {
         diagnostics_.Error(section.PlaceOf("name"),
                            fmt::format("rule {} exists already ({})", Quoted(rule.name), ToString(first->second)));
       }
+    }
+    const auto parsed = rules::ParseStatement(rule.sql);
+    if (!rule.sql.empty() && !parsed) {
+      diagnostics_.Error(section.PlaceOf("sql"), "sql: " + parsed.error().message);
     }
     aws.rules.push_back(std::move(rule));
   }

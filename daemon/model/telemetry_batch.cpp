@@ -17,7 +17,10 @@ bool TelemetryBatch::Add(std::string_view object) {
 }
 
 std::string TelemetryBatch::Take() {
-  return std::exchange(text_, "[") + "]";
+  std::string taken = std::move(text_);
+  text_.assign(1, '[');
+  taken += ']';
+  return taken;
 }
 
 }  // namespace penumbra

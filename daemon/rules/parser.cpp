@@ -60,6 +60,7 @@ class Parser {
     if (!Failed() && Now().kind != Kind::kEnd) Unexpected();
     if (Failed()) return Fail(*fault_);
     parsed.notes = std::move(notes_);
+    parsed.only_cloud = std::move(only_cloud_);
     return parsed;
   }
 
@@ -67,6 +68,7 @@ class Parser {
     NodePtr node = Expression();
     if (!Failed() && Now().kind != Kind::kEnd) Unexpected();
     if (Failed()) return Fail(*fault_);
+    if (only_cloud_) return Fail(*only_cloud_);
     return node;
   }
 
@@ -485,16 +487,8 @@ class Parser {
       return Fault(name.offset, near ? fmt::format("there is no function {}(); did you mean {}()?", name.text, *near)
                                      : fmt::format("there is no function {}()", name.text));
     }
-    if (!signature->needs.empty()) {
-      if (!fault_) {
-        fault_ =
-            FaultAt(sql_, name.offset,
-                    fmt::format("{}() asks {}, which only the cloud can answer: a rule with it cannot be tested here",
-                                signature->name, signature->needs));
-        fault_->action = Action::kGiveUp;
-      }
-      return Fault(name.offset, "");
-    }
+    if (!signature->needs.empty())
+      OnlyCloud(name.offset, fmt::format("{}() asks {}", signature->name, signature->needs));
     NodePtr node = Make(Node::Kind::kCall, name.offset);
     node->function = signature->function;
     if (!Symbol(")")) {
@@ -506,7 +500,8 @@ class Parser {
       if (!Symbol(")")) return Expected("a comma or a closing parenthesis", "power(2, 5)");
     }
     NoteArguments(*node, *signature);
-    return RefuseProto(std::move(node));
+    NoteProto(*node);
+    return node;
   }
 
   NodePtr Star() {
@@ -526,15 +521,17 @@ class Parser {
   }
 
   // A protobuf message is decoded with a description that lies in S3.
-  NodePtr RefuseProto(NodePtr node) {
-    if (node->function != Function::kDecode || node->children.size() < 2) return node;
-    const std::string* scheme = node->children[1]->literal.AsString();
-    if (scheme == nullptr || *scheme != "proto") return node;
-    Fault(node->offset,
-          "decode(..., 'proto', ...) reads a description in S3, which only the cloud can: a rule with it "
-          "cannot be tested here");
-    fault_->action = Action::kGiveUp;
-    return nullptr;
+  void NoteProto(const Node& node) {
+    if (node.function != Function::kDecode || node.children.size() < 2) return;
+    const std::string* scheme = node.children[1]->literal.AsString();
+    if (scheme != nullptr && *scheme == "proto") OnlyCloud(node.offset, "decode(..., 'proto', ...) reads a file in S3");
+  }
+
+  void OnlyCloud(std::size_t offset, std::string_view what) {
+    if (only_cloud_) return;
+    only_cloud_ =
+        FaultAt(sql_, offset, fmt::format("{}, which only the cloud can: a rule with it cannot be tested here", what));
+    only_cloud_->action = Action::kGiveUp;
   }
 
   NodePtr Cast(std::size_t offset) {
@@ -564,7 +561,7 @@ class Parser {
   int nesting_ = 0;
   std::vector<std::string> variables_;
   std::vector<std::string> notes_;
-  std::optional<Error> fault_;
+  std::optional<Error> fault_, only_cloud_;
 };
 
 Result<std::vector<Token>> BoundedTokens(std::string_view sql) {

@@ -60,6 +60,7 @@ Rule::~Rule() = default;
 Result<Rule> Rule::Parse(std::string_view sql) {
   auto parsed = ParseStatement(sql);
   if (!parsed) return Fail(parsed.error());
+  if (parsed->only_cloud) return Fail(*parsed->only_cloud);
   Rule rule;
   rule.statement_ = std::make_unique<Statement>(std::move(parsed->statement));
   rule.notes_ = std::move(parsed->notes);
@@ -81,9 +82,7 @@ std::vector<Value> Rule::Thresholds() const {
 }
 
 bool Rule::Sees(std::string_view name, std::string_view topic) const {
-  const Ingest ingest = SplitIngest(topic);
-  if (!ingest.rule.empty()) return ingest.rule == name;
-  return FilterTakes(filter(), topic);
+  return RuleSees(name, filter(), topic);
 }
 
 Outcome Rule::Run(const Payload& payload, const Facts& facts) const {

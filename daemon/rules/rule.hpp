@@ -71,7 +71,8 @@ inline constexpr std::size_t kMaxMissing = 16;
 
 class Rule {
  public:
-  // Errors kFixConfig, kGiveUp: see parser.hpp.
+  // Errors: kFixConfig the place, what is wrong there and what to write instead; kGiveUp it calls a function that only
+  // the cloud has.
   static Result<Rule> Parse(std::string_view sql);
   Rule(Rule&&) noexcept;
   Rule& operator=(Rule&&) noexcept;

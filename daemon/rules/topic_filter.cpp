@@ -68,4 +68,9 @@ Ingest SplitIngest(std::string_view topic) {
   return {rest.substr(0, slash), rest.substr(slash + 1)};
 }
 
+bool RuleSees(std::string_view name, std::string_view filter, std::string_view topic) {
+  const Ingest ingest = SplitIngest(topic);
+  return ingest.rule.empty() ? FilterTakes(filter, topic) : ingest.rule == name;
+}
+
 }  // namespace penumbra::rules

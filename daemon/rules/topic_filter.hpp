@@ -24,4 +24,7 @@ struct Ingest {
 };
 Ingest SplitIngest(std::string_view topic);
 
+// Does rule `name`, whose FROM is `filter` (empty: none), see messages on `topic`?
+bool RuleSees(std::string_view name, std::string_view filter, std::string_view topic);
+
 }  // namespace penumbra::rules

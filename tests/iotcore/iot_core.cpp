@@ -54,7 +54,7 @@ std::string IotCore::Usage() {
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | claim NAME | foreign NAME | "
          "revoke NAME | puback none|drop COUNT|duplicate COUNT|reorder COUNT|delay MS | "
          "denied-subscribe close|suback | policy | "
-         "shadow ... | jobs ... | commands ... | provisioning ... (each alone says its usage)";
+         "shadow ... | jobs ... | commands ... | rules ... | provisioning ... (each alone says its usage)";
 }
 
 Result<std::unique_ptr<IotCore>> IotCore::Create(boost::asio::io_context& context, Options options,
@@ -109,15 +109,23 @@ IotCore::IotCore(boost::asio::io_context& context, Options options, Policy polic
   // '#' does not match topics that begin with '$'.
   recorder_link_ = std::make_unique<BrokerLink>(
       context_, broker_->socket(), "iotcore-recorder", std::vector<std::string>{"#", "$aws/#"},
-      BrokerLink::Handlers{
-          .subscribed = [this] { OnSubscribed(); },
-          .message = [this](auto topic, auto payload) { recorder_.OnMessage(topic, payload, UnixMs()); }});
+      BrokerLink::Handlers{.subscribed = [this] { OnSubscribed(); },
+                           .message = [this](auto topic, auto payload) { OnEveryMessage(topic, payload); }});
+}
+
+// The recorder hears everything, and with it each service that names no filters of its own.
+void IotCore::OnEveryMessage(std::string_view topic, std::string_view payload) {
+  recorder_.OnMessage(topic, payload, UnixMs());
+  for (auto& hosted : services_) {
+    if (!hosted->link) Publish(hosted->service->OnMessage(topic, payload, UnixMs()));
+  }
 }
 
 void IotCore::Host(Services services) {
   for (auto& service : services) {
     services_.push_back(std::make_unique<Hosted>(context_, std::move(service)));
     Hosted& hosted = *services_.back();
+    if (hosted.service->Filters().empty()) continue;
     const auto on_message = [this, &hosted](std::string_view topic, std::string_view payload) {
       Publish(hosted.service->OnMessage(topic, payload, UnixMs()));
       Arm(hosted);
@@ -159,7 +167,9 @@ void IotCore::Start(std::function<void(Status)> ready) {
 Status IotCore::StartBroker() {
   if (const Status started = broker_->Start(); !started) return started;
   recorder_link_->Start();
-  for (auto& hosted : services_) hosted->link->Start();
+  for (auto& hosted : services_) {
+    if (hosted->link) hosted->link->Start();
+  }
   return {};
 }
 
@@ -168,14 +178,17 @@ void IotCore::StopBroker() {
   restart_.cancel();
   if (proxy_) proxy_->Cut();
   recorder_link_->Expire();
-  for (auto& hosted : services_) hosted->link->Expire();
+  for (auto& hosted : services_) {
+    if (hosted->link) hosted->link->Expire();
+  }
   broker_->Stop();
 }
 
 // The gateway's door opens when the recorder and all services hear.
 void IotCore::OnSubscribed() {
-  const bool all = recorder_link_->subscribed() &&
-                   std::all_of(services_.begin(), services_.end(), [](const auto& s) { return s->link->subscribed(); });
+  const bool all = recorder_link_->subscribed() && std::all_of(services_.begin(), services_.end(), [](const auto& s) {
+                     return !s->link || s->link->subscribed();
+                   });
   if (!all) return;
   if (!proxy_) proxy_ = std::make_unique<FaultProxy>(context_, options_.port, front_->port());
   const Status opened = cut_on_purpose_ ? Status{} : proxy_->Uncut();

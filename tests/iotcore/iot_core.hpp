@@ -77,6 +77,7 @@ class IotCore : private Guard {
   void StopBroker();
   void OnSubscribed();
   void OnBrokerExit();
+  void OnEveryMessage(std::string_view topic, std::string_view payload);
 
   bool MayUse(const std::string& certificate) override;
   bool Allows(std::string_view action, const std::string& resource, const Peer& peer) override;

@@ -29,10 +29,11 @@ class IotCore:
 
     program: path of the iotcore executable. things: names to make credentials for. folder: where it works; without
     it a short temporary folder that stop() removes. server_names: further names in the server certificate. claims:
-    names of claim certificates for fleet provisioning, which stand in the folder `claims`.
+    names of claim certificates for fleet provisioning, which stand in the folder `claims`. rules: file with the rules of the
+    rules engine, a JSON array.
     """
 
-    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None, claims=()):
+    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None, claims=(), rules=None):
         self.program = str(program)
         self.things = list(things)
         self.temporary = folder is None
@@ -41,6 +42,7 @@ class IotCore:
         self.fixed_port = port
         self.policy = policy
         self.record = record
+        self.rules = rules
         self.claim_names = list(claims)
         self.process = None
         self.info = {}
@@ -59,6 +61,8 @@ class IotCore:
             command += ["--policy", str(self.policy)]
         if self.record:
             command += ["--record", str(self.record)]
+        if self.rules:
+            command += ["--rules", str(self.rules)]
         self.folder.mkdir(parents=True, exist_ok=True)
         log_file = self.folder / "iotcore.log"
         try:

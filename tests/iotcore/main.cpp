@@ -21,6 +21,7 @@
 #include "iotcore/iot_core.hpp"
 #include "iotcore/jobs_service.hpp"
 #include "iotcore/provisioning_service.hpp"
+#include "iotcore/rules_service.hpp"
 #include "iotcore/shadow_host.hpp"
 
 namespace {
@@ -55,7 +56,7 @@ int Control(int argc, char** argv) {
 
 struct Arguments {
   IotCore::Options core;
-  std::filesystem::path policy, claim_policy, control;
+  std::filesystem::path policy, claim_policy, rules, control;
   bool stop_on_eof = false;
 };
 
@@ -73,9 +74,10 @@ tl::expected<Arguments, int> Parse(int argc, char** argv) {
       ("port", po::value(&core.port)->default_value(0), "where gateways connect; 0: a free port")     //
       ("policy", po::value(&arguments.policy)->default_value(IOTCORE_POLICY), "AWS policy document")  //
       ("claim-policy", po::value(&arguments.claim_policy)->default_value(IOTCORE_CLAIM_POLICY),
-       "AWS policy document of claim certificates")                                                     //
-      ("record", po::value(&core.record), "append every message to this file, one JSON object a line")  //
-      ("control", po::value(&arguments.control), "control socket (default: DIR/control.sock)")          //
+       "AWS policy document of claim certificates")                                                            //
+      ("record", po::value(&core.record), "append every message to this file, one JSON object a line")         //
+      ("rules", po::value(&arguments.rules), "rules of the rules engine: a JSON array, as for \"rules set\"")  //
+      ("control", po::value(&arguments.control), "control socket (default: DIR/control.sock)")                 //
       ("stop-on-eof", po::bool_switch(&arguments.stop_on_eof), "end when standard input ends");
   try {
     po::variables_map values;
@@ -118,6 +120,7 @@ IotCore::Services MakeServices(penumbra::iotcore::CertificateRegistry& registry,
   services.push_back(std::make_unique<penumbra::iotcore::JobsService>());
   services.push_back(std::make_unique<penumbra::iotcore::CommandsService>());
   services.push_back(std::make_unique<penumbra::iotcore::ProvisioningService>(registry, office));
+  services.push_back(std::make_unique<penumbra::iotcore::RulesService>());
   return services;
 }
 
@@ -127,6 +130,14 @@ int Run(Arguments arguments) {
   if (!core) {
     fmt::print(stderr, "iotcore: {}\n", core.error().message);
     return kConfig;
+  }
+  if (!arguments.rules.empty()) {
+    std::ifstream file(arguments.rules);
+    const auto set = (*core)->Command({"rules", "set", std::string(std::istreambuf_iterator<char>(file), {})});
+    if (!set) {
+      fmt::print(stderr, "iotcore: {}: {}\n", arguments.rules.string(), set.error().message);
+      return kConfig;
+    }
   }
   penumbra::iotcore::ControlServer control(context, [&core](const auto& words) { return (*core)->Command(words); });
   int code = kOk;

@@ -9,15 +9,6 @@
 namespace penumbra::iotcore {
 namespace {
 
-std::string_view Level(std::string_view topic, int number) {
-  for (; number > 0; --number) {
-    const std::size_t slash = topic.find('/');
-    if (slash == std::string_view::npos) return {};
-    topic.remove_prefix(slash + 1);
-  }
-  return topic.substr(0, topic.find('/'));
-}
-
 bool IsTelemetry(std::string_view topic) {
   return topic.starts_with("sensors/") && !topic.ends_with("/command/ack") && !topic.ends_with("/gap");
 }
@@ -31,14 +22,6 @@ std::vector<std::uint64_t> Sorted(const auto& readings) {
 }
 
 }  // namespace
-
-std::string_view ThingOfTopic(std::string_view topic) {
-  if (topic.starts_with("$aws/things/")) return Level(topic, 2);
-  if (topic.starts_with("sensors/") || topic.starts_with("status/") || topic.starts_with("commands/")) {
-    return Level(topic, 1);
-  }
-  return {};
-}
 
 Status Recorder::RecordTo(const std::filesystem::path& file) {
   file_.open(file, std::ios::app);

@@ -16,6 +16,7 @@
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "iotcore/thing_of_topic.hpp"
 
 namespace penumbra::iotcore {
 
@@ -90,8 +91,5 @@ class Recorder {
   std::size_t kept_ = 0;
   std::uint64_t messages_ = 0, readings_ = 0, conflicts_ = 0, malformed_ = 0, overflow_ = 0, no_telemetry_ = 0;
 };
-
-// The thing a topic belongs to: "sensors/T/..", "status/T", "commands/T/..", "$aws/things/T/.."; empty: none.
-std::string_view ThingOfTopic(std::string_view topic);
 
 }  // namespace penumbra::iotcore

@@ -30,7 +30,7 @@ class Service {
   virtual std::string_view Name() const = 0;
 
   // What the host subscribes for it with QoS 1, once per connection to the broker. Choose filters that do not match
-  // what the service itself publishes.
+  // what the service itself publishes. None: it hears every message, also its own, and may not answer late.
   virtual std::vector<std::string> Filters() const = 0;
 
   // A message that matched a filter. Answers what to publish now, in this order, with QoS 1 and never retained.

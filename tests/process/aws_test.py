@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from harness import COUNTER_POINTS, PENUMBRA, Gateway
+from harness import COUNTER_POINTS, IOTCORE, PENUMBRA, SIM_POINTS, Gateway, IotCore, wait_for
 
 THINGS = ["sensor-001", "sensor-002"]
 # Terraform's parser as an npm package; .ci/run installs it. Without it the syntax is not checked, and pytest counts the skip.
@@ -143,3 +143,85 @@ def test_keys_stay_and_requests_come_back_as_certificates_that_fit(gateway, tmp_
     assert cert("install", str(answer)).returncode == 0
     shown = json.loads(cert("show", "--json").stdout)["certificates"]
     assert [c["usable"] for c in shown] == [True] * 3 and all("CN" in c["subject"] for c in shown)
+
+
+def rules_test(gateway, *arguments):
+    return aws(gateway, "rules", "test", *arguments)
+
+
+def with_rules(gateway, *rules):
+    text = gateway.config.read_text()
+    for name, sql, action, target in rules:
+        text += f'\n[[rule]]\nname = "{name}"\nsql = {json.dumps(sql)}\naction = "{action}"\ntarget = "{target}"\n'
+    gateway.config.write_text(text)
+
+
+def test_rules_are_tried_offline_and_say_what_would_fire(gateway):
+    done = rules_test(gateway, "--json")
+    assert done.returncode == 0, done.stderr
+    rules = {rule["name"]: rule for rule in json.loads(done.stdout)["rules"]}
+    stored = rules["StoreSensorData"]["results"]
+    assert [result["outcome"] for result in stored] == ["fired"] * 2 and stored[0]["source"] == "example"
+    assert stored[0]["input"]["device_id"] == "sensor-001" and stored[0]["destination"] == "sensor-data"
+    assert rules["AnomalyDetection"]["would_fire"]["input"]["value"] == 41
+    table = rules_test(gateway)
+    assert table.returncode == 0 and "would fire" in table.stdout and "sensors/sensor-002/temperature" in table.stdout
+
+
+def test_rules_that_do_nothing_are_told_before_they_are_deployed(gateway, tmp_path):
+    with_rules(gateway, ("Typo", "SELECT * FROM 'sensors/+/temperature' WHERE temprature > 40", "lambda", "f"),
+               ("Nowhere", "SELECT * FROM 'sensor/+/temperature'", "lambda", "f"),
+               ("Keyless", "SELECT temperature FROM 'sensors/+/temperature'", "dynamodb", "t"))
+    done = rules_test(gateway, "--json")
+    assert done.returncode == 1, done.stdout
+    findings = {rule["name"]: " ".join(rule["findings"]) for rule in json.loads(done.stdout)["rules"]}
+    assert "did you mean `temperature`?" in findings["Typo"]
+    assert "did you mean 'sensors/+/temperature'?" in findings["Nowhere"]
+    assert "device_id" in findings["Keyless"]
+    assert "problem:" in rules_test(gateway).stdout
+
+
+def test_a_rule_that_is_none_says_where_and_one_of_the_cloud_that_it_is(gateway):
+    with_rules(gateway, ("Cloud", "SELECT aws_lambda('arn', *) AS x FROM 'a'", "lambda", "f"))
+    assert rules_test(gateway).returncode == 1
+    with_rules(gateway, ("Broken", "SELECT * FROM 'a' WHERE x LIKE 'y'", "lambda", "f"))
+    broken = rules_test(gateway)
+    assert broken.returncode == 78 and "column 27: there is no LIKE" in broken.stderr and "penumbra.toml:" in broken.stderr
+
+
+def test_a_message_can_be_given(gateway, tmp_path):
+    (tmp_path / "m.json").write_text('{"device_id":"x","timestamp":1,"value":99}')
+    given = rules_test(gateway, "--json", "--payload", str(tmp_path / "m.json"), "--topic", "sensors/sensor-009/temperature")
+    assert given.returncode == 0, given.stdout + given.stderr
+    rules = {rule["name"]: rule for rule in json.loads(given.stdout)["rules"]}
+    assert rules["AnomalyDetection"]["results"][0]["input"]["value"] == 99
+    assert rules["StoreSensorData"]["results"][0]["input"]["device_id"] == "sensor-009"
+    assert rules_test(gateway, "--payload", str(tmp_path / "m.json")).returncode == 2
+    assert rules_test(gateway, "--payload", str(tmp_path / "none"), "--topic", "a").returncode == 1
+    assert aws(gateway, "rules").returncode == 2 and aws(gateway, "policy", "test").returncode == 2
+
+
+def test_the_stand_in_runs_the_rules_on_what_a_daemon_really_sends_and_the_tool_agrees(tmp_path):
+    """One daemon, its readings through the broker into the rules; and the same rules on the same readings by the tool."""
+    rules = [{"name": "Store", "sql": "SELECT *, topic(2) AS device_id FROM 'sensors/+/temperature'", "action": "dynamodb", "target": "t"},
+             {"name": "Hot", "sql": "SELECT seq, temperature FROM 'sensors/+/temperature' WHERE value > -300", "action": "republish",
+              "target": "alarm/${topic(2)}"},
+             {"name": "Seen", "sql": "SELECT * FROM 'alarm/+'", "action": "lambda", "target": "f"}]
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    with IotCore(IOTCORE, things=["sensor-001"], rules=tmp_path / "rules.json") as cloud, Gateway(tmp_path / "gateway") as gateway:
+        gateway.configure(buses=[{"name": "sim", "driver": "sim"}],
+                          things=[{"name": "sensor-001", "bus": "sim", "sample_interval": "200ms", "primary": "temperature",
+                                   "points": SIM_POINTS}],
+                          upstream=cloud.upstream())
+        with_rules(gateway, *[(r["name"], r["sql"], r["action"], r["target"]) for r in rules])
+        cloud.lend_credentials(gateway.state)
+        gateway.start()
+        wait_for(lambda: len(cloud.ctl("rules", "inputs", "Seen")) >= 3, 30, "three alarms seen by the third rule")
+        tool = json.loads(rules_test(gateway, "--json", "--limit", "1000").stdout)["rules"]
+        received = {row["input"]["seq"]: row["input"] for row in cloud.ctl("rules", "inputs", "Store")}
+        assert cloud.ctl("rules", "errors", "Store") == []
+    stored = [result for result in tool[0]["results"] if result["source"] == "stored"]
+    same = [result["input"] for result in stored if result["input"]["seq"] in received]
+    assert len(same) >= 3
+    for row in same:
+        assert received[row["seq"]] == row

@@ -1,0 +1,1 @@
+SELECT CASE s WHEN '7' THEN {"a": [1, o.k.d]} ELSE cast(t AS Int) END AS c FROM 'a'

@@ -1,0 +1,1 @@
+SELECT regexp_replace(device_id, '(a+)+', '$1') AS r, parse_time("yyyy.MM.dd G 'at' HH:mm:ss z", timestamp, 'Europe/Berlin') AS t FROM 'a' WHERE NOT -value >= 1E-3

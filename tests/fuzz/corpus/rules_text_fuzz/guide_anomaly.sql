@@ -1,0 +1,1 @@
+SELECT * FROM 'sensors/+/temperature' WHERE value > 40 OR value < 0

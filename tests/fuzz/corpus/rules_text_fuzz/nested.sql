@@ -1,0 +1,1 @@
+SELECT get((SELECT v FROM e WHERE n = 'x'), 0).v AS v, (SELECT VALUE n FROM e) AS l FROM 'a'

@@ -1,0 +1,1 @@
+SET @f = temperature * 1.8 + 32 SELECT @f AS f, topic(2) AS id FROM 'a/#' WHERE @f > 80
