@@ -44,7 +44,7 @@ TEST_F(RulesServiceTest, RefusesRulesThatAreNoneAndKeepsThoseThereAre) {
 
 TEST_F(RulesServiceTest, KeepsWhatEachActionReceives) {
   Set(R"([{"name":"Store","sql":"SELECT *, topic(2) AS device_id FROM 'sensors/+/temperature'","action":"dynamodb","target":"t"},
-          {"name":"Hot","sql":"SELECT value, clientid() AS c FROM 'sensors/+/temperature' WHERE value > 40","action":"lambda","target":"f"}])");
+          {"name":"Hot","sql":"SELECT clientid() AS c, value FROM 'sensors/+/temperature' WHERE value > 40","action":"lambda","target":"f"}])");
   EXPECT_THAT(Send(R"({"device_id":"liar","timestamp":1,"value":22.5})"), IsEmpty());
   EXPECT_THAT(Send(R"({"device_id":"liar","timestamp":2,"value":41})"), IsEmpty());
   EXPECT_THAT(Send(R"({"value":99})", "sensors/sensor-001/other"), IsEmpty());
@@ -61,10 +61,10 @@ TEST_F(RulesServiceTest, KeepsWhatEachActionReceives) {
 }
 
 TEST_F(RulesServiceTest, RepublishesAndLetsOtherRulesSeeIt) {
-  Set(R"([{"name":"Alarm","sql":"SELECT value FROM 'sensors/+/temperature' WHERE value > 40","action":"republish","target":"alarm/${topic(2)}"},
+  Set(R"([{"name":"Alarm","sql":"SELECT * FROM 'sensors/+/temperature' WHERE value > 40","action":"republish","target":"alarm/${topic(2)}"},
           {"name":"Seen","sql":"SELECT * FROM 'alarm/+'","action":"lambda","target":"f"}])");
   const auto published = Send(R"({"value":41})");
-  EXPECT_THAT(published, ElementsAre(Message{"alarm/sensor-001", R"({"value":41})"}));
+  ASSERT_THAT(published, ElementsAre(Message{"alarm/sensor-001", R"({"value":41})"}));
   Send(published[0].payload, published[0].topic);
   EXPECT_THAT(Ask(service_, {"inputs", "Seen"}), SizeIs(1));
 }
