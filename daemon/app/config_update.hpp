@@ -14,7 +14,7 @@ namespace penumbra {
 
 class ConfigUpdate {
  public:
-  static constexpr Duration kHealthPatience = std::chrono::seconds(30);  // for the thing to answer again
+  static constexpr Duration kHealthPatience = std::chrono::seconds(15);  // for the thing to answer again
   static constexpr Duration kHealthRetry = std::chrono::seconds(1);
 
   // What it needs of the daemon.

@@ -85,14 +85,14 @@ std::string RangeText(cloud::Range range, const char* format) {
   return least == most ? least : least + " .. " + most;
 }
 
-int Costs(const Invocation& invocation, const Settings& settings, const cloud::Infrastructure& plan) {
+int Costs(const Invocation& invocation, const LoadedConfig& loaded, const cloud::Infrastructure& plan) {
   const auto text = PriceText(invocation);
   const auto prices = text ? cloud::ParsePrices(*text) : Fail(text.error());
   if (!prices) {
     Complain(prices.error());
     return kExitConfig;
   }
-  const cloud::Cost cost = cloud::Estimate(settings, plan.rules, *prices);
+  const cloud::Cost cost = cloud::Estimate(loaded.settings, plan.rules, *prices, loaded.duties);
   if (invocation.json) {
     Print(cloud::Render(cost, *prices).dump() + "\n");
     return kExitOk;
@@ -152,7 +152,7 @@ int Aws(const Invocation& invocation) {
     return kExitConfig;
   }
   if (what == "policy") return Policy(invocation, *loaded, *plan);
-  if (what == "cost") return Costs(invocation, settings, *plan);
+  if (what == "cost") return Costs(invocation, *loaded, *plan);
   return Write(*loaded, *plan, what == "cli" ? &cloud::WriteScript : &cloud::WriteTerraform);
 }
 

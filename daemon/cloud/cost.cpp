@@ -85,7 +85,8 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
   return counts;
 }
 
-std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices) {
+std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices,
+                          const HealthSettings& health) {
   Counts all;
   for (const ThingSettings& thing : settings.things) {
     const Counts one = CountThing(thing, rules, prices);
@@ -95,7 +96,14 @@ std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettin
     all.actions = all.actions + one.actions;
     all.minutes += one.minutes;
   }
-  if (!settings.gateway.thing.empty()) all.minutes += kMinutes;
+  if (!settings.gateway.thing.empty()) {
+    all.minutes += kMinutes;
+    // The shadow `health` at least once an interval, and each time that something changes: taken to be rare.
+    const double reports = kMonthSeconds / std::max(1.0, Seconds(health.interval));
+    all.shadow = all.shadow + Range{reports, reports};
+    const double metrics = health.defender ? std::min(reports, kMonthSeconds / 300) : 0;
+    all.messages = all.messages + Range{metrics, metrics};
+  }
   const auto row = [](std::string what, Range count, double million) {
     return CostRow{std::move(what), count, count * (million / 1e6)};
   };
@@ -143,9 +151,10 @@ Result<Prices> ParsePrices(std::string_view json) {
   return prices;
 }
 
-Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices) {
+Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices,
+              const DutySettings& duties) {
   Cost cost;
-  cost.rows = Rows(settings, rules, prices);
+  cost.rows = Rows(settings, rules, prices, duties.health);
   cost.total = Total(cost.rows);
   for (const ThingSettings& thing : settings.things) {
     cost.message_bytes = std::max(cost.message_bytes, MessageBytes(thing));
@@ -153,7 +162,7 @@ Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, 
   const auto consider = [&](std::string how, auto change) {
     Settings changed = settings;
     for (ThingSettings& thing : changed.things) change(thing);
-    const Range total = Total(Rows(changed, rules, prices));
+    const Range total = Total(Rows(changed, rules, prices, duties.health));
     if (total.most < cost.total.most - 1e-9 || total.least < cost.total.least - 1e-9) {
       cost.savings.push_back({std::move(how), total});
     }

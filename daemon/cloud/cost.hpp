@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "model/aws_settings.hpp"
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra::cloud {
@@ -50,7 +51,8 @@ struct Cost {
 };
 
 // A month of 30 days.
-Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices);
+Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices,
+              const DutySettings& duties = {});
 
 OrderedJson Render(const Cost& cost, const Prices& prices);
 

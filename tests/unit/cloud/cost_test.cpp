@@ -41,9 +41,13 @@ TEST(AwsCost, AgreesWithArithmeticByHand) {
   EXPECT_DOUBLE_EQ(Row(cost, "connection").count.most, 129'600);
   EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").count.most, 2 * 172'800);
   EXPECT_DOUBLE_EQ(Row(cost, "rule actions").count.least, 172'800);
-  // A heartbeat every ten minutes at least, a report a poll at most.
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320);
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800);
+  // A heartbeat every ten minutes at least, a report a poll at most; the gateway's health every five minutes.
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320 + 8'640);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800 + 8'640);
+  DutySettings duties;
+  duties.health.defender = true;
+  EXPECT_DOUBLE_EQ(Row(Estimate(settings, DefaultRules(settings), BuiltIn(), duties), "messages").count.most,
+                   172'800 + 8'640);
 }
 
 TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
