@@ -155,7 +155,15 @@ Owned<X509> ReadCertificate(const std::filesystem::path& path, std::optional<std
   return certificate;
 }
 
+Owned<EVP_PKEY> ReadTokenKey(const std::filesystem::path& uri, CredentialFacts& facts) {
+  auto key = LoadPrivateKey(uri);
+  if (key) return Owned<EVP_PKEY>(key->release());
+  facts.findings.push_back({CredentialFault::kUnreadable, uri, key.error().message});
+  return nullptr;
+}
+
 Owned<EVP_PKEY> ReadKey(const std::filesystem::path& path, CredentialFacts& facts) {
+  if (IsPkcs11Uri(path)) return ReadTokenKey(path, facts);
   auto file = ReadPem(path, "private key", kMaxPemBytes);
   if (auto* finding = std::get_if<CredentialFinding>(&file)) {
     facts.findings.push_back(std::move(*finding));
@@ -188,15 +196,11 @@ Status CredentialFacts::Usable() const {
   return {};
 }
 
-bool IsPkcs11Uri(const std::filesystem::path& private_key) {
-  return private_key.native().starts_with("pkcs11:");
-}
-
 CredentialFacts InspectCredentials(const std::filesystem::path& certificate, const std::filesystem::path& private_key,
                                    std::optional<std::int64_t> now_s) {
   CredentialFacts facts;
   const Owned<X509> read_certificate = ReadCertificate(certificate, now_s, facts);
-  const Owned<EVP_PKEY> read_key = IsPkcs11Uri(private_key) ? nullptr : ReadKey(private_key, facts);
+  const Owned<EVP_PKEY> read_key = ReadKey(private_key, facts);
   if (read_certificate && read_key && X509_check_private_key(read_certificate.get(), read_key.get()) != 1) {
     facts.findings.push_back({CredentialFault::kMismatch, private_key,
                               fmt::format("private key {} does not belong to certificate {}; use the pair that was "

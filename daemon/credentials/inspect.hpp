@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "credentials/private_key.hpp"
 
 namespace penumbra {
 
@@ -42,10 +43,8 @@ struct CredentialFacts {
   Status Usable() const;
 };
 
-// True for a key that stays in a token: "pkcs11:token=..."; then only the certificate is looked at.
-bool IsPkcs11Uri(const std::filesystem::path& private_key);
-
-// `now_s`: Unix time, or nullopt while the clock is not trusted: then validity is not judged.
+// `now_s`: Unix time, or nullopt while the clock is not trusted: then validity is not judged. A key in a token is asked
+// for, so that may take a second the first time.
 CredentialFacts InspectCredentials(const std::filesystem::path& certificate, const std::filesystem::path& private_key,
                                    std::optional<std::int64_t> now_s);
 

@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "base/unique_fd.hpp"
+#include "credentials/private_key.hpp"
 
 namespace penumbra {
 namespace {
@@ -40,6 +41,13 @@ std::string TextOf(BIO* bio) {
   return {data, static_cast<std::size_t>(size)};
 }
 
+// Run as root the files must still be the daemon's: they get the owner of the folder they are in.
+void GiveToOwnerOf(int fd, const std::filesystem::path& folder) {
+  struct stat info {};
+  if (::geteuid() != 0 || ::stat(folder.empty() ? "." : folder.c_str(), &info) != 0) return;
+  if (info.st_uid != 0 && ::fchown(fd, info.st_uid, info.st_gid) != 0) ::fchmod(fd, 0600);
+}
+
 // All of it and onto the disk, or an error and no file.
 Status WriteNew(const std::filesystem::path& path, const std::string& bytes, mode_t mode) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
@@ -49,6 +57,7 @@ Status WriteNew(const std::filesystem::path& path, const std::string& bytes, mod
     }
     return Fail(Action::kFixConfig, ErrnoMessage("cannot write " + path.string(), errno));
   }
+  GiveToOwnerOf(fd.get(), path.parent_path());
   std::size_t written = 0;
   while (written < bytes.size()) {
     const ssize_t n = ::write(fd.get(), bytes.data() + written, bytes.size() - written);
@@ -68,26 +77,18 @@ Status SyncFolder(const std::filesystem::path& folder) {
   return Fail(Action::kFixConfig, ErrnoMessage("cannot sync " + folder.string(), errno));
 }
 
+}  // namespace
+
 Status MakeFolder(const std::filesystem::path& folder) {
   std::error_code error;
   if (folder.empty() || std::filesystem::is_directory(folder, error)) return {};
   std::filesystem::create_directories(folder, error);
   if (!error) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd) GiveToOwnerOf(fd.get(), folder.parent_path());
   if (error) return Fail(Action::kFixConfig, fmt::format("cannot make {}: {}", folder.string(), error.message()));
   return {};
 }
-
-Result<Owned<EVP_PKEY>> ReadKey(const std::filesystem::path& path) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
-  if (!file) return Fail(Action::kFixConfig, ErrnoMessage("cannot read the key " + path.string(), errno));
-  const auto no_password = [](char*, int, int, void*) { return -1; };
-  Owned<EVP_PKEY> key(PEM_read_PrivateKey(file.get(), nullptr, no_password, nullptr));
-  if (key) return key;
-  ERR_clear_error();
-  return Fail(Action::kFixConfig, fmt::format("{} is not an unencrypted private key in PEM form", path.string()));
-}
-
-}  // namespace
 
 Status MakePrivateKey(const std::filesystem::path& path, KeyKind kind) {
   if (auto made = MakeFolder(path.parent_path()); !made) return made;
@@ -105,7 +106,7 @@ Status MakePrivateKey(const std::filesystem::path& path, KeyKind kind) {
 }
 
 Result<std::string> MakeCertificateRequest(const std::filesystem::path& path, const std::string& thing) {
-  const auto key = ReadKey(path);
+  const auto key = LoadPrivateKey(path);
   if (!key) return Fail(key.error());
   const Owned<X509_REQ> request(X509_REQ_new());
   X509_NAME* name = request ? X509_REQ_get_subject_name(request.get()) : nullptr;
@@ -120,17 +121,24 @@ Result<std::string> MakeCertificateRequest(const std::filesystem::path& path, co
   return TextOf(pem.get());
 }
 
-Status InstallFile(const std::filesystem::path& path, const std::string& pem) {
+Status InstallFile(const std::filesystem::path& path, const std::string& pem, mode_t mode) {
   if (auto made = MakeFolder(path.parent_path()); !made) return made;
   const std::filesystem::path temporary = path.string() + ".new";
   ::unlink(temporary.c_str());  // of an attempt that was interrupted
-  if (auto written = WriteNew(temporary, pem, 0644); !written) return written;
+  if (auto written = WriteNew(temporary, pem, mode); !written) return written;
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const Error error{Action::kFixConfig, ErrnoMessage("cannot replace " + path.string(), errno)};
     ::unlink(temporary.c_str());
     return Fail(error);
   }
   return SyncFolder(path.parent_path());
+}
+
+Status MoveInPlace(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
+    return Fail(Action::kFixConfig, ErrnoMessage("cannot replace " + to.string(), errno));
+  }
+  return SyncFolder(to.parent_path());
 }
 
 }  // namespace penumbra

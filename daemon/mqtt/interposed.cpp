@@ -12,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.hpp"
+#include "credentials/private_key.hpp"
+
 namespace penumbra::mqtt {
 namespace {
 
@@ -134,6 +137,16 @@ __attribute__((visibility("default"))) void MQTTProperties_free(void* properties
   static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "MQTTProperties_free"));
   if (!properties || !real) return;
   if (penumbra::mqtt::WasSetUp(*static_cast<penumbra::mqtt::Properties*>(properties))) real(properties);
+}
+
+__attribute__((visibility("default"))) int SSL_CTX_use_PrivateKey_file(SSL_CTX* context, const char* file, int type) {
+  using Function = int (*)(SSL_CTX*, const char*, int);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_CTX_use_PrivateKey_file"));
+  if (file == nullptr || !penumbra::IsPkcs11Uri(file)) return real ? real(context, file, type) : 0;
+  const auto key = penumbra::LoadPrivateKey(file);
+  if (key) return SSL_CTX_use_PrivateKey(context, key->get());
+  penumbra::log::Error("mqtt.token_key", key.error().message);
+  return 0;
 }
 
 }  // extern "C"

@@ -14,6 +14,8 @@
 //                  PUBLISH of QoS 1 fails at once, MQTTAsync_processCommand frees topic and payload, which the list of
 //                  publications still owns and frees again when the session closes: by then they may be another
 //                  message's. That killed a gateway of a hundred things whose connections were all reset.
+//  SSL_CTX_use_PrivateKey_file  fetches the key from its token where the "file" is a pkcs11: URI; Paho only knows
+//  files.
 //
 // Any thread.
 #pragma once

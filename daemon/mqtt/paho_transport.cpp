@@ -535,9 +535,6 @@ std::optional<Failure> CredentialTrouble(const ConnectOptions& options, std::set
   if (!options.root_ca.empty()) {
     if (const auto finding = InspectRootCertificates(options.root_ca)) return unusable(finding->message);
   }
-  if (IsPkcs11Uri(options.private_key)) {
-    return unusable("keys in a token (" + options.private_key.string() + ") are not supported yet; use a PEM file");
-  }
   const CredentialFacts facts = InspectCredentials(options.certificate, options.private_key, std::time(nullptr));
   if (const Status usable = facts.Usable(); !usable) return unusable(usable.error().message);
   for (const CredentialFinding& finding : facts.findings) {
