@@ -19,6 +19,7 @@
 #include "config/config.hpp"
 #include "driver/bus_manager.hpp"
 #include "event/time_trust.hpp"
+#include "identity/keeper.hpp"
 #include "model/settings.hpp"
 #include "orders/book.hpp"
 #include "store/store.hpp"
@@ -86,6 +87,11 @@ class GatewayView {
   virtual std::optional<ThingStatus> Thing(const std::string& thing) const = 0;
   // All sessions, the gateway's own included when it has one.
   virtual std::vector<LinkStatus> Links() const = 0;
+
+  // Every thing's certificate, the gateway's own included when it has one.
+  virtual std::vector<identity::CertificateState> Certificates() const = 0;
+  // CertificateKeeper::Rotate: half a minute, or several while the cloud is away.
+  virtual void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) = 0;
 
   virtual StoreStats Stats() const = 0;
   virtual std::filesystem::path StoreFile() const = 0;

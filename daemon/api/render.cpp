@@ -147,6 +147,15 @@ OrderedJson RenderStatus(const GatewayView& view) {
   for (const ThingSettings& thing : settings.things) {
     things.push_back(RenderStatusThing(Gather(view, links, thing.name)));
   }
+  OrderedJson certificates = OrderedJson::array();
+  for (const identity::CertificateState& state : view.Certificates()) {
+    certificates.push_back({{"thing", state.thing},
+                            {"certificate_id", state.certificate_id},
+                            {"not_after_s", state.not_after_s},
+                            {"trouble", state.trouble},
+                            {"rotating", state.rotating},
+                            {"last_error", state.last_error}});
+  }
   OrderedJson buses = OrderedJson::array();
   for (const BusStatus& bus : view.Buses()) buses.push_back(Render(bus));
   // A hundred units would be most of what everybody polls; /v1/buses has them.
@@ -154,6 +163,7 @@ OrderedJson RenderStatus(const GatewayView& view) {
   return {{"gateway", RenderGateway(settings, info, links)},
           {"upstream", RenderUpstream(settings, links)},
           {"things", std::move(things)},
+          {"certificates", std::move(certificates)},
           {"buses", std::move(buses)},
           {"store", RenderStoreSummary(view.Stats())},
           {"config", {{"file", info.config.file}, {"on_disk", info.config.on_disk}, {"reason", info.config.reason}}}};

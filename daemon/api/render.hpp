@@ -29,8 +29,10 @@ OrderedJson RenderStore(const GatewayView& view);
 std::optional<LinkStatus> FindLink(const std::vector<LinkStatus>& links, const std::string& thing);
 ThingFacts Gather(const GatewayView& view, const std::vector<LinkStatus>& links, const std::string& thing);
 
-// {"gateway","upstream","things","buses","store"} as in interfaces.md. upstream.things counts the configured sessions,
-// the gateway's own included when it has a thing; upstream.connected how many of them are online.
+// {"gateway","upstream","things","certificates","buses","store"} as in interfaces.md;
+// "certificates":[{"thing","certificate_id","not_after_s","trouble","rotating","last_error"}]. upstream.things counts
+// the configured sessions, the gateway's own included when it has a thing; upstream.connected how many of them are
+// online.
 OrderedJson RenderStatus(const GatewayView& view);
 
 // {"bus","driver","state","reason","load","polls","errors","overruns","restarts","log_lines_dropped","pid"}

@@ -100,6 +100,20 @@ void ReadThing(const Request& request) {
   });
 }
 
+// {"thing","certificate_id","old_certificate_id"} once the new certificate is in use.
+void RotateThing(const Request& request) {
+  const std::string& thing = request.Part(2);
+  if (FindThing(request.view, thing) == nullptr && request.view.settings().gateway.thing != thing) {
+    return UnknownThing(request, thing);
+  }
+  request.view.RotateCertificate(thing, [request](const Result<identity::Enrolled>& result) {
+    if (!result) return request.Answer(result.error());
+    request.Answer(OrderedJson{{"thing", result->thing},
+                               {"certificate_id", result->certificate_id},
+                               {"old_certificate_id", result->old_certificate_id}});
+  });
+}
+
 // A number parameter into `out`; false after it has answered 400.
 template <typename Number>
 bool TakeNumber(const Request& request, std::string_view name, std::uint64_t max, Number& out) {
@@ -332,6 +346,7 @@ const std::vector<Route>& Routes() {
       {"GET", {"v1", "things"}, GetThings},
       {"GET", {"v1", "things", "*"}, GetThing},
       {"POST", {"v1", "things", "*", "read"}, ReadThing},
+      {"POST", {"v1", "things", "*", "rotate"}, RotateThing},
       {"GET", {"v1", "readings", "*"}, GetReadings},
       {"GET", {"v1", "explain", "*", "*"}, GetExplain},
       {"GET", {"v1", "shadows", "*"}, GetShadow},
@@ -361,9 +376,15 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
   return {.status = status, .body = Text(RenderError(error, hint)) + "\n"};
 }
 
+// A rotation may wait for others, and for the cloud.
+constexpr Duration kRotateTime = std::chrono::minutes(5);
+
 Duration AnswerTime(std::string_view target, Duration usual) {
   const auto parsed = ParseTarget(target);
   if (parsed && parsed->path.size() == 2 && parsed->path[1] == "reload") return std::max(usual, kReloadTime);
+  if (parsed && parsed->path.size() == 4 && parsed->path[1] == "things" && parsed->path[3] == "rotate") {
+    return kRotateTime;
+  }
   const bool ask = parsed && parsed->path.size() == 4 && parsed->path[1] == "buses" && parsed->path[3] == "ask";
   if (!ask) return usual;
   for (const auto& [name, value] : parsed->query) {

@@ -5,6 +5,7 @@
 //   GET  /v1/things                  {"things":[row]}
 //   GET  /v1/things/<t>              one thing with its points
 //   POST /v1/things/<t>/read         poll now; the reading
+//   POST /v1/things/<t>/rotate       a new key and certificate, once they are in use; up to five minutes
 //   GET  /v1/readings/<t>            ?since_ms= &until_ms= &after_seq= &limit= (1..1000, default 100) &newest=1
 //   GET  /v1/explain/<t>/<point>     explain.hpp
 //   GET  /v1/shadows/<t>             ?name=; RenderShadow
@@ -51,7 +52,8 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
 void Handle(GatewayView& view, const ApiCounters& counters, std::string_view method, std::string_view target,
             std::string_view body, Respond respond);
 
-// How long the answer to this may take: `usual`, or more where the request says so itself (a question to a driver).
+// How long the answer to this may take: `usual`, or more: a rotation, or where the request says so itself (a question
+// to a driver).
 Duration AnswerTime(std::string_view target, Duration usual);
 
 }  // namespace penumbra::api

@@ -25,7 +25,9 @@
 #include "base/log.hpp"
 #include "base/version.hpp"
 #include "event/asio_loop.hpp"
+#include "identity/keeper.hpp"
 #include "mqtt/paho_transport.hpp"
+#include "mqtt/work_thread.hpp"
 #include "orders/orders.hpp"
 #include "shadow/shadows.hpp"
 #include "store/time_keeper.hpp"
@@ -42,6 +44,8 @@ constexpr Duration kFinalCommit = 2s;
 constexpr Duration kHealthInterval = 5s;
 // A handler that runs longer than this is a fault of ours, worth a line.
 constexpr Duration kSlowHandler = 250ms;
+// Of the credentials' thread: it is given one at a time by an enrolment, and one by the look around.
+constexpr std::size_t kMaxCredentialWorks = 16;
 
 // SIGTERM, SIGINT and SIGHUP as a readable descriptor. Blocked before any thread starts, so that no other thread gets
 // them.
@@ -88,6 +92,7 @@ class Daemon {
 
  private:
   shadow::Shadows::Options ShadowOptions() const;
+  void MakeKeeper();
   void OnReading(Reading reading);
   void OnSignal();
   Reloader::Hooks ReloadHooks();
@@ -124,6 +129,8 @@ class Daemon {
   std::unique_ptr<Health> health_;          // likewise
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<BusManager> buses_;
+  std::unique_ptr<identity::CertificateKeeper> keeper_;
+  std::unique_ptr<mqtt::WorkThread> credential_thread_;  // comes to rest before the keeper goes
   std::unique_ptr<View> view_;
   std::unique_ptr<api::ApiServer> api_;
   SubscriptionPtr signal_watch_, health_timer_, stop_timer_;
@@ -154,7 +161,9 @@ Status Daemon::SetUp() {
   shadows_ = std::make_unique<shadow::Shadows>(ShadowOptions(), loop_, time_->trust(), *shadow_store_, *buses_);
   uplink_->Attach(*shadows_);
   SetUpDuties();
-  view_ = std::make_unique<View>(loaded_, reloader_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_);
+  MakeKeeper();
+  view_ = std::make_unique<View>(loaded_, reloader_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_,
+                                 *keeper_);
   view_->Serve(*orders_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
@@ -214,6 +223,23 @@ void Daemon::StartUplink() {
   uplink_->Start(settings_.gateway, settings_.things);
   health_->Start();
   reloader_.Begin();
+  keeper_->Start();
+}
+
+void Daemon::MakeKeeper() {
+  credential_thread_ = std::make_unique<mqtt::WorkThread>("credentials", kMaxCredentialWorks);
+  const auto worker = [this](std::function<void()> work, std::function<void()> then) {
+    credential_thread_->PostAlways([this, work = std::move(work), then = std::move(then)] {
+      work();
+      loop_.Post(then);
+    });
+  };
+  identity::CertificateKeeper::Options options{settings_.upstream, settings_.credentials,
+                                               identity::MakePlans(settings_, {})};
+  if (seams_.moment) options.moment = seams_.moment;
+  keeper_ = std::make_unique<identity::CertificateKeeper>(std::move(options), loop_, *transport_, *uplink_,
+                                                          time_->trust(), worker);
+  keeper_->Recover();
 }
 
 void Daemon::OnReading(Reading reading) {
@@ -305,6 +331,9 @@ void Daemon::BeginStop(std::string_view why) {
   stopping_ = true;
   log::Notice("daemon.stopping", "stopping", {{"why", why}});
   service_manager::Stopping();
+  view_->KeeperGone();
+  credential_thread_->Finish();
+  keeper_.reset();
   reloader_.Stop();
   orders_->Stop();
   desk_->BusesGone();

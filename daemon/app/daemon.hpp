@@ -11,7 +11,7 @@ namespace penumbra {
 
 // Where tests reach in; empty in the program that is shipped.
 struct DaemonSeams {
-  std::function<void(std::string_view)> moment;  // at_moment of shadow::Shadows and orders::Orders
+  std::function<void(std::string_view)> moment;  // at_moment of shadow::Shadows and orders::Orders, and of enrolments
   std::string boot_id;                           // instead of the machine's, so that a test can "reboot"; empty: that
 };
 

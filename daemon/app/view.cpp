@@ -35,7 +35,7 @@ std::uint64_t WrittenBytes() {
 }  // namespace
 
 View::View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
-           BusManager& buses, Uplink& uplink, shadow::Shadows& shadows)
+           BusManager& buses, Uplink& uplink, shadow::Shadows& shadows, identity::CertificateKeeper& keeper)
     : loaded_(loaded),
       reloader_(reloader),
       loop_(loop),
@@ -44,6 +44,7 @@ View::View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeT
       buses_(&buses),
       uplink_(uplink),
       shadows_(shadows),
+      keeper_(&keeper),
       started_(loop.Now()) {}
 
 api::GatewayInfo View::Info() const {
@@ -123,6 +124,15 @@ std::optional<api::CommandInfo> View::Command(const std::string& thing, const st
   info.version = row->second.version;
   info.superseded = row->second.superseded;
   return info;
+}
+
+std::vector<identity::CertificateState> View::Certificates() const {
+  return keeper_ != nullptr ? keeper_->States() : std::vector<identity::CertificateState>{};
+}
+
+void View::RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) {
+  if (keeper_ == nullptr) return done(Fail(Action::kRetry, "the daemon is stopping"));
+  keeper_->Rotate(thing, std::move(done));
 }
 
 void View::ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) {

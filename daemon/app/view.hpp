@@ -14,13 +14,14 @@ class View : public api::GatewayView {
  public:
   // Everything outlives the view, except the buses: see BusesGone.
   View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
-       BusManager& buses, Uplink& uplink, shadow::Shadows& shadows);
+       BusManager& buses, Uplink& uplink, shadow::Shadows& shadows, identity::CertificateKeeper& keeper);
 
   // Once, before the first question: what the cloud orders.
   void Serve(const orders::Orders& orders) { orders_ = &orders; }
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
+  void KeeperGone() { keeper_ = nullptr; }
 
   api::GatewayInfo Info() const override;
   const Settings& settings() const override { return loaded_.settings; }
@@ -29,6 +30,8 @@ class View : public api::GatewayView {
   std::vector<BusStatus> Buses() const override;
   std::optional<ThingStatus> Thing(const std::string& thing) const override;
   std::vector<LinkStatus> Links() const override { return uplink_.Links(); }
+  std::vector<identity::CertificateState> Certificates() const override;
+  void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) override;
   StoreStats Stats() const override { return store_.Stats(); }
   std::filesystem::path StoreFile() const override { return loaded_.settings.paths.state / "penumbra.db"; }
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { store_.Vacuum(std::move(done)); }
@@ -65,6 +68,7 @@ class View : public api::GatewayView {
   BusManager* buses_;
   Uplink& uplink_;
   shadow::Shadows& shadows_;
+  identity::CertificateKeeper* keeper_;
   const orders::Orders* orders_ = nullptr;
   BootTime started_;
 };

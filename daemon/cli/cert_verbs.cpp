@@ -9,6 +9,8 @@
 #include <iterator>
 
 #include "base/text.hpp"
+#include "cli/cert_rotate.hpp"
+#include "cli/enrol.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
@@ -20,42 +22,6 @@ namespace {
 
 constexpr std::size_t kMaxFile = 4 * 1024 * 1024;
 
-struct Identity {
-  std::string thing;
-  std::filesystem::path certificate, private_key;
-};
-
-std::vector<Identity> Identities(const Settings& settings) {
-  std::vector<Identity> all;
-  const GatewaySettings& gateway = settings.gateway;
-  if (!gateway.thing.empty()) all.push_back({gateway.thing, gateway.certificate, gateway.private_key});
-  for (const ThingSettings& thing : settings.things) all.push_back({thing.name, thing.certificate, thing.private_key});
-  return all;
-}
-
-// The things named on the command line, or all of them; nullopt after a complaint.
-std::optional<std::vector<Identity>> Chosen(const Invocation& invocation, const std::vector<Identity>& all,
-                                            bool all_without_names) {
-  if (invocation.all || (all_without_names && invocation.words.size() == 1)) return all;
-  std::vector<Identity> chosen;
-  for (auto word = invocation.words.begin() + 1; word != invocation.words.end(); ++word) {
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Identity& one) { return one.thing == *word; });
-    if (found != all.end()) {
-      chosen.push_back(*found);
-      continue;
-    }
-    std::vector<std::string> names;
-    for (const Identity& one : all) names.push_back(one.thing);
-    const auto near = Suggest(*word, names);
-    Complain(near ? fmt::format("no thing is called \"{}\"; did you mean \"{}\"?", *word, *near)
-                  : fmt::format("no thing is called \"{}\"", *word));
-    return std::nullopt;
-  }
-  if (!chosen.empty()) return chosen;
-  Complain("which thing? name it, or give --all");
-  return std::nullopt;
-}
-
 std::string Day(std::int64_t unix_s) {
   const std::time_t time = unix_s;
   std::tm utc{};
@@ -63,11 +29,11 @@ std::string Day(std::int64_t unix_s) {
   return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
 }
 
-int Show(const Invocation& invocation, const std::vector<Identity>& things) {
+int Show(const Invocation& invocation, const std::vector<identity::Plan>& things) {
   Table table({{"THING"}, {"CERTIFICATE ID"}, {"UNTIL"}, {"TROUBLE"}});
   OrderedJson rows = OrderedJson::array();
   bool good = true;
-  for (const Identity& thing : things) {
+  for (const identity::Plan& thing : things) {
     const CredentialFacts facts = InspectCredentials(thing.certificate, thing.private_key, std::time(nullptr));
     OrderedJson findings = OrderedJson::array();
     for (const CredentialFinding& finding : facts.findings) findings.push_back(finding.message);
@@ -94,17 +60,12 @@ int Show(const Invocation& invocation, const std::vector<Identity>& things) {
 }
 
 // A key where there is none yet, and the request for it. What was made stays when a later one fails.
-int Requests(const Invocation& invocation, const std::vector<Identity>& things) {
+int Requests(const Invocation& invocation, const std::vector<identity::Plan>& things) {
   const std::filesystem::path folder = invocation.out.value_or(".");
   const KeyKind kind = invocation.rsa ? KeyKind::kRsa2048 : KeyKind::kP256;
-  for (const Identity& thing : things) {
-    if (IsPkcs11Uri(thing.private_key)) {
-      Complain(fmt::format("{}: its key is in a token ({}); make the request with the token's own tools", thing.thing,
-                           thing.private_key.string()));
-      return kExitFailed;
-    }
+  for (const identity::Plan& thing : things) {
     std::error_code ignored;
-    if (!std::filesystem::exists(thing.private_key, ignored)) {
+    if (!IsPkcs11Uri(thing.private_key) && !std::filesystem::exists(thing.private_key, ignored)) {
       if (const auto made = MakePrivateKey(thing.private_key, kind); !made) {
         Complain(made.error());
         return kExitFailed;
@@ -123,7 +84,7 @@ int Requests(const Invocation& invocation, const std::vector<Identity>& things) 
 }
 
 // {"sensor-001": "-----BEGIN CERTIFICATE..."}, as `terraform output -json certificates` prints it.
-int Install(const Invocation& invocation, const std::vector<Identity>& all) {
+int Install(const Invocation& invocation, const std::vector<identity::Plan>& all) {
   if (invocation.words.size() != 2) {
     Complain("usage: penumbra cert install FILE, a JSON object of thing names and certificates");
     return kExitUsage;
@@ -142,7 +103,8 @@ int Install(const Invocation& invocation, const std::vector<Identity>& all) {
   int code = kExitOk;
   for (const auto& [name, pem] : json->items()) {
     const std::string thing = name;
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Identity& one) { return one.thing == thing; });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const identity::Plan& one) { return one.thing == thing; });
     if (found == all.end() || !pem.is_string() ||
         pem.get<std::string>().find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
       Complain(
@@ -171,16 +133,18 @@ int Install(const Invocation& invocation, const std::vector<Identity>& all) {
 
 int Cert(const Invocation& invocation) {
   const std::string& what = invocation.words[0];
-  if (what != "show" && what != "csr" && what != "install") {
-    Complain(fmt::format("cert {}: there are show, csr and install", what));
+  if (what != "show" && what != "csr" && what != "install" && what != "rotate") {
+    Complain(fmt::format("cert {}: there are show, csr, install and rotate", what));
     return kExitUsage;
   }
   const auto loaded = LoadWhole(invocation);
   if (!loaded) return kExitConfig;
-  const std::vector<Identity> all = Identities(loaded->settings);
+  const std::vector<identity::Plan> all = PlansOf(loaded->settings, invocation);
   if (what == "install") return Install(invocation, all);
-  const auto chosen = Chosen(invocation, all, what == "show");
+  const std::vector<std::string> names(invocation.words.begin() + 1, invocation.words.end());
+  const auto chosen = ChosenPlans(all, names, invocation.all || (what == "show" && names.empty()));
   if (!chosen) return kExitUsage;
+  if (what == "rotate") return Rotate(invocation, loaded->settings, *chosen);
   return what == "show" ? Show(invocation, *chosen) : Requests(invocation, *chosen);
 }
 

@@ -13,6 +13,7 @@
 #include "cli/local_verbs.hpp"
 #include "cli/output.hpp"
 #include "cli/profile_import.hpp"
+#include "cli/provision_verb.hpp"
 #include "cli/store_verbs.hpp"
 
 namespace penumbra::cli {
@@ -78,6 +79,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (invocation->verb == "drivers") return ListDrivers(*invocation);
   if (invocation->verb == "diag") return Diag(*invocation);
   if (invocation->verb == "cert") return Cert(*invocation);
+  if (invocation->verb == "provision") return Provision(*invocation);
   if (invocation->verb == "aws") return Aws(*invocation);
   for (const DaemonVerb& verb : kDaemonVerbs) {
     if (verb.name == invocation->verb) return AskDaemon(verb, *invocation);

@@ -51,9 +51,18 @@ po::options_description VerbOptions() {
   add("account", po::value<std::string>()->value_name("ID"), "aws: the account, twelve digits (else [aws] account)");
   add("region", po::value<std::string>()->value_name("REGION"),
       "aws: the region (else [aws] region, else the endpoint's)");
-  add("all", "cert: every thing of the configuration");
+  add("all", "cert, provision: every thing of the configuration");
+  add("claim", po::value<std::string>()->value_name("FILE"),
+      "provision: what `aws iot create-provisioning-claim` printed (a trusted user's claim, good for five minutes)");
+  add("claim-certificate", po::value<std::string>()->value_name("FILE"), "provision: the claim certificate, PEM");
+  add("claim-key", po::value<std::string>()->value_name("FILE"), "provision: its private key, PEM or a pkcs11: URI");
+  add("template", po::value<std::string>()->value_name("NAME"),
+      "provision, cert rotate: the provisioning template (else [credentials] template)");
+  add("parameter", po::value<std::vector<std::string>>()->value_name("KEY=VALUE"),
+      "provision, cert rotate: a parameter for the template, repeatable; {thing} in it is the thing's name");
+  add("replace", "provision: also things whose credentials are good; forgets what an earlier attempt had begun");
   add("out", po::value<std::string>()->value_name("FOLDER"), "cert csr: where the requests go (default: here)");
-  add("rsa", "cert csr: new keys are RSA-2048 instead of P-256");
+  add("rsa", "cert csr, provision, cert rotate: new keys are RSA-2048 instead of P-256");
   add("prices", po::value<std::string>()->value_name("FILE"), "aws cost: another price file than the built-in one");
   add("payload", po::value<std::string>()->value_name("FILE"),
       "aws rules test: this message instead of the gateway's own (- is standard input)");
@@ -161,6 +170,21 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
                                   std::pair("payload", &invocation.payload), std::pair("topic", &invocation.topic)}) {
     if (given.count(name) != 0) *out = given[name].as<std::string>();
   }
+  for (const auto& [name, out] :
+       {std::pair("claim", &invocation.claim), std::pair("claim-certificate", &invocation.claim_certificate),
+        std::pair("claim-key", &invocation.claim_key), std::pair("template", &invocation.template_name)}) {
+    if (given.count(name) != 0) *out = given[name].as<std::string>();
+  }
+  if (given.count("parameter") != 0) {
+    for (const std::string& text : given["parameter"].as<std::vector<std::string>>()) {
+      const std::size_t equals = text.find('=');
+      if (equals == 0 || equals == std::string::npos) {
+        return Usage(fmt::format("--parameter: \"{}\" is not KEY=VALUE", text));
+      }
+      invocation.parameters[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+  }
+  invocation.replace = given.count("replace") != 0;
   invocation.all = given.count("all") != 0;
   invocation.rsa = given.count("rsa") != 0;
   invocation.json = given.count("json") != 0;
@@ -331,7 +355,7 @@ const std::vector<Verb>& Verbs() {
        "new: writes a project that builds, with a test, an example configuration and Debian packaging.",
        {}},
       {"cert",
-       "show|csr|install [THING...|--all|FILE] [--out FOLDER] [--rsa]",
+       "show|csr|install|rotate [THING...|--all|FILE] [--out FOLDER] [--template NAME] [--parameter KEY=VALUE] [--rsa]",
        1,
        2001,
        "keys, certificate requests and certificates",
@@ -339,8 +363,29 @@ const std::vector<Verb>& Verbs() {
        "csr: a private key where there is none yet (0600, never overwritten) and the request for its certificate.\n"
        "install: certificates from a JSON object, as `terraform output -json certificates` prints it; each is checked "
        "against\n"
-       "its key first. A running daemon picks them up by itself.",
-       {"all", "out", "rsa"}},
+       "its key first. A running daemon picks them up by itself.\n"
+       "rotate: a new key and certificate, asked for with the old one, tried, and only then put in its place. The "
+       "running "
+       "daemon\n"
+       "does it (readings wait in the store meanwhile); without one this tool does. May be repeated after a crash.",
+       {"all", "out", "rsa", "template", "parameter"}},
+      {"provision",
+       "THING...|--all --claim FILE|--claim-certificate FILE --claim-key FILE [--template NAME] [--parameter "
+       "KEY=VALUE]... "
+       "[--rsa] [--replace]",
+       0,
+       2000,
+       "keys and certificates for things that have none, by fleet provisioning",
+       "Makes each thing's key here, asks AWS IoT for its certificate with the claim, registers the thing with the "
+       "template,\n"
+       "tries the certificate, and puts it where the daemon looks; a running daemon picks it up within seconds. "
+       "Repeated "
+       "after\n"
+       "a crash it resumes. Good credentials are not replaced without --replace: with --all they are passed over, a "
+       "thing "
+       "that\n"
+       "is named is an error.",
+       {"all", "claim", "claim-certificate", "claim-key", "template", "parameter", "rsa", "replace"}},
       {"aws",
        "policy|terraform|cli|cost|rules test [--account ID] [--region REGION] [--prices FILE]",
        1,

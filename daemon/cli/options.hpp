@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,10 @@ struct Invocation {
   std::optional<std::string> payload, topic;  // aws rules test
   bool all = false;
   bool rsa = false;
+  // provision
+  std::optional<std::string> claim, claim_certificate, claim_key, template_name;
+  std::map<std::string, std::string> parameters;
+  bool replace = false;
 };
 
 // `arguments` without the program's name. Error: for stderr, exit code 2; names the nearest verb or option.

@@ -128,6 +128,23 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
   return out;
 }
 
+// Those with trouble only: a certificate that is good needs no line.
+std::string CertificateLines(const Json& status, const Style& style) {
+  std::string out;
+  for (const Json& certificate : Rows(status, "certificates")) {
+    const std::string thing = Field(certificate, "thing");
+    const auto line = [&](const std::string& text, Tone tone) {
+      out += Paint(fmt::format("credentials  {}: {}", thing, text), tone, style) + "\n";
+    };
+    if (GetBool(certificate, "rotating").value_or(false)) line("a new certificate is on its way", Tone::kWarning);
+    if (const std::string trouble = Field(certificate, "trouble"); trouble != "-") line(trouble, Tone::kWarning);
+    if (const std::string error = Field(certificate, "last_error"); error != "-") {
+      line("the rotation failed: " + error, Tone::kBad);
+    }
+  }
+  return out;
+}
+
 std::string StatusThings(const Json& things, const Style& style, std::int64_t now_ms) {
   Table table(
       {{"THING"}, {"STATE"}, {"LINK"}, {"MQTT"}, {"BACKLOG", true}, {"OLDEST UNSENT"}, {"LAST READING"}, {"TROUBLE"}});
@@ -270,8 +287,8 @@ const Json& Rows(const Json& object, std::string_view key) {
 }
 
 std::string StatusView(const Json& status, const Style& style, std::int64_t now_ms) {
-  return GatewayLines(status, style, now_ms) + "\n" + StatusThings(Rows(status, "things"), style, now_ms) + "\n" +
-         BusesTable(status, style);
+  return GatewayLines(status, style, now_ms) + CertificateLines(status, style) + "\n" +
+         StatusThings(Rows(status, "things"), style, now_ms) + "\n" + BusesTable(status, style);
 }
 
 std::string ThingsView(const Json& things, const Style& style, std::int64_t now_ms) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "identity/answers.hpp"
 #include "model/telemetry_batch.hpp"
 #include "orders/answers.hpp"
 #include "orders/book.hpp"
@@ -71,6 +72,14 @@ std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& pl
     const std::string metrics = reserved + "/defender/metrics/json";
     topics.Add(Use::kPublish, metrics, "Device Defender's metrics, of the gateway");
     topics.Add(Use::kSubscribe, metrics + "/rejected", "why they were not taken");
+  }
+  if (const std::string& name = settings.credentials.template_name; !name.empty()) {
+    for (const std::string& topic : {identity::kCreateTopic, identity::ProvisionTopic(name)}) {
+      topics.Add(Use::kPublish, topic, "a new certificate (`penumbra cert rotate`)");
+      for (const char* answer : {"/accepted", "/rejected"}) {
+        topics.Add(Use::kSubscribe, topic + answer, "answers about a new certificate");
+      }
+    }
   }
   return topics.Take();
 }

@@ -34,8 +34,9 @@ const Json& Resolve(const Json& schema) {
 
 std::vector<std::string> TablesWith(std::string_view key) {
   // Tables of profiles and small inline tables would only confuse.
-  static constexpr std::string_view kTables[] = {"gateway", "upstream", "limits", "store", "clock", "paths", "aws",
-                                                 "rule",    "orders",   "health", "bus",   "thing", "point", "report"};
+  static constexpr std::string_view kTables[] = {"gateway", "upstream",    "limits", "store", "clock",
+                                                 "paths",   "credentials", "aws",    "rule",  "orders",
+                                                 "health",  "bus",         "thing",  "point", "report"};
   std::vector<std::string> found;
   for (const std::string_view table : kTables) {
     const Json& schema = CoreTable(table);

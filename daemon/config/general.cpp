@@ -37,6 +37,7 @@ class GeneralReader {
     const Section clock = Table("clock");
     settings_.clock.always_trusted = clock.Text("trust") == "always";
     settings_.clock.patience = clock.Time("patience").value_or(settings_.clock.patience);
+    ReadCredentials(Table("credentials"), settings_.credentials);
     ReadAws(Table("aws"), aws_);
     ReadOrders(Table("orders"), duties_.orders);
     const Section health = Table("health");
@@ -148,6 +149,23 @@ class GeneralReader {
     store.min_free = section.Size("min_free");
     store.write_budget = section.Size("write_budget");
     store.endurance = section.Size("endurance");
+  }
+
+  void ReadCredentials(const Section& section, CredentialSettings& credentials) {
+    credentials.template_name = section.Text("template").value_or("");
+    credentials.rsa = section.Text("key") == "rsa-2048";
+    credentials.rotate_before = section.Time("rotate_before");
+    if (const Node* parameters = section.Raw("parameters"); parameters != nullptr && parameters->IsTable()) {
+      for (const auto& [key, value] : parameters->members) {
+        if (value.IsText()) credentials.parameters.emplace(key, value.text);
+      }
+      section.Note("parameters");
+    }
+    if (credentials.rotate_before && credentials.template_name.empty()) {
+      diagnostics_.Error(
+          section.PlaceOf("rotate_before"),
+          "rotate_before needs template = \"...\", the provisioning template that gives out certificates");
+    }
   }
 
   void ReadAws(const Section& section, AwsSettings& aws) {

@@ -127,6 +127,15 @@ struct ClockSettings {
   friend bool operator==(const ClockSettings&, const ClockSettings&) = default;
 };
 
+// How things come by certificates (`penumbra provision`, `penumbra cert rotate`, and the daemon by itself).
+struct CredentialSettings {
+  std::string template_name;                      // of fleet provisioning; empty: none
+  std::map<std::string, std::string> parameters;  // for it; {thing} in a value is the thing's name
+  bool rsa = false;                               // new keys are RSA-2048 instead of P-256
+  std::optional<Duration> rotate_before;          // replaces certificates so long before they expire; nullopt: never
+  friend bool operator==(const CredentialSettings&, const CredentialSettings&) = default;
+};
+
 struct PathSettings {  // all absolute after reading
   std::filesystem::path state = "/var/lib/penumbra";
   std::filesystem::path run = "/run/penumbra";
@@ -142,6 +151,7 @@ struct Settings {
   StoreSettings store;
   ClockSettings clock;
   PathSettings paths;
+  CredentialSettings credentials;
   std::vector<BusSettings> buses;
   std::vector<ThingSettings> things;
 };

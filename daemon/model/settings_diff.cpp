@@ -149,6 +149,14 @@ Keys KeysOf(const HealthSettings& health) {
   return {{"interval", Text(interval)}, {"defender", defender}};
 }
 
+Keys KeysOf(const CredentialSettings& credentials) {
+  const auto& [template_name, parameters, rsa, rotate_before] = credentials;
+  return {{"template", template_name, Effect::kRestart},
+          {"parameters", parameters, Effect::kRestart},
+          {"key", rsa ? "rsa-2048" : "p-256", Effect::kRestart},
+          {"rotate_before", rotate_before ? Json(Text(*rotate_before)) : Json(), Effect::kRestart}};
+}
+
 Keys KeysOf(const BusSettings& bus) {
   const auto& [name, driver, timeout, retries, breaker, driver_options] = bus;
   (void)name;
@@ -326,13 +334,14 @@ SettingsDiff Compare(const DutySettings& running, const DutySettings& wanted) {
 }
 
 SettingsDiff Compare(const Settings& running, const Settings& wanted) {
-  const auto& [gateway, upstream, store, clock, paths, buses, things] = wanted;
+  const auto& [gateway, upstream, store, clock, paths, credentials, buses, things] = wanted;
   Comparison comparison;
   comparison.Tables("gateway", "", running.gateway, gateway);
   comparison.Tables("upstream", "", running.upstream, upstream);
   comparison.Tables("store", "", running.store, store);
   comparison.Tables("clock", "", running.clock, clock);
   comparison.Tables("paths", "", running.paths, paths);
+  comparison.Tables("credentials", "", running.credentials, credentials);
   comparison.Lists("bus", "", running.buses, buses, Effect::kLive, [&](const BusSettings& from, const BusSettings& to) {
     comparison.Tables("bus", to.name, from, to);
   });

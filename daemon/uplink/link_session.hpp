@@ -73,7 +73,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   const ThingSettings& settings() const { return thing_; }
   void Committed(const Reading& reading);
   void SetSensor(SensorState sensor);
-  // Says status false and DISCONNECT if it can; `done` once it is closed.
+  // Says status false and DISCONNECT if it can; `done` once it is closed. Start() begins again.
   void Shutdown(std::function<void()> done);
   LinkStatus Snapshot() const;
   std::string Explain(std::uint64_t seq) const;

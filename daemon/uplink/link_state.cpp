@@ -36,6 +36,7 @@ constexpr std::array kTransitions = {
     Transition{S::kBackoff, E::kLookAgain, S::kWaiting},
     Transition{S::kBackoff, E::kShutdown, S::kClosed},
     Transition{S::kClosing, E::kDown, S::kClosed},
+    Transition{S::kClosed, E::kStart, S::kWaiting},
 };
 
 }  // namespace

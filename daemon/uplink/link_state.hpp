@@ -15,7 +15,7 @@ enum class LinkState {
   kOnline,
   kBackoff,
   kClosing,  // says goodbye
-  kClosed,   // for good
+  kClosed,   // until somebody starts it again
 };
 
 enum class LinkEvent {

@@ -39,6 +39,8 @@ class LinkUplink : public Uplink {
   void OnCommitted(const std::vector<Reading>& readings) override;
   void SetSensor(const std::string& thing, SensorState sensor) override;
   void Shutdown(std::function<void()> done) override;
+  void Hold(const std::string& thing, std::function<void()> done) override;
+  void Release(const std::string& thing) override;
   std::vector<LinkStatus> Links() const override;
   std::string Explain(const std::string& thing, std::uint64_t seq) const override;
 
@@ -254,6 +256,18 @@ void LinkUplink::Shutdown(std::function<void()> done) {
   });
   for (const auto& link : links_) link->session->Shutdown([this] { OneClosed(); });
   OneClosed();
+}
+
+void LinkUplink::Hold(const std::string& thing, std::function<void()> done) {
+  const auto found = by_thing_.find(thing);
+  if (found == by_thing_.end() || shutting_down_) return done();
+  found->second->Shutdown(std::move(done));
+}
+
+void LinkUplink::Release(const std::string& thing) {
+  const auto found = by_thing_.find(thing);
+  if (found == by_thing_.end() || shutting_down_ || options_.upstream.endpoint.empty()) return;
+  found->second->Start();
 }
 
 void LinkUplink::OneClosed() {

@@ -98,6 +98,12 @@ class Uplink {
   // Sends status false and DISCONNECT everywhere; `done` when all are closed or after the operation timeout.
   virtual void Shutdown(std::function<void()> done) = 0;
 
+  // Closes a thing's session, with a proper goodbye, and keeps it closed until Release: somebody else needs the client
+  // id for a moment. Its readings stay in the store meanwhile. `done` once it is closed; at once for a thing that is
+  // not ours.
+  virtual void Hold(const std::string& thing, std::function<void()> done) = 0;
+  virtual void Release(const std::string& thing) = 0;
+
   virtual std::vector<LinkStatus> Links() const = 0;
   // "sent seq 4711 at ...", "waits in the backlog", "suspended: ...": what became of a thing's reading, for `explain`.
   virtual std::string Explain(const std::string& thing, std::uint64_t seq) const = 0;

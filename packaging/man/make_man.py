@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-TABLES = ["gateway", "upstream", "reconnect", "limits", "store", "clock", "paths", "orders", "health", "bus", "thing", "point", "report", "writable", "breaker"]
+TABLES = ["gateway", "upstream", "reconnect", "limits", "store", "clock", "paths", "credentials", "orders", "health", "bus", "thing", "point", "report", "writable", "breaker"]
 LIMIT_S = 20
 
 

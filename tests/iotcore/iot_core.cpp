@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
@@ -53,7 +55,7 @@ std::string IotCore::Usage() {
          "broker kill "
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | claim NAME | foreign NAME | "
          "revoke NAME | puback none|drop COUNT|duplicate COUNT|reorder COUNT|delay MS | "
-         "denied-subscribe close|suback | policy | "
+         "denied-subscribe close|suback | policy [FILE] | "
          "shadow ... | jobs ... | commands ... | rules ... | provisioning ... (each alone says its usage)";
 }
 
@@ -274,7 +276,7 @@ Result<Json> IotCore::Command(const Words& words) {
   }
   if (verb == "thing" || verb == "claim" || verb == "foreign" || verb == "revoke") return Things(words);
   if (verb == "puback") return Pubacks(words);
-  if (verb == "policy") return PolicyUse();
+  if (verb == "policy") return words.size() == 2 ? UsePolicy(words[1]) : PolicyUse();
   if (verb == "denied-subscribe" && words.size() == 2 && (words[1] == "close" || words[1] == "suback")) {
     front_->CloseOnDeniedSubscribe(words[1] == "close");
     return Json(nullptr);
@@ -412,6 +414,16 @@ Result<Json> IotCore::Pubacks(const Words& words) {
 }
 
 // {"used":{"iot:Publish topic/...":COUNT},"unused":[..]}: which grants of the device policy somebody has needed.
+// Every thing's certificate has this one from now on; what was used of the old one is forgotten.
+Result<Json> IotCore::UsePolicy(const std::string& file) {
+  std::ifstream stream(file);
+  auto policy = Policy::Parse(std::string(std::istreambuf_iterator<char>(stream), {}));
+  if (!policy) return Fail(policy.error().WithContext(file));
+  policy_ = std::move(*policy);
+  used_grants_.clear();
+  return Json{{"grants", policy_.Grants()}};
+}
+
 Json IotCore::PolicyUse() const {
   Json unused = Json::array();
   for (const std::string& grant : policy_.Grants()) {

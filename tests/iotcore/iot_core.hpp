@@ -93,11 +93,13 @@ class IotCore : private Guard {
   Result<Json> Things(const Words& words);
   Result<Json> Pubacks(const Words& words);
   Json PolicyUse() const;
+  Result<Json> UsePolicy(const std::string& file);
   Json Connections(bool with_times) const;
 
   boost::asio::io_context& context_;
   const Options options_;
-  const Policy policy_, claim_policy_;
+  Policy policy_;
+  const Policy claim_policy_;
   const std::unique_ptr<Pki> pki_;
   CertificateRegistry registry_;
   Recorder recorder_;

@@ -21,6 +21,7 @@ MORTAL_PENUMBRAD = BUILD / "tests" / "process" / "mortal-penumbrad"
 DRIVER_HOST = BUILD / "bin" / "driver-host"
 DRIVERS = BUILD / "drivers"
 IOTCORE = BUILD / "tests" / "iotcore" / "iotcore"
+POLICY_USE = BUILD / "policy-use"
 
 
 def wait_for(condition, limit, what):
@@ -81,6 +82,7 @@ class Gateway:
         self.log = self.folder / "penumbrad.log"
         self.process = None
         self.environment = dict(os.environ)
+        self.upstream = None
         (self.state / "credentials").mkdir(parents=True, exist_ok=True)
 
     def __enter__(self):
@@ -91,14 +93,17 @@ class Gateway:
             self.process.kill()
             self.process.wait(10)
 
-    def configure(self, buses, things, upstream=None, gateway=None, store=None, clock="always"):
+    def configure(self, buses, things, upstream=None, gateway=None, store=None, clock="always", credentials=None):
         """Each bus and thing is a dictionary of its keys; a thing's "points" become [[thing.point]]."""
+        self.upstream = upstream
         text = table("[paths]", {"state": self.state, "run": self.run, "drivers": DRIVERS, "driver_host": DRIVER_HOST,
                                  "profiles": ROOT / "config" / "profiles"})
         if gateway:
             text += table("[gateway]", {"thing": gateway})
         if upstream:
             text += table("[upstream]", upstream)
+        if credentials:
+            text += table("[credentials]", credentials)
         text += table("[store]", {"min_free": "1MiB", **(store or {})})
         text += table("[clock]", clock if isinstance(clock, dict) else {"trust": clock})
         for bus in buses:
@@ -109,7 +114,16 @@ class Gateway:
                 text += table("[[thing.point]]", point)
         self.config.write_text(text)
 
+    def aws_policy(self):
+        """The policy document that `penumbra aws policy` writes for this configuration."""
+        done = subprocess.run([PENUMBRA, "--config", self.config, "aws", "policy", "--account", "123456789012",
+                               "--region", "us-east-1"], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self, wait=True, program=PENUMBRAD):
+        if self.upstream and self.upstream.get("port") in Cloud.running:
+            Cloud.running[self.upstream["port"]].use_policy_of(self)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([program, "--config", self.config], stdout=log, stderr=log,
                                             env=self.environment)
@@ -177,13 +191,55 @@ class Gateway:
 
 
 class Cloud(IotCore):
-    """The stand-in cloud, with credentials for `things` in the gateway's state folder. Use as a context manager."""
+    """The stand-in cloud, with credentials for `things` in the gateway's state folder. Use as a context manager.
 
-    def __init__(self, folder, things, state):
-        super().__init__(IOTCORE, things, folder=folder, record=pathlib.Path(folder) / "messages.jsonl")
+    Every thing has the policy that `penumbra aws policy` writes for the gateway that connects here. A test in which
+    it denies anything fails, unless it says may_deny; which grants were used is kept for policy_use.py."""
+
+    running = {}  # by port
+
+    def __init__(self, folder, things, state, claims=()):
+        super().__init__(IOTCORE, things, folder=folder, record=pathlib.Path(folder) / "messages.jsonl", claims=claims)
         self.state = state
+        self.may_deny = False
+        self.generated = None  # the policy in force
 
     def start(self):
         super().start()
         self.lend_credentials(self.state)
+        Cloud.running[self.port] = self
         return self
+
+    def use_policy_of(self, gateway):
+        policy = gateway.aws_policy()
+        if policy == self.generated:
+            return
+        self.note_use()
+        file = self.folder / "generated-policy.json"
+        file.write_text(policy)
+        self.ctl("policy", file)
+        self.generated = policy
+
+    def note_use(self):
+        """Which grants of the generated policy this test has used, for policy_use.py."""
+        if self.generated is None:
+            return
+        use = self.ctl("policy")
+        POLICY_USE.mkdir(parents=True, exist_ok=True)
+        test = os.environ.get("PYTEST_CURRENT_TEST", "no test").split(" ")[0]
+        with open(POLICY_USE / f"{os.getpid()}.jsonl", "a") as file:
+            file.write(json.dumps({"test": test, "time": time.time(), **use}) + "\n")
+
+    def denials(self):
+        return self.summary()["connections"]["denials"]
+
+    def __exit__(self, kind, *rest):
+        denied = []
+        try:
+            if self.process and self.process.poll() is None:
+                self.note_use()
+                denied = [] if self.may_deny else self.denials()
+        finally:
+            Cloud.running.pop(self.info.get("port"), None)
+            super().__exit__(kind, *rest)
+        assert kind or not denied, f"the generated policy denies what the gateway does: {denied}"

@@ -62,6 +62,9 @@ class FakeView : public api::GatewayView {
     return {reading, sent};
   }
 
+  std::vector<identity::CertificateState> certificates;
+  std::string rotation_error;
+
   api::GatewayInfo Info() const override { return info; }
   const Settings& settings() const override { return config; }
   std::vector<Origin> EffectiveConfig() const override { return origins; }
@@ -71,6 +74,11 @@ class FakeView : public api::GatewayView {
     return it == things.end() ? std::nullopt : std::optional(it->second);
   }
   std::vector<LinkStatus> Links() const override { return links; }
+  std::vector<identity::CertificateState> Certificates() const override { return certificates; }
+  void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) override {
+    if (!rotation_error.empty()) return done(Fail(Action::kBackOff, rotation_error));
+    done(identity::Enrolled{.thing = thing, .certificate_id = "new", .old_certificate_id = "old"});
+  }
   StoreStats Stats() const override { return stats; }
   orders::BookCounters Orders() const override { return order_counts; }
   std::filesystem::path StoreFile() const override { return "/var/lib/penumbra/penumbra.db"; }

@@ -70,6 +70,23 @@ TEST_F(Routes, OnlyAQuestionMayTakeLongerThanUsual) {
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask", seconds(10)), seconds(10));
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=60000", seconds(10)), seconds(74));
   EXPECT_EQ(AnswerTime("/v1/buses/b/ask?timeout_ms=99999999", seconds(10)), seconds(10));
+  EXPECT_EQ(AnswerTime("/v1/things/a/rotate", seconds(10)), std::chrono::minutes(5)) << "or a rotation";
+}
+
+TEST_F(Routes, RotateAThingOrSayWhyNot) {
+  EXPECT_EQ(Ask("POST", "/v1/things/sensor-0001/rotate").status, 404);
+  view.rotation_error = "the cloud is away";
+  EXPECT_EQ(Ask("POST", "/v1/things/sensor-001/rotate").status, 503);
+  view.rotation_error.clear();
+  EXPECT_EQ(Ask("POST", "/v1/things/sensor-001/rotate").body,
+            "{\"thing\":\"sensor-001\",\"certificate_id\":\"new\",\"old_certificate_id\":\"old\"}\n");
+}
+
+TEST_F(Routes, StatusSaysWhatIsWrongWithACertificate) {
+  view.certificates = {{.thing = "sensor-001", .certificate_id = "id", .not_after_s = 5, .trouble = "expires soon"}};
+  const Json certificates = Get("/v1/status")["certificates"];
+  EXPECT_EQ(certificates[0]["trouble"], "expires soon");
+  EXPECT_EQ(certificates[0]["not_after_s"], 5);
 }
 
 TEST_F(Routes, ReloadAnswersWhatChangedAlsoWhenItIsRefused) {

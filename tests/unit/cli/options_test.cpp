@@ -27,6 +27,8 @@ TEST(CommandLine, RefusesWhatWouldMeanNothing) {
   EXPECT_THAT(Complaint({"readings", "t", "--limit", "0"}), HasSubstr("whole number above 0"));
   EXPECT_THAT(Complaint({"readings", "t", "--limit", "-1"}), testing::Ne("accepted"));
   EXPECT_NE(Complaint({"status", "--socket"}), "accepted");
+  EXPECT_THAT(Complaint({"provision", "t", "--parameter", "serial"}), HasSubstr("is not KEY=VALUE"));
+  EXPECT_THAT(Complaint({"status", "--claim", "x"}), HasSubstr("status knows no --claim"));
 }
 
 TEST(CommandLine, DoesNotGuessAbbreviatedOptions) {

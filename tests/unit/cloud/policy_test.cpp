@@ -95,6 +95,20 @@ TEST(GatewayPolicy, NamesTopicsThatThingsShare) {
   EXPECT_THAT(policy->shared_topics, testing::ElementsAre("all/readings"));
 }
 
+TEST(GatewayPolicy, LetsAThingAskForACertificateOnlyWhereATemplateIsConfigured) {
+  Settings settings = test::TwoSensors();
+  const std::string provision = "topic/$aws/provisioning-templates/fleet/provision/json";
+  EXPECT_FALSE(Judged(settings).Allows("iot:Publish", provision, kSensor));
+  settings.credentials.template_name = "fleet";
+  const auto policy = Judged(settings);
+  EXPECT_TRUE(policy.Allows("iot:Publish", provision, kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Publish", "topic/$aws/certificates/create-from-csr/json", kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Subscribe", "topicfilter/$aws/certificates/create-from-csr/json/accepted", kSensor));
+  EXPECT_TRUE(policy.Allows("iot:Receive", provision + "/rejected", kSensor));
+  EXPECT_FALSE(policy.Allows("iot:Publish", "topic/$aws/certificates/create/json", kSensor)) << "no key of the cloud's";
+  EXPECT_FALSE(policy.Allows("iot:Publish", "topic/$aws/provisioning-templates/other/provision/json", kSensor));
+}
+
 TEST(GatewayPolicy, BecomesAccessRulesOfTheStandIn) {
   const auto policy = Judged(test::TwoSensors());
   EXPECT_THAT(policy.Grants(), Contains(HasSubstr("iot:Publish topic/sensors/")));

@@ -19,7 +19,8 @@ using namespace std::chrono_literals;
 
 TEST(LinkStateTable, IgnoresEventsThatCameTooLate) {
   EXPECT_EQ(NextState(LinkState::kBackoff, LinkEvent::kConnected), std::nullopt);
-  EXPECT_EQ(NextState(LinkState::kClosed, LinkEvent::kStart), std::nullopt);
+  EXPECT_EQ(NextState(LinkState::kClosed, LinkEvent::kGateOpened), std::nullopt);
+  EXPECT_EQ(NextState(LinkState::kOnline, LinkEvent::kStart), std::nullopt);
   EXPECT_EQ(NextState(LinkState::kOnline, LinkEvent::kDown), LinkState::kBackoff);
 }
 

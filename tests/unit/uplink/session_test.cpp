@@ -36,6 +36,42 @@ TEST_F(Session, WithoutAnEndpointStaysOffline) {
   EXPECT_TRUE(transport.connects.empty());
 }
 
+TEST_F(Session, ThatIsHeldStaysClosedUntilItIsReleasedAndLosesNothing) {
+  Create({Thing("a"), Thing("b")});
+  AdvanceUntil([&] { return Online("a") && Online("b"); });
+  bool closed = false;
+  uplink->Hold("a", [&] { closed = true; });
+  loop.Advance(1s);
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(transport.disconnects, std::vector<std::string>{"a"}) << "with a proper goodbye";
+  const std::uint64_t seq = Read("a");
+  loop.Advance(1min);
+  EXPECT_FALSE(Online("a"));
+  EXPECT_TRUE(Online("b"));
+  EXPECT_EQ(store.Outbox("a").unsent, 1u);
+  uplink->Release("a");
+  AdvanceUntil([&] { return Online("a"); });
+  loop.Advance(1s);
+  EXPECT_EQ(Sent("a"), std::vector<std::uint64_t>{seq});
+  EXPECT_EQ(store.Outbox("a").unsent, 0u);
+}
+
+TEST_F(Session, ThatIsHeldDoesNotComeBackWhileTheDaemonStops) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  uplink->Hold("a", [] {});
+  loop.Advance(1s);
+  bool done = false;
+  uplink->Shutdown([&] { done = true; });
+  uplink->Release("a");
+  loop.Advance(1min);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(transport.connects.size(), 1u);
+  bool nobody = false;
+  uplink->Hold("nobody", [&] { nobody = true; });
+  EXPECT_TRUE(nobody);
+}
+
 TEST_F(Session, BacksOffWithinTheConfiguredBoundsAndNeverConnectsTwiceInASecond) {
   transport.reachable = false;
   upstream.connect_rate = 100;
