@@ -139,7 +139,9 @@ TEST_F(EnrolmentTest, AnAnswerThatIsLostIsMadeGoodByTryingTheCertificate) {
 
 TEST_F(EnrolmentTest, ATokenThatIsTooOldMeansAnotherCertificate) {
   device->moment = [&](std::string_view now) {
-    if (now == "certificate.written") EXPECT_TRUE(cloud.service.OnCommand({"expire"}, cloud.now_ms));
+    if (now == "certificate.written") {
+      EXPECT_TRUE(cloud.service.OnCommand({"expire"}, cloud.now_ms));
+    }
     if (now == "registration.answered") device->moment = nullptr;
   };
   Accepted();
