@@ -9,13 +9,14 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include <cctype>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace penumbra {
 namespace {
@@ -60,6 +61,8 @@ Status StartEngine(Tokens& tokens, const std::string& module) {
     ENGINE_free(engine);
     return Fail(Action::kFixConfig, fmt::format("the PKCS#11 library {} cannot be set: {}", module, OpenSslReason()));
   }
+  // Its own complaints on standard error would show the PIN.
+  ENGINE_ctrl_cmd_string(engine, "QUIET", nullptr, 0);
   if (ENGINE_init(engine) != 1) {
     ENGINE_free(engine);
     return Fail(Action::kFixConfig, fmt::format("the PKCS#11 library {} cannot be loaded: {}",
@@ -75,6 +78,21 @@ std::string WithoutPin(const std::string& uri) {
   return uri.substr(0, uri.find('?'));
 }
 
+// The engine refuses URIs with attributes that it does not know, and module-path, though of RFC 7512, is one.
+std::string WithoutModulePath(const std::string& uri) {
+  const std::size_t query = uri.find('?');
+  if (query == std::string::npos) return uri;
+  std::string kept = uri.substr(0, query);
+  char join = '?';
+  for (std::size_t begin = query + 1; begin <= uri.size();) {
+    const std::size_t end = std::min(uri.find('&', begin), uri.size());
+    const std::string attribute = uri.substr(begin, end - begin);
+    if (!attribute.empty() && !attribute.starts_with("module-path=")) kept += std::exchange(join, '&') + attribute;
+    begin = end + 1;
+  }
+  return kept;
+}
+
 Result<PrivateKey> LoadTokenKey(const std::string& uri) {
   Tokens& tokens = AllTokens();
   const std::lock_guard lock(tokens.mutex);
@@ -83,7 +101,7 @@ Result<PrivateKey> LoadTokenKey(const std::string& uri) {
     if (const Status started = StartEngine(tokens, Pkcs11QueryAttribute(uri, "module-path")); !started) {
       return Fail(started.error());
     }
-    PrivateKey key(ENGINE_load_private_key(tokens.engine, uri.c_str(), nullptr, nullptr));
+    PrivateKey key(ENGINE_load_private_key(tokens.engine, WithoutModulePath(uri).c_str(), nullptr, nullptr));
     if (!key) {
       return Fail(
           Action::kFixConfig,
