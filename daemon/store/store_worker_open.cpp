@@ -180,7 +180,7 @@ std::uint64_t StoreWorker::ReserveBytes() const {
 
 void StoreWorker::LayInReserve() {
   const std::uint64_t bytes = ReserveBytes();
-  if (files_.Size(Beside(kReserveFile)) == bytes || files_.SpaceAt(options_.file).free < kReserveLeaves * bytes) return;
+  if (files_.Size(Beside(kReserveFile)) > 0 || files_.SpaceAt(options_.file).free < kReserveLeaves * bytes) return;
   // Not zeros: a file system may keep them without taking the space.
   std::string content;
   for (std::uint64_t word = 1; content.size() < bytes; word = word * 6364136223846793005 + 1442695040888963407) {
