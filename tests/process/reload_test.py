@@ -182,9 +182,11 @@ def counters(cloud, thing):
     return [reading["counter"] for reading in cloud.readings() if reading["device_id"] == thing and "counter" in reading]
 
 
-def gaps(bus, unit):
-    times = [t for _, t in bus.units[unit].answers]
-    return [b - a for a, b in zip(times, times[1:])]
+def lost(bus, unit, interval=0.2):
+    """How many slots of its time table a unit was not polled in. A poll may be late on a busy machine; the table does not drift, so the
+    least late of the first and of the last polls stand where slots are."""
+    late = [t - number * interval for number, t in bus.units[unit].answers[5:]]
+    return round((min(late[-10:]) - min(late[:10])) / interval)
 
 
 def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
@@ -216,8 +218,8 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
         assert after["hall"][0] != before["hall"][0] and after["hall"][1] == 0
         assert len(cloud.connects()) == connects + 2, "a session that did not change connected anew"
         for unit in (1, 2):
-            assert max(gaps(bus, unit)[5:]) < 0.39, f"unit {unit} lost a poll: {max(gaps(bus, unit)[5:])}"
-        assert max(gaps(other, 9)[5:]) < 0.39
+            assert lost(bus, unit) == 0, f"unit {unit} lost polls"
+        assert lost(other, 9) == 0
         assert counters(cloud, "unit-3") and counters(cloud, "unit-4")
 
         # A change of a point's scale and of a topic touches no host and no session.
@@ -253,7 +255,7 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
             arrived = set(counters(cloud, f"unit-{unit}"))
             numbers = [n for n, t in bus.units[unit].answers if t < time.time() - 4]
             assert [n for n in numbers if n not in arrived] == [], f"unit {unit} lost readings"
-            assert max(gaps(bus, unit)[5:]) < 0.39, f"unit {unit} lost a poll"
+            assert lost(bus, unit) == 0, f"unit {unit} lost polls"
         code, seconds = gateway.stop()
         assert code == 0 and seconds < 5
 
