@@ -22,7 +22,8 @@ std::string AsTopic(std::string_view filter) {
 
 // How far lines over the thing's own topics may be widened so that the document fits: first what it hears, and only
 // then what it says.
-enum class Width { kExact, kSubscribeByKind, kSubscribeByThing, kPublishByKind };
+// The last is for gateways that rotate certificates: four more topics must fit.
+enum class Width { kExact, kSubscribeByKind, kSubscribeByThing, kPublishByKind, kPublishShadows };
 
 class Builder {
  public:
@@ -32,7 +33,9 @@ class Builder {
     if (topic.use == Use::kPublish) {
       const std::string own = "sensors/" + std::string(kThing) + "/";
       const bool widen = width_ >= Width::kPublishByKind && topic.topic.starts_with(own);
-      Grant("iot:Publish", "topic/" + (widen ? own + "*" : AsTopic(topic.topic)), topic.why);
+      const std::string shadows = "$aws/things/" + std::string(kThing) + "/shadow/";
+      const bool shadow = width_ >= Width::kPublishShadows && topic.topic.starts_with(shadows);
+      Grant("iot:Publish", "topic/" + (widen ? own + "*" : shadow ? shadows + "*" : AsTopic(topic.topic)), topic.why);
       if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
       return;
     }
@@ -46,11 +49,18 @@ class Builder {
   // "$aws/things/T/shadow/*" for all that is received there: a thing's own reserved topics hold nothing foreign.
   std::string Prefix(const std::string& filter) const {
     const std::size_t thing = filter.find(kThing);
-    if (filter.compare(0, 5, "$aws/") != 0 || thing == std::string::npos) return filter;
+    if (filter.compare(0, 5, "$aws/") != 0) return filter;
+    if (thing == std::string::npos) return width_ >= Width::kPublishShadows ? WithoutThreeLevels(filter) : filter;
     const std::size_t behind = thing + kThing.size();
     if (width_ >= Width::kSubscribeByThing) return filter.substr(0, behind) + "/*";
     const std::size_t end = filter.find('/', behind + 1);
     return end == std::string::npos ? filter : filter.substr(0, end) + "/*";
+  }
+
+  // "$aws/certificates/*" for the answers of fleet provisioning, which come to the asker alone.
+  static std::string WithoutThreeLevels(std::string filter) {
+    for (int i = 0; i < 3; ++i) filter.resize(filter.rfind('/'));
+    return filter + "/*";
   }
 
   void Grant(std::string action, std::string resource, const std::string& why) {
@@ -109,7 +119,8 @@ std::size_t DevicePolicy::Characters(const std::string& arn_head) const {
 Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn_head, const DutySettings& duties) {
   DevicePolicy policy;
   std::size_t characters = 0;
-  for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kSubscribeByThing, Width::kPublishByKind}) {
+  for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kSubscribeByThing, Width::kPublishByKind,
+                            Width::kPublishShadows}) {
     policy = Make(settings, duties, width);
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;

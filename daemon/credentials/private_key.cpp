@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -49,6 +50,10 @@ Status StartEngine(Tokens& tokens, const std::string& module) {
     return Fail(Action::kFixConfig,
                 fmt::format("keys from two PKCS#11 libraries at once ({} and {}); use one for all things",
                             tokens.module.empty() ? "p11-kit's" : tokens.module, module));
+  }
+  // The engine itself finds out only when it looks for a key, and then does not say so.
+  if (!module.empty() && ::access(module.c_str(), R_OK) != 0) {
+    return Fail(Action::kFixConfig, ErrnoMessage("cannot load the PKCS#11 library " + module, errno));
   }
   ENGINE_load_dynamic();
   ENGINE* const engine = ENGINE_by_id("pkcs11");

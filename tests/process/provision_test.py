@@ -144,7 +144,7 @@ def test_what_is_wrong_is_said_in_plain_language(site, tmp_path):
     assert hook.returncode == 1 and "its hook" in hook.stderr, hook.stderr
     other = site.provision("sensor-001", "--parameter", "ThingName=sensor-999", "--replace")
     assert other.returncode == 1 and 'calls this thing "sensor-999"' in other.stderr, other.stderr
-    site.cloud.deactivate(site.cloud.certificates()[0]["certificateId"])
+    site.cloud.deactivate(next(c["certificateId"] for c in site.cloud.certificates() if c["role"].lower() == "claim"))
     site.cloud.may_deny = True  # the template that the claim may not use
     dead = site.provision("sensor-001", "--replace")
     assert dead.returncode == 1 and "with the claim certificate" in dead.stderr, dead.stderr
