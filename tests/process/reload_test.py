@@ -201,6 +201,7 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
             for thing in all_things:
                 thing.update(changes.get(thing["name"].replace("-", "_"), {}))
             gateway.configure(buses + far_bus, all_things + far_thing, upstream=limits)
+            cloud.use_policy_of(gateway)  # another topic takes another policy, as in the account
 
         configure([1, 2])
         gateway.start()
