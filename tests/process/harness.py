@@ -233,7 +233,7 @@ class Cloud(IotCore):
     def denials(self):
         return self.summary()["connections"]["denials"]
 
-    def __exit__(self, kind, *rest):
+    def __exit__(self, kind=None, *rest):
         denied = []
         try:
             if self.process and self.process.poll() is None:

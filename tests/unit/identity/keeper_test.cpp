@@ -22,6 +22,8 @@ class FakeUplink : public Uplink {
   explicit FakeUplink(EventLoop& loop) : loop_(loop) {}
   void Attach(LinkClient&) override {}
   void Start(const GatewaySettings&, const std::vector<ThingSettings>&) override {}
+  void Reconfigure(const UpstreamSettings&, const std::vector<ThingSettings>&) override {}
+  void SetSensor(const std::string&, SensorState) override {}
   void OnCommitted(const std::vector<Reading>&) override {}
   void Shutdown(std::function<void()> done) override { done(); }
   void Hold(const std::string& thing, std::function<void()> done) override {
