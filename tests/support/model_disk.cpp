@@ -467,6 +467,7 @@ void PowerCut::Apply(const ModelDisk::Operation& operation) {
 }
 
 void PowerCut::Write(Durable& file, const ModelDisk::Operation& operation) {
+  if (operation.bytes.empty()) return;  // touches no sector: the reserve that is given up is written with nothing
   const std::uint64_t end = operation.at + operation.bytes.size();
   const std::uint64_t first = operation.at / ModelDisk::kSector;
   const std::uint64_t last = (end - 1) / ModelDisk::kSector;
