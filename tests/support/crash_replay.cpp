@@ -209,6 +209,7 @@ class Workload {
     DamageTheOutbox();
     for (int i = 0; i < 4; ++i) Step(1 + random_() % 8);
     Restart();
+    NoteGone();  // nobody can be asked after the damage
     DamageTheFile();
     for (int i = 0; i < 6; ++i) Step(1 + random_() % 8);
     Close();
