@@ -155,9 +155,14 @@ TEST_F(InspectCredentialsTest, ReadsTheFactsOfAGoodPair) {
   EXPECT_EQ(facts.not_after_s, kIssued + 365 * kDay);
 }
 
-TEST_F(InspectCredentialsTest, LeavesAKeyInATokenAlone) {
+TEST_F(InspectCredentialsTest, SaysWhichKeyInWhichTokenCannotBeHadAndNeverThePin) {
   WriteCertificate(NewKey().get());
-  EXPECT_TRUE(InspectCredentials(certificate_, "pkcs11:token=penumbra;object=a", kIssued + kDay).findings.empty());
+  const CredentialFacts facts =
+      InspectCredentials(certificate_, "pkcs11:token=no-such-token;object=a?pin-value=73524", kIssued + kDay);
+  ASSERT_EQ(facts.findings.size(), 1U);
+  EXPECT_FALSE(facts.Usable());
+  EXPECT_NE(facts.findings[0].message.find("no-such-token"), std::string::npos) << facts.findings[0].message;
+  EXPECT_EQ(facts.findings[0].message.find("73524"), std::string::npos) << facts.findings[0].message;
 }
 
 TEST_F(InspectCredentialsTest, ChecksTheRootFile) {
