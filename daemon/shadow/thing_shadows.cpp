@@ -131,13 +131,21 @@ void ThingShadows::OnReading(const Reading& reading) {
     due.push_back(&value);
     // A set point moves seldom, and whoever moved it at the device wants the cloud to know.
     if (point->writable) urgency = Urgency::kPrompt;
-    if (value.quality != Quality::kBad) patch[value.point] = ToJson(value.value);
+    if (value.quality == Quality::kBad) continue;
+    // A document without a point says that there is none.
+    if (!IsReported(value.point)) urgency = Urgency::kPrompt;
+    patch[value.point] = ToJson(value.value);
   }
   if (!patch.empty()) {
     patch["timestamp"] = reading.unix_ms / 1000;
     if (!Report("", patch, urgency)) return;
   }
   for (const PointValue* value : due) filters_[value->point].Sent(*value, reading.boot_ns);
+}
+
+bool ThingShadows::IsReported(const std::string& key) const {
+  const auto classic = shadows_.find("");
+  return classic != shadows_.end() && classic->second.row().reported_local.contains(key);
 }
 
 void ThingShadows::SetStatus(const std::string& status) {

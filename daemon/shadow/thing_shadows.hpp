@@ -117,6 +117,7 @@ class ThingShadows {
   std::uint64_t ignored_messages() const { return ignored_messages_; }
 
  private:
+  bool IsReported(const std::string& key) const;  // in the classic shadow, by us
   SyncedShadow& Classic() { return shadows_.at(""); }
   SyncedShadow* FindOrMake(const std::string& name);
   void ApplyDesired(Moment now);

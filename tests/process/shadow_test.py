@@ -179,3 +179,11 @@ def test_a_kill_at_each_moment_of_a_commands_life_costs_nothing(stage):
         written = [write[1] for write in stage.unit.writes[before:] if write[0] == REGISTER]
         assert set(written) <= {round(newest * 10)}, f"{moment}: an old value was written after the kill: {written}"
         assert stage.gateway.stop()[0] == 0
+
+
+def test_an_execution_of_the_commands_feature_reads_the_device(stage):
+    """Beside the shadow, under the policy of a gateway without Defender, whose grants are narrower than those of orders_test."""
+    stage.start()
+    execution = stage.cloud.start_command(THING, {"action": "read_now"}, timeout_s=30)
+    wait_for(lambda: stage.cloud.command(execution)["status"] == "SUCCEEDED", 20, f"it is done: {stage.cloud.command(execution)}")
+    assert stage.cloud.command(execution)["result"]
