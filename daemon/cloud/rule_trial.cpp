@@ -130,7 +130,8 @@ class Trial {
       return;
     }
     std::set<std::string> both;
-    std::set_intersection(undefined_.begin(), undefined_.end(), here.begin(), here.end(), std::inserter(both, both.end()));
+    std::set_intersection(undefined_.begin(), undefined_.end(), here.begin(), here.end(),
+                          std::inserter(both, both.end()));
     undefined_ = std::move(both);
   }
 
@@ -169,21 +170,23 @@ class Trial {
   }
 
   void NotTheTopic() {
-    trial_.findings.push_back(rule_->filter().empty() ? "it has no FROM and sees only Basic Ingest"
-                                                      : fmt::format("FROM '{}' does not take this topic", rule_->filter()));
+    trial_.findings.push_back(rule_->filter().empty()
+                                  ? "it has no FROM and sees only Basic Ingest"
+                                  : fmt::format("FROM '{}' does not take this topic", rule_->filter()));
   }
 
   void NoTopic() {
     const std::string& filter = rule_->filter();
     if (filter.empty()) {
-      trial_.findings.push_back(fmt::format("it has no FROM, and no thing publishes to $aws/rules/{}/...", trial_.rule.name));
+      trial_.findings.push_back(
+          fmt::format("it has no FROM, and no thing publishes to $aws/rules/{}/...", trial_.rule.name));
       return;
     }
     std::vector<std::string> topics;
     for (const CloudTopic& topic : TopicsOf(settings_, "+")) {
       if (topic.use == Use::kPublish && rules::FiltersMeet(filter, topic.topic)) {
-        trial_.notes.push_back(fmt::format("it sees {} ({}), of which no message is known here: give one with --payload",
-                                           topic.topic, topic.why));
+        trial_.notes.push_back(fmt::format(
+            "it sees {} ({}), of which no message is known here: give one with --payload", topic.topic, topic.why));
         return;
       }
       if (topic.use == Use::kPublish) topics.push_back(topic.topic);

@@ -1,5 +1,5 @@
-// Rules tried on the gateway's own messages, before they are deployed: what each action would receive, and what is wrong
-// with a rule that never would. Pure; any thread. The language itself is penumbra::rules. Source: aws-iot-core.md
+// Rules tried on the gateway's own messages, before they are deployed: what each action would receive, and what is
+// wrong with a rule that never would. Pure; any thread. The language itself is penumbra::rules. Source: aws-iot-core.md
 // sections 8 and 9.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The tables that stand once: [gateway], [upstream], [store], [clock], [paths], [credentials], [orders], [health], [aws]
-// with [[rule]]. One thread.
+// The tables that stand once: [gateway], [upstream], [store], [clock], [paths], [credentials], [orders], [health],
+// [aws] with [[rule]]. One thread.
 #pragma once
 
 #include "config/config.hpp"

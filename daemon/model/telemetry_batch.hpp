@@ -1,4 +1,5 @@
-// Several telemetry messages in one: an array of the objects that TelemetryJson makes (interfaces.md, "Telemetry"). Pure.
+// Several telemetry messages in one: an array of the objects that TelemetryJson makes (interfaces.md, "Telemetry").
+// Pure.
 #pragma once
 
 #include <cstddef>

@@ -23,8 +23,9 @@ std::string DynamoDbRefuses(const Value& result) {
   }
   const Value* timestamp = result.Member("timestamp");
   if (timestamp == nullptr || timestamp->AsNumber() == nullptr) {
-    return fmt::format("the table's key timestamp wants a number and gets {}; select timestamp, or timestamp() AS timestamp",
-                       timestamp == nullptr ? "nothing" : timestamp->TypeName());
+    return fmt::format(
+        "the table's key timestamp wants a number and gets {}; select timestamp, or timestamp() AS timestamp",
+        timestamp == nullptr ? "nothing" : timestamp->TypeName());
   }
   return {};
 }
@@ -32,10 +33,12 @@ std::string DynamoDbRefuses(const Value& result) {
 std::string TopicRefused(std::string_view topic) {
   if (topic.empty()) return "the topic is empty";
   if (topic.size() > kMaxTopicBytes) return "the topic is longer than 256 bytes";
-  if (topic.find_first_of("+#") != std::string_view::npos) return fmt::format("the topic {} has a wildcard in it", topic);
+  if (topic.find_first_of("+#") != std::string_view::npos)
+    return fmt::format("the topic {} has a wildcard in it", topic);
   const bool reserved = topic.starts_with("$aws/");
   if (reserved && topic.find("/jobs/") != std::string_view::npos) return "a rule may not publish to topics of jobs";
-  if (!reserved && std::count(topic.begin(), topic.end(), '/') > kMaxSlashes) return "the topic has more than 7 slashes";
+  if (!reserved && std::count(topic.begin(), topic.end(), '/') > kMaxSlashes)
+    return "the topic has more than 7 slashes";
   return {};
 }
 
@@ -60,7 +63,8 @@ Result<rules::Action> rules::Action::Make(std::string_view kind, const std::stri
   return rules::Action(known, target, std::move(*topic));
 }
 
-rules::Action::Delivery rules::Action::Deliver(const Outcome& outcome, const Payload& payload, const Facts& facts) const {
+rules::Action::Delivery rules::Action::Deliver(const Outcome& outcome, const Payload& payload,
+                                               const Facts& facts) const {
   if (kind_ == Kind::kRepublish) return Republish(outcome, payload, facts);
   Delivery delivery{target_, outcome.text, {}};
   const bool json = payload.json() != nullptr || !outcome.result.IsUndefined();
@@ -74,7 +78,8 @@ rules::Action::Delivery rules::Action::Deliver(const Outcome& outcome, const Pay
   return delivery;
 }
 
-rules::Action::Delivery rules::Action::Republish(const Outcome& outcome, const Payload& payload, const Facts& facts) const {
+rules::Action::Delivery rules::Action::Republish(const Outcome& outcome, const Payload& payload,
+                                                 const Facts& facts) const {
   Delivery delivery{target_, outcome.text, {}};
   auto topic = topic_.Render(payload, facts);
   if (!topic) {

@@ -15,7 +15,8 @@ class Action {
  public:
   enum class Kind { kDynamoDb, kLambda, kRepublish };
 
-  // `kind` as the configuration has it: "dynamodb", "lambda", "republish". Error kFixConfig: what of the target is wrong.
+  // `kind` as the configuration has it: "dynamodb", "lambda", "republish". Error kFixConfig: what of the target is
+  // wrong.
   static Result<Action> Make(std::string_view kind, const std::string& target);
 
   struct Delivery {
@@ -23,7 +24,8 @@ class Action {
     std::string input;        // what it receives; JSON unless the payload was not
     std::string refused;      // why AWS would not take it; empty: it does. The error action gets this
   };
-  // Of an outcome that fired. The table's keys are those that `penumbra aws terraform` makes: device_id (S), timestamp (N).
+  // Of an outcome that fired. The table's keys are those that `penumbra aws terraform` makes: device_id (S), timestamp
+  // (N).
   Delivery Deliver(const Outcome& outcome, const Payload& payload, const Facts& facts) const;
 
   Kind kind() const { return kind_; }
