@@ -1,4 +1,5 @@
-// What the cloud answers to fleet provisioning, claims, journals and PKCS#11 URIs: any bytes at all are read or refused.
+// What the cloud answers to fleet provisioning, claims, journals and PKCS#11 URIs: any bytes at all are read or
+// refused.
 #include <cstddef>
 #include <cstdint>
 #include <string>

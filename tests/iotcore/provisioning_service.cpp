@@ -12,7 +12,8 @@ namespace penumbra::iotcore {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: provisioning template NAME JSON | certificates [THING] | activate|deactivate|revoke|delete|detach ID|THING | "
+    "usage: provisioning template NAME JSON | certificates [THING] | activate|deactivate|revoke|delete|detach ID|THING "
+    "| "
     "things | refuse|allow SERIAL | expire | fault ...";
 
 constexpr const char* kDefaultTemplate = R"({
@@ -350,7 +351,8 @@ Result<Service::Reply> ProvisioningService::ChangeStatus(const std::vector<std::
                                                                      {"deactivate", CertificateStatus::kInactive},
                                                                      {"revoke", CertificateStatus::kRevoked}};
   const auto status = kStatuses.find(words[0]);
-  if (words.size() != 2 || (status == kStatuses.end() && words[0] != "delete" && words[0] != "detach")) return Fail(Action::kGiveUp, kUsage);
+  if (words.size() != 2 || (status == kStatuses.end() && words[0] != "delete" && words[0] != "detach"))
+    return Fail(Action::kGiveUp, kUsage);
   const CertificateRecord* record = registry_.Find(words[1]);
   if (record == nullptr) record = registry_.NewestOf(words[1]);
   if (record == nullptr) {

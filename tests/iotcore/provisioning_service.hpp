@@ -58,7 +58,8 @@ class ProvisioningService : public Service {
 
   // template NAME JSON        adds or replaces one
   // certificates [THING]      id, status, thing, role of each
-  // activate|deactivate|revoke|delete|detach ID|THING    a thing's newest; its sessions end when it is no longer active;
+  // activate|deactivate|revoke|delete|detach ID|THING    a thing's newest; its sessions end when it is no longer
+  // active;
   //                           detached it belongs to no thing
   // things                    names and attributes
   // refuse SERIAL | allow SERIAL      the hook's answer for this SerialNumber

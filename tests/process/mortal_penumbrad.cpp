@@ -1,7 +1,7 @@
 // penumbrad that dies by SIGKILL at a chosen moment in the life of a command or a rotation: PENUMBRA_KILL_AT names it
-// (shadow::moment, orders::moment, identity/enrolment.cpp), and the file PENUMBRA_KILL_ARMED says from when on; and that
-// believes in the boot id PENUMBRA_BOOT_ID, so that a test can reboot it. A program of the tests; the shipped one has no
-// such switches.
+// (shadow::moment, orders::moment, identity/enrolment.cpp), and the file PENUMBRA_KILL_ARMED says from when on; and
+// that believes in the boot id PENUMBRA_BOOT_ID, so that a test can reboot it. A program of the tests; the shipped one
+// has no such switches.
 #include <signal.h>
 #include <unistd.h>
 
