@@ -244,7 +244,7 @@ void BusRunner::CarryUnits(const std::vector<Unit>& old) {
 
 // `old` are the things that the queues count by.
 void BusRunner::CarryQueues(const std::vector<Thing>& old) {
-  const Error changed(Action::kRetry, fmt::format("bus {} has taken over a new configuration", bus_.name));
+  const Error changed{Action::kRetry, fmt::format("bus {} has taken over a new configuration", bus_.name)};
   const auto now_at = [&](std::uint32_t index) {
     const auto found = Find(old[index].settings.name);
     return found && things_[*found].settings == old[index].settings ? found : std::nullopt;
@@ -270,7 +270,7 @@ void BusRunner::CarryQueues(const std::vector<Thing>& old) {
 }
 
 void BusRunner::Retire(std::function<void()> gone) {
-  const Error cause(Action::kRetry, fmt::format("bus {} was taken out of the configuration", bus_.name));
+  const Error cause{Action::kRetry, fmt::format("bus {} was taken out of the configuration", bus_.name)};
   stopped_ = cause;
   timer_.reset();
   FailQueues(cause);
@@ -383,7 +383,7 @@ void BusRunner::Write(const std::string& name, const std::string& point, const V
 }
 
 void BusRunner::Stop() {
-  stopped_ = Error(Action::kBackOff, kStops);
+  stopped_ = Error{Action::kBackOff, kStops};
   timer_.reset();
   FailQueues(*stopped_);
   host_.Abandon(kStops);
