@@ -58,7 +58,8 @@ std::vector<std::string> CommandsService::Filters() const {
 
 std::vector<Message> CommandsService::OnMessage(std::string_view topic, std::string_view payload, std::int64_t now_ms) {
   const std::vector<std::string> levels = Split(topic, '/');
-  if (levels.size() != 8 || levels[1] != "commands" || levels[4] != "executions" || levels[6] != "response") return {};
+  if (levels.size() != 8 || levels[0] != "$aws" || levels[1] != "commands") return {};
+  if (levels[4] != "executions" || levels[6] != "response") return {};
   ++responses_;
   const std::string& id = levels[5];
   const char* refused = nullptr;

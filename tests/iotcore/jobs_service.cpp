@@ -92,7 +92,9 @@ std::vector<std::string> JobsService::Filters() const {
 
 std::vector<Message> JobsService::OnMessage(std::string_view topic, std::string_view payload, std::int64_t now_ms) {
   const std::vector<std::string> levels = Split(topic, '/');
-  if (levels.size() < 5 || levels.size() > 6 || levels[1] != "things" || levels[3] != "jobs") return {};
+  if (levels.size() < 5 || levels.size() > 6 || levels[0] != "$aws" || levels[1] != "things" || levels[3] != "jobs") {
+    return {};
+  }
   Request request{.thing = levels[2]};
   if (levels.size() == 5) {
     if (levels[4] != "get" && levels[4] != "start-next") return {};

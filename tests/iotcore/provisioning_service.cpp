@@ -206,7 +206,9 @@ std::vector<Message> ProvisioningService::OnMessage(std::string_view topic, std:
                                                     std::int64_t now_ms) {
   const std::vector<std::string> levels = Split(topic, '/');
   const bool create = topic == kCsrTopic || topic == kKeysTopic;
-  if (!create && (levels.size() != 5 || levels[1] != "provisioning-templates" || levels[3] != "provision")) return {};
+  const bool provision =
+      levels.size() == 5 && levels[0] == "$aws" && levels[1] == "provisioning-templates" && levels[3] == "provision";
+  if (!create && !provision) return {};
   Expire(now_ms);
   const auto body = payload.empty() ? Result<Json>(Json::object()) : ParseJson(payload);
   Answer answer = tl::unexpected(Error{400, "InvalidRequest", "the payload is no JSON object"});
