@@ -39,6 +39,9 @@ struct Measurand {
 // What one measurement brought, in the units of UnitOf. Always finite.
 struct Values {
   std::array<std::optional<double>, kQuantities> of;
+  // Static text. Set: the values are not to be believed as those of the surroundings, for this reason; and where there
+  // is none, this is why ("its heater is on"). A chip that cannot measure for such a reason has not failed.
+  const char* doubt = nullptr;
   void Set(Quantity quantity, double value) { of[static_cast<std::size_t>(quantity)] = value; }
   std::optional<double> Get(Quantity quantity) const { return of[static_cast<std::size_t>(quantity)]; }
 };
@@ -68,6 +71,9 @@ class Chip {
   virtual Outcome Reset(Device& device) = 0;
 };
 
+// Takes a complaint about a key of a thing, "" = about the thing as a whole.
+using ComplainOfKey = std::function<void(const std::string& key, const std::string& message)>;
+
 // A kind of chip: what a driver .so is made of.
 struct ChipType {
   const char* name;   // = the driver's
@@ -77,6 +83,8 @@ struct ChipType {
   std::span<const std::uint8_t> addresses;  // all that it can have
   const char* thing_properties;             // JSON members of the thing schema for the chip's own options, or ""
   std::unique_ptr<Chip> (*make)(const nlohmann::json& thing);  // options already checked against the schema
+  // What a schema cannot say about the chip's own options. nullptr: nothing.
+  void (*check)(const nlohmann::json& thing, const ComplainOfKey& complain) = nullptr;
 };
 
 }  // namespace penumbra::i2c

@@ -13,14 +13,13 @@ inline Outcome ReadWord(Device& device, std::uint8_t reg, std::uint16_t& word) {
   return outcome;
 }
 
-// For chips that refuse to be read while they measure: waits, reads, and goes on waiting in steps.
-inline Outcome ReadWhenReady(Device& device, std::span<std::uint8_t> into, std::int64_t first_wait_ms) {
-  constexpr int kTries = 10;
+// For chips that refuse to be read while they measure: waits, reads up to `tries` times, and goes on waiting in steps.
+inline Outcome ReadWhenReady(Device& device, std::span<std::uint8_t> into, std::int64_t first_wait_us, int tries = 10) {
   constexpr std::int64_t kStepMs = 10;
-  Outcome outcome = device.SleepMs(first_wait_ms);
-  for (int i = 0; outcome.ok() && i < kTries; ++i) {
+  Outcome outcome = device.SleepUs(first_wait_us);
+  for (int i = 0; outcome.ok() && i < tries; ++i) {
     outcome = device.Read(into);
-    if (outcome.fault != Fault::kNoAnswer || i + 1 == kTries) break;
+    if (outcome.fault != Fault::kNoAnswer || i + 1 == tries) break;
     outcome = device.SleepMs(kStepMs);
   }
   return outcome;

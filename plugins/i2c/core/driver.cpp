@@ -78,7 +78,8 @@ void Hand(const PointOutcome& result, penumbra_value& out) {
   out.size = size;
   if (result.value) {
     out.type = PENUMBRA_REAL;
-    out.quality = PENUMBRA_GOOD;
+    out.quality = result.reason == nullptr ? PENUMBRA_GOOD : PENUMBRA_UNCERTAIN;
+    out.reason = result.reason;
     out.as.d = *result.value;
   } else {
     out.quality = PENUMBRA_BAD;
@@ -129,8 +130,10 @@ Outcome SelfTest(penumbra_bus& bus, const Budget& budget, const Answer& answer) 
     sensor.Forget();
     const Outcome outcome = sensor.Measure(bus.bus, budget, values);
     if (outcome.fault == Fault::kCancelled) return outcome;
-    std::string detail = outcome.ok() ? "set up and measured" : Reason(outcome.fault);
+    const bool measured = values.Get(g_type->measurands.front().quantity).has_value();
+    std::string detail = !outcome.ok() ? Reason(outcome.fault) : measured ? "set up and measured" : "not measured";
     if (!outcome.note.empty()) detail += " (" + outcome.note + ")";
+    if (values.doubt != nullptr) detail += std::string("; ") + values.doubt;
     nlohmann::json result{{"thing", sensor.name()}, {"ok", outcome.ok()}, {"detail", detail}};
     for (const Measurand& measurand : g_type->measurands) {
       if (const auto value = values.Get(measurand.quantity)) result[NameOf(measurand.quantity)] = *value;

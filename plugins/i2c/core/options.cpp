@@ -92,6 +92,11 @@ ThingOptions ParseThing(const ChipType& type, const Json& thing, int bus_retries
                                        (address >= 0 && address <= 0xff ? Hex(address) : std::to_string(address)));
   }
   parsed.address = static_cast<std::uint8_t>(address);
+  if (type.check != nullptr) {
+    type.check(parsed.options, [&](const std::string& key, const std::string& message) {
+      complain(key.empty() ? pointer : pointer + "/" + key, message);
+    });
+  }
   CheckShape(parsed.options, "points", pointer, complain);
   const Json& points = ArrayOf(thing, "points");
   for (std::size_t k = 0; k < points.size(); ++k) {

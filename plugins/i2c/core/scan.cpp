@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "i2c/core/checked_pair.hpp"
+
 namespace penumbra::i2c {
 namespace {
 
@@ -40,12 +42,11 @@ std::optional<std::uint16_t> Word(Device& device, std::span<const std::uint8_t> 
   return BigEndian16(bytes);
 }
 
-// A word with its check sum behind it: too unlikely to come from another chip.
-std::optional<std::uint16_t> CheckedWord(Device& device, std::span<const std::uint8_t> command, std::uint8_t start) {
-  std::array<std::uint8_t, 3> bytes{};
-  if (!device.WriteRead(command, bytes).ok()) return std::nullopt;
-  if (Crc8(std::span(bytes).first<2>(), start) != bytes[2]) return std::nullopt;
-  return BigEndian16(std::span(bytes).first<2>());
+// A word with a right check sum behind it: too unlikely to come from another chip.
+std::optional<std::uint16_t> CheckedWord(Device& device, std::span<const std::uint8_t> command) {
+  std::uint16_t word = 0;
+  if (!ReadCheckedWord(device, command, "", word).ok()) return std::nullopt;
+  return word;
 }
 
 Identity IdentifyMcp9808(Device& device) {
@@ -68,11 +69,10 @@ Identity Identify0x40(Device& device) {
 // manufacturer ID. To the chips with registers of eight bits at these addresses it is a register that is not there.
 Identity Identify0x44(Device& device) {
   const std::uint8_t status[] = {0xF3, 0x2D}, manufacturer[] = {0x37, 0x81}, serial[] = {0x89};
-  if (CheckedWord(device, manufacturer, 0xFF) == 0x3000) return {"hdc302x", "manufacturer ID 0x3000"};
-  if (CheckedWord(device, status, 0xFF)) return {"sht3x", "a status register with a right check sum"};
-  std::array<std::uint8_t, 6> answer{};
-  if (device.Write(serial).ok() && device.SleepMs(1).ok() && device.Read(answer).ok() &&
-      Crc8(std::span(answer).first<2>()) == answer[2] && Crc8(std::span(answer).subspan<3, 2>()) == answer[5]) {
+  if (CheckedWord(device, manufacturer) == 0x3000) return {"hdc302x", "manufacturer ID 0x3000"};
+  if (CheckedWord(device, status)) return {"sht3x", "a status register with a right check sum"};
+  Values ignored;  // two words with right check sums are enough
+  if (MeasurePair(device, {serial, 1000}, {}, ignored).ok()) {
     return {"sht4x", "a serial number with right check sums"};
   }
   return {};

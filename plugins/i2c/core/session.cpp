@@ -29,6 +29,7 @@ bool Session::Read(Bus& bus, std::uint32_t thing, std::span<const std::uint32_t>
 PointOutcome Session::Judge(const Outcome& outcome, const Values& values, Quantity quantity) const {
   if (!outcome.ok()) return {std::nullopt, StatusOf(outcome.fault), Reason(outcome.fault)};
   const std::optional<double> value = values.Get(quantity);
+  if (!value && values.doubt != nullptr) return {std::nullopt, PENUMBRA_REFUSED, values.doubt};
   if (!value) return {std::nullopt, PENUMBRA_UNSUPPORTED, "the chip does not measure it"};
   for (const Measurand& measurand : type_.measurands) {
     if (measurand.quantity != quantity) continue;
@@ -36,7 +37,7 @@ PointOutcome Session::Judge(const Outcome& outcome, const Values& values, Quanti
       return {std::nullopt, PENUMBRA_REFUSED, "outside the chip's range"};
     }
   }
-  return {value, PENUMBRA_OK, nullptr};
+  return {value, PENUMBRA_OK, values.doubt};
 }
 
 }  // namespace penumbra::i2c

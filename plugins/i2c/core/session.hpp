@@ -15,7 +15,7 @@ namespace penumbra::i2c {
 struct PointOutcome {
   std::optional<double> value;
   penumbra_status status = PENUMBRA_OK;
-  const char* reason = nullptr;  // static text
+  const char* reason = nullptr;  // static text; of a value: why it is uncertain
 };
 
 class Session {

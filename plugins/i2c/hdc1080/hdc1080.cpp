@@ -10,7 +10,7 @@ constexpr std::uint16_t kTexasInstruments = 0x5449, kHdc1080 = 0x1050, kHdc1000 
 // Configuration, table 5: bit 15 reset, 13 heater, 12 both values in one measurement, 10 and 9:8 resolution.
 constexpr std::uint16_t kReset = 0x8000, kHeater = 0x2000, kBoth = 0x1000, kElevenBits = 0x0500;
 constexpr std::int64_t kStartMs = 15;
-constexpr std::int64_t kMeasuringMs = 14;  // 6.35 + 6.5, typical; it refuses a read while it measures
+constexpr std::int64_t kMeasuringUs = 14'000;  // 6.35 + 6.5, typical; it refuses a read while it measures
 
 class Hdc1080 : public Chip {
  public:
@@ -29,9 +29,11 @@ class Hdc1080 : public Chip {
   }
 
   Outcome Measure(Device& device, Values& values) override {
+    // The heater is on during measurements alone (8.3.2), so that nothing is warm afterwards that was not before.
+    if ((configuration_ & kHeater) != 0) values.doubt = "its heater is on";
     Outcome outcome = device.WriteBytes(kRegTemperature);
     std::array<std::uint8_t, kAnswerSize> answer{};
-    if (outcome.ok()) outcome = ReadWhenReady(device, answer, kMeasuringMs);
+    if (outcome.ok()) outcome = ReadWhenReady(device, answer, kMeasuringUs);
     if (outcome.ok()) Decode(answer, values);
     return outcome;
   }
@@ -68,7 +70,7 @@ const ChipType kType{
     .thing_properties = R"("resolution":{"type":"integer","enum":[11,14],"default":14,"x-unit":"bit",
       "description":"Bits of each value. 14 takes 13 ms, 11 takes 8 ms and warms the chip less."},
     "heater":{"type":"boolean","default":false,
-      "description":"Heats during measurements, to dry the chip. Temperature is then too high and humidity too low."})",
+      "description":"Heats during measurements, to dry the chip. Temperature is then too high and humidity too low, and both are uncertain."})",
     .make = Make,
 };
 

@@ -1,5 +1,7 @@
 #include "i2c/tmp102/tmp102.hpp"
 
+#include "i2c/core/chip_io.hpp"
+
 namespace penumbra::i2c::tmp102 {
 namespace {
 
@@ -38,13 +40,6 @@ class Tmp102 : public Chip {
   Outcome Reset(Device&) override { return {}; }
 
  private:
-  static Outcome ReadWord(Device& device, std::uint8_t reg, std::uint16_t& word) {
-    std::array<std::uint8_t, 2> bytes{};
-    const Outcome outcome = device.ReadRegister(reg, bytes);
-    word = BigEndian16(bytes);
-    return outcome;
-  }
-
   static Outcome WaitDone(Device& device) {
     for (int i = 0; i < kTries; ++i) {
       std::uint16_t configuration = 0;

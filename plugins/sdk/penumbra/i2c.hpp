@@ -201,6 +201,7 @@ class Device {
   Outcome SleepMs(std::int64_t ms) { return bus_.Sleep(ms * 1'000'000, budget_); }
   Outcome SleepUs(std::int64_t us) { return bus_.Sleep(us * 1'000, budget_); }
 
+  std::int64_t NowNs() { return bus_.NowNs(); }
   std::uint8_t address() const { return address_; }
 
  private:

@@ -32,7 +32,7 @@ class I2cDriver : public BusRig {
     error_ = error;
     return status;
   }
-  // The values of a thing as "21.5 45" or its reasons.
+  // The values of a thing as "21.5 | 45", "21.5? why it is uncertain | ..." or its reasons.
   std::string Read(std::uint32_t thing, std::uint32_t points) {
     std::vector<std::uint32_t> all;
     for (std::uint32_t k = 0; k < points; ++k) all.push_back(k);
@@ -48,7 +48,9 @@ class I2cDriver : public BusRig {
     std::string text;
     for (const penumbra_value& value : values) {
       text += text.empty() ? "" : " | ";
-      text += value.quality == PENUMBRA_GOOD ? Json(value.as.d).dump() : std::string(value.reason);
+      if (value.quality != PENUMBRA_BAD) text += Json(value.as.d).dump();
+      if (value.quality == PENUMBRA_UNCERTAIN) text += "? ";
+      if (value.quality != PENUMBRA_GOOD) text += value.reason;
     }
     return text;
   }
@@ -94,6 +96,14 @@ TEST_F(I2cDriver, ReadsAnSht3xThroughIoctl) {
   Command(R"({"address":68,"temperature":19.25,"humidity":61.5})");
   ASSERT_EQ(Open(Load("sht3x"), {{"device", kNode}}, {Thing("room", {"temperature", "humidity"})}), PENUMBRA_OK);
   EXPECT_EQ(Read(0, 2), "19.25 | 61.5");
+}
+
+TEST_F(I2cDriver, GivesTheValuesOfAHeatedChipAsUncertain) {
+  Command(R"({"address":68,"temperature":19.25,"humidity":61.5})");
+  Json thing = Thing("room", {"temperature", "humidity"});
+  thing["heater"] = true;
+  ASSERT_EQ(Open(Load("sht3x"), {{"device", kNode}}, {thing}), PENUMBRA_OK);
+  EXPECT_EQ(Read(0, 2), "22.25? its heater is on | 61.5? its heater is on");
 }
 
 TEST_F(I2cDriver, ReadsABme280AndATmp102OfTheSameBus) {

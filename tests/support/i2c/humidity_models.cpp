@@ -14,15 +14,18 @@ void PutPair(std::span<std::uint8_t> bytes, std::uint32_t first, std::uint32_t s
   PutWord(bytes, 3, second, 0xFF);
 }
 
+// A heater-on command keeps the chip busy for its time and ends with a measurement of the hot chip; the heat goes
+// within seconds.
 class Sht4xModel : public ChipModel {
  public:
   void PowerOn(std::int64_t now_ns) override {
     ready_ns_ = now_ns + kMs;
     command_ = 0;
+    hot_until_ns_ = kLongAgoNs;
   }
   bool Write(std::span<const std::uint8_t> bytes, std::int64_t now_ns) override {
     if (bytes.empty()) return true;
-    if (now_ns < ready_ns_ || bytes.size() != 1) return false;
+    if (bytes.size() != 1 || (now_ns < ready_ns_ && bytes[0] != 0x94)) return false;
     command_ = bytes[0];
     switch (command_) {
       case 0xFD:
@@ -39,6 +42,14 @@ class Sht4xModel : public ChipModel {
         ready_ns_ = now_ns + kMs / 2;
         if (command_ == 0x94) command_ = 0;
         return true;
+      case 0x39:
+      case 0x2F:
+      case 0x1E:
+        return Heat(now_ns, 1090 * kMs);
+      case 0x32:
+      case 0x24:
+      case 0x15:
+        return Heat(now_ns, 109 * kMs);
       default:
         command_ = 0;
         return false;
@@ -49,45 +60,93 @@ class Sht4xModel : public ChipModel {
     if (command_ == 0x89) {
       PutPair(bytes, 0x1234, 0x5678);
     } else {
-      PutPair(bytes, ToRaw((climate.temperature + 45) / 175, 65535), ToRaw((climate.humidity + 6) / 125, 65535));
+      const double warm = now_ns < hot_until_ns_ + 20'000 * kMs ? 12.0 : 0.0;
+      PutPair(bytes, ToRaw((climate.temperature + warm + 45) / 175, 65535),
+              ToRaw((climate.humidity - warm + 6) / 125, 65535));
     }
     command_ = 0;
     return true;
   }
 
  private:
-  std::int64_t ready_ns_ = 0;
+  bool Heat(std::int64_t now_ns, std::int64_t length_ns) {
+    hot_until_ns_ = now_ns + length_ns;
+    ready_ns_ = hot_until_ns_ + 8 * kMs;
+    return true;
+  }
+  static constexpr std::int64_t kLongAgoNs = -100'000 * kMs;
+  std::int64_t ready_ns_ = 0, hot_until_ns_ = kLongAgoNs;
   std::uint8_t command_ = 0;
 };
 
+// The heater is configured by a word with its check sum (a wrong one is not acknowledged), and only while it is off.
 class Hdc302xModel : public ChipModel {
  public:
   void PowerOn(std::int64_t now_ns) override {
     ready_ns_ = now_ns + 5 * kMs;
     command_ = 0;
+    heating_ = false;
+    heater_ = 0x009F;
   }
   bool Write(std::span<const std::uint8_t> bytes, std::int64_t now_ns) override {
     if (bytes.empty()) return true;
-    if (now_ns < ready_ns_ || bytes.size() != 2) return false;
+    if (now_ns < ready_ns_ || bytes.size() < 2) return false;
     command_ = bytes[0] << 8U | bytes[1];
-    if (command_ == 0x2400) ready_ns_ = now_ns + 14 * kMs;
-    if (command_ == 0x30A2) PowerOn(now_ns);
-    return command_ == 0x2400 || command_ == 0x3781 || command_ == 0x3093 || command_ == 0x3066 || command_ == 0;
+    if (bytes.size() == 5) return Configure(bytes);
+    if (bytes.size() != 2) return false;
+    switch (command_) {
+      case 0x2400:
+        ready_ns_ = now_ns + 14 * kMs;
+        return true;
+      case 0x30A2:
+        PowerOn(now_ns);
+        return true;
+      case 0x306D:
+        heating_ = true;
+        return true;
+      case 0x3066:
+        heating_ = false;
+        return true;
+      case 0x306E:
+      case 0x3781:
+      case 0x3093:
+      case 0xF32D:
+        return true;
+      default:
+        return false;
+    }
   }
   bool Read(std::span<std::uint8_t> bytes, std::int64_t now_ns) override {
     if (now_ns < ready_ns_) return false;
-    if (command_ == 0x3781) {
-      PutWord(bytes, 0, 0x3000, 0xFF);
-      return true;
+    const double warm = heating_ ? heater_ / 16383.0 * 120 : 0;
+    switch (command_) {
+      case 0x3781:
+        PutWord(bytes, 0, 0x3000, 0xFF);
+        return true;
+      case 0x306E:
+        PutWord(bytes, 0, heater_, 0xFF);
+        return true;
+      case 0xF32D:
+        PutWord(bytes, 0, heating_ ? 0xA010 : 0x8010, 0xFF);
+        return true;
+      case 0x2400:
+        PutPair(bytes, ToRaw((climate.temperature + warm + 45) / 175, 65535), ToRaw(climate.humidity / 100, 65535));
+        return true;
+      default:
+        return false;
     }
-    if (command_ != 0x2400) return false;
-    PutPair(bytes, ToRaw((climate.temperature + 45) / 175, 65535), ToRaw(climate.humidity / 100, 65535));
-    return true;
   }
 
  private:
+  bool Configure(std::span<const std::uint8_t> bytes) {
+    if (command_ != 0x306E || heating_ || ModelCrc(bytes[2], bytes[3], 0xFF) != bytes[4]) return false;
+    heater_ = (bytes[2] << 8U | bytes[3]) & 0x3FFFU;
+    return true;
+  }
   std::int64_t ready_ns_ = 0;
   int command_ = 0;
+  bool heating_ = false;
+  std::uint32_t heater_ = 0;
 };
 
 class Hdc1080Model : public ChipModel {

@@ -57,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(All, HumidityChip,
 TEST(Sht4x, AgreesWithTheFormulaForEveryRawValueAndCropsTheHumidity) {
   for (int raw = 0; raw <= 65535; ++raw) {
     const auto word = static_cast<std::uint16_t>(raw);
-    EXPECT_NEAR(static_cast<double>(sht4x::CentiCelsius(word)) / 100, -45 + 175 * (raw / 65535.0), 0.00501);
+    EXPECT_NEAR(static_cast<double>(ShtCentiCelsius(word)) / 100, -45 + 175 * (raw / 65535.0), 0.00501);
     EXPECT_NEAR(static_cast<double>(sht4x::CentiPercent(word)) / 100,
                 std::clamp(-6 + 125 * (raw / 65535.0), 0.0, 100.0), 0.00501);
   }
@@ -118,8 +118,8 @@ TEST(CheckSums, AWrongBitAnywhereIsSeen) {
     auto wrong = good;
     wrong[bit / 8] = static_cast<std::uint8_t>(wrong[bit / 8] ^ 1U << bit % 8);
     Values none;
-    EXPECT_EQ(sht4x::Decode(wrong, none), Fault::kCrc);
-    EXPECT_EQ(hdc302x::Decode(wrong, none), Fault::kCrc);
+    EXPECT_EQ(DecodePair(wrong, sht4x::kScale, none), Fault::kCrc);
+    EXPECT_EQ(DecodePair(wrong, hdc302x::kScale, none), Fault::kCrc);
     EXPECT_FALSE(none.Get(Quantity::kTemperature));
   }
 }

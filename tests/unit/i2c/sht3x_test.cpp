@@ -16,40 +16,40 @@ TEST(Sht3x, HasTheCheckSumOfTheDatasheetsExample) {
 
 TEST(Sht3x, ConvertsTheEndsAndTheMiddleOfTheScale) {
   // Section 4.13: the ends are exact, the rest lies on the line between them.
-  EXPECT_EQ(sht3x::CentiCelsius(0), -4500);
-  EXPECT_EQ(sht3x::CentiCelsius(65535), 13000);
-  EXPECT_EQ(sht3x::CentiPercent(0), 0);
-  EXPECT_EQ(sht3x::CentiPercent(65535), 10000);
-  EXPECT_EQ(sht3x::CentiCelsius(0x6666), 2500);  // 26214 / 65535 = 0.4 exactly
-  EXPECT_EQ(sht3x::CentiPercent(0x8000), 5000);
+  EXPECT_EQ(ShtCentiCelsius(0), -4500);
+  EXPECT_EQ(ShtCentiCelsius(65535), 13000);
+  EXPECT_EQ(ShtCentiPercent(0), 0);
+  EXPECT_EQ(ShtCentiPercent(65535), 10000);
+  EXPECT_EQ(ShtCentiCelsius(0x6666), 2500);  // 26214 / 65535 = 0.4 exactly
+  EXPECT_EQ(ShtCentiPercent(0x8000), 5000);
 }
 
 TEST(Sht3x, AgreesWithTheFormulaForEveryRawValue) {
   for (int raw = 0; raw <= 65535; ++raw) {
     const auto word = static_cast<std::uint16_t>(raw);
-    EXPECT_NEAR(static_cast<double>(sht3x::CentiCelsius(word)) / 100, -45 + 175 * (raw / 65535.0), 0.00501);
-    EXPECT_NEAR(static_cast<double>(sht3x::CentiPercent(word)) / 100, 100 * (raw / 65535.0), 0.00501);
+    EXPECT_NEAR(static_cast<double>(ShtCentiCelsius(word)) / 100, -45 + 175 * (raw / 65535.0), 0.00501);
+    EXPECT_NEAR(static_cast<double>(ShtCentiPercent(word)) / 100, 100 * (raw / 65535.0), 0.00501);
   }
 }
 
 TEST(Sht3x, BelievesNoAnswerWithAWrongCheckSum) {
-  std::array<std::uint8_t, sht3x::kAnswerSize> answer{0xBE, 0xEF, 0x92, 0xBE, 0xEF, 0x92};
+  std::array<std::uint8_t, kPairSize> answer{0xBE, 0xEF, 0x92, 0xBE, 0xEF, 0x92};
   Values values;
-  ASSERT_EQ(sht3x::Decode(answer, values), Fault::kNone);
+  ASSERT_EQ(DecodePair(answer, sht3x::kScale, values), Fault::kNone);
   for (std::size_t bit = 0; bit < 8 * answer.size(); ++bit) {
     auto wrong = answer;
     wrong[bit / 8] = static_cast<std::uint8_t>(wrong[bit / 8] ^ 1U << bit % 8);
     Values none;
-    EXPECT_EQ(sht3x::Decode(wrong, none), Fault::kCrc) << bit;
+    EXPECT_EQ(DecodePair(wrong, sht3x::kScale, none), Fault::kCrc) << bit;
     EXPECT_FALSE(none.Get(Quantity::kTemperature));
   }
 }
 
 TEST(Sht3x, SurvivesAMillionRandomAnswers) {
-  DecodesRandomAnswers<sht3x::kAnswerSize>([](std::span<std::uint8_t, sht3x::kAnswerSize> answer, Values& values) {
+  DecodesRandomAnswers<kPairSize>([](std::span<std::uint8_t, kPairSize> answer, Values& values) {
     answer[2] = Crc8(answer.first<2>());  // most random answers would not come past the check sum
     answer[5] = Crc8(answer.subspan<3, 2>());
-    const Fault fault = sht3x::Decode(answer, values);
+    const Fault fault = DecodePair(answer, sht3x::kScale, values);
     const double t = values.Get(Quantity::kTemperature).value(), rh = values.Get(Quantity::kHumidity).value();
     EXPECT_CHEAPLY(t >= -45 && t <= 130 && rh >= 0 && rh <= 100);
     return fault;
@@ -78,6 +78,27 @@ TEST(Sht3x, TurnsTheHeaterOnOnlyWhenAsked) {
   EXPECT_GT(warm.Value(Quantity::kTemperature), cold.Value(Quantity::kTemperature) + 2);
   EXPECT_THAT(warm.bus.world.trace(), Contains("44 w 30 6d"));
   EXPECT_THAT(cold.bus.world.trace(), Contains("44 w 30 66"));
+}
+
+TEST(Sht3x, ValuesOfAWarmChipAreUncertain) {
+  ChipRig warm(sht3x::kType, "sht3x", {{"heater", true}});
+  for (const PointOutcome& point : warm.Read()) {
+    EXPECT_TRUE(point.value);
+    EXPECT_EQ(point.status, PENUMBRA_OK);
+    EXPECT_STREQ(point.reason, "its heater is on");
+  }
+}
+
+TEST(Sht3x, AHeaterThatSomebodyElseLeftOnIsTurnedOffAndTheChipGetsItsMinuteToCoolDown) {
+  ChipRig rig(sht3x::kType, "sht3x");
+  const std::array<std::uint8_t, 2> on{0x30, 0x6D};
+  ASSERT_TRUE(rig.chip().Write(on, rig.bus.NowNs()));
+  EXPECT_STREQ(rig.Read()[0].reason, "still warm from its heater");
+  rig.bus.Advance(59'000'000'000);
+  EXPECT_STREQ(rig.Read()[0].reason, "still warm from its heater");
+  rig.bus.Advance(1'000'000'000);
+  EXPECT_EQ(rig.Read()[0].reason, nullptr);
+  EXPECT_EQ(rig.Value(Quantity::kTemperature), 21.5);
 }
 
 TEST(Sht3x, DoesNotBelieveTemperaturesOutsideItsRange) {
