@@ -1,7 +1,8 @@
 // ASAIR AHT20 (also AHT21, AHT25 and the AHT20 side of combined boards): humidity and temperature, one measurement
-// when asked. AHT10 and AHT15 have no check sum and are not meant. Source: ASAIR, AHT20 product manuals: commands
-// section 5.3 and 5.4, conversion 6. The datasheet could not be read here: section numbers are from memory; commands
-// and conversion were compared with the Linux kernel's drivers/hwmon/aht10.c (AHT20 since 6.7) alone.
+// when asked. AHT10 and AHT15 have no check sum and are not meant. Source: ASAIR, DHT20 data sheet 1.0, sections 7.3
+// and 7.4 (the same chip in another case; read): status bits, reading, check sum; AHT20 product manuals for the
+// initialisation, which could not be read here and contradict each other (1.0 and 1.1): it is after the Linux kernel's
+// drivers/hwmon/aht10.c (AHT20 since 6.7) and Adafruit_AHTX0.cpp, with which the rest was compared as well.
 #pragma once
 
 #include "i2c/core/chip.hpp"

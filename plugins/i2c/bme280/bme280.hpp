@@ -1,9 +1,9 @@
 // Bosch BME280: temperature, humidity and pressure; and BMP280, its sister without humidity. Forced mode: one
-// measurement when asked, sleep in between, so that the chip does not warm itself. Source: Bosch, BST-BME280-DS002:
-// modes section 3.3, measuring time appendix B (9.1), reading while the chip measures section 4, trimming registers
-// 4.2.2, compensation in integers 4.2.3, registers 5.3 and 5.4; worked example in BST-BMP280-DS001 section 3.12. The
-// datasheets could not be read here: section numbers are from memory; the arithmetic was compared with Bosch's
-// BME280_SensorAPI over 695,963 random cases.
+// measurement when asked, sleep in between, so that the chip does not warm itself. Source: Bosch, BST-BME280-DS002-15
+// (revision 1.6, September 2018): modes section 3.3, measuring time appendix B (9.1), reading while the chip measures
+// section 4, trimming registers 4.2.2, compensation in integers 4.2.3 (read), registers 5.3 and 5.4; worked example in
+// BST-BMP280-DS001 section 3.12. What was not read was compared with Bosch's BME280_SensorAPI, the arithmetic bit for
+// bit over 695,963 random cases.
 #pragma once
 
 #include "i2c/core/chip.hpp"

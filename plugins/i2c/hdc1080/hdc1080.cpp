@@ -29,7 +29,7 @@ class Hdc1080 : public Chip {
   }
 
   Outcome Measure(Device& device, Values& values) override {
-    // The heater is on during measurements alone (8.3.2), so that nothing is warm afterwards that was not before.
+    // The heater is on during measurements alone (feature description), so that nothing is warm afterwards that was not before.
     if ((configuration_ & kHeater) != 0) values.doubt = "its heater is on";
     Outcome outcome = device.WriteBytes(kRegTemperature);
     std::array<std::uint8_t, kAnswerSize> answer{};

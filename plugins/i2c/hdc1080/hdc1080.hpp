@@ -1,8 +1,8 @@
 // TI HDC1080, and HDC1000, HDC1010 of the same registers: humidity and temperature, both in one measurement when
-// asked. The chip sends no check sum. Source: TI, SNAS672 (HDC1080 datasheet): conversion 8.6.1 and 8.6.2,
-// configuration 8.6.3 and table 5, identity 8.6.5 and 8.6.6, conversion times 7.5, acquisition 8.4.1. The datasheet
-// could not be read here: section numbers are from memory; compared with an excerpt of the Linux kernel's
-// drivers/iio/humidity/hdc100x.c alone.
+// asked. The chip sends no check sum. Source: TI, SNAS672A (HDC1080 datasheet, January 2016; register map and detailed
+// description read): conversion 8.6.1 and 8.6.2, configuration 8.6.3, identity in table 1, heater in the feature
+// description; conversion times 7.5. Compared with the Linux kernel's drivers/iio/humidity/hdc100x.c (registers, bits,
+// times, conversion) and ClosedCube_HDC1080.cpp.
 #pragma once
 
 #include "i2c/core/chip.hpp"

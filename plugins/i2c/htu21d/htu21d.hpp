@@ -1,8 +1,9 @@
 // TE HTU21D, Silicon Labs Si7021 (Si7013, Si7020), Sensirion SHT20, SHT21, SHT25: one command set for humidity and
 // temperature. Without holding the clock, so that the bus is free while the chip measures. Source: TE, HPC199_6
-// (HTU21D(F) datasheet): commands table on page 11, user register page 13, check sum with examples page 14,
-// conversion with examples page 15. The datasheet could not be read here: sections, registers and examples are from
-// memory and have not been compared with another implementation yet.
+// (HTU21D(F) datasheet, May 2017; read): measuring times pages 4 and 6, commands page 10, soft reset and heater page
+// 12, user register page 13, check sum with examples page 14, conversion with example page 15. Compared with the Linux
+// kernel's drivers/iio/humidity/htu21.c with drivers/iio/common/ms_sensors/ms_sensors_i2c.c,
+// drivers/iio/humidity/si7020.c, and SparkFun's SparkFunHTU21DBreakout.cpp.
 #pragma once
 
 #include "i2c/core/chip.hpp"

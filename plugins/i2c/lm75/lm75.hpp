@@ -1,8 +1,9 @@
 // LM75 and its many relatives (LM75A, LM75B, DS75, TMP75, TMP175, STDS75): temperature. They measure all the time;
-// reading takes the last result. They have no identity register and no check sum. Source: TI, SNIS153 (LM75B/C
-// datasheet): temperature register 7.6.3 with table 1, configuration 7.6.4; NXP, LM75B data sheet, section 7.4.3 (11
-// bits). The datasheet could not be read here: sections, registers and examples are from memory and have not been
-// compared with another implementation yet.
+// reading takes the last result. They have no identity register and no check sum. Source: TI, SNIS153B (LM75B/C
+// datasheet, pages 9 and 11 read): temperature data format with examples, pointer and configuration registers; NXP,
+// LM75B data sheet revision 6.1, section 7.4.3 (11 bits, read); TI, SBOS288M (TMP75), section on the temperature
+// register and table 7-1 (12 bits, read). Compared with the Linux kernel's drivers/hwmon/lm75.c (conversion, bits of
+// each relative) and Zephyr's drivers/sensor/lm75/lm75.c.
 #pragma once
 
 #include "i2c/core/chip.hpp"

@@ -1,7 +1,9 @@
-// Microchip MCP9808: temperature. It measures all the time; reading takes the last result. Source: Microchip, DS25095
-// (MCP9808 datasheet): ambient temperature register 5.1.3 with equation 5-1, configuration register 5.1.1, identity
-// 5.1.4 and 5.1.5, resolution 5.1.6 with conversion times. The datasheet could not be read here: sections, registers
-// and examples are from memory and have not been compared with another implementation yet.
+// Microchip MCP9808: temperature. It measures all the time; reading takes the last result. Source: Microchip, DS25095A
+// (MCP9808 datasheet; pages read): configuration register 5.1.1, ambient temperature register 5.1.3, identity 5.1.4 and
+// 5.1.5, conversion times table "temperature conversion time" of the section on resolution. Compared with the Linux
+// kernel's drivers/hwmon/jc42.c (registers, sign, shutdown and lock bits, device ID with its revisions), Microchip's
+// own mcp9808_arduino_driver (registers; its conversion drops the fraction) and Adafruit_MCP9808.cpp (conversion, 250
+// ms).
 #pragma once
 
 #include "i2c/core/chip.hpp"

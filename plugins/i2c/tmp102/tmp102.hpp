@@ -1,8 +1,8 @@
-// TI TMP102: temperature. One-shot conversions in shutdown, so that the chip does not warm itself. Source: TI,
-// SBOS397 (TMP102 datasheet): temperature register section 7.5.2 (table 8-2 has the examples of the tests),
-// configuration register 7.5.3, one-shot 7.4.3, conversion time 26 ms typical and 35 ms at most (6.5). The datasheet
-// could not be read here: sections, registers and examples are from memory and have not been compared with another
-// implementation yet.
+// TI TMP102: temperature. One-shot conversions in shutdown, so that the chip does not warm itself. Source: TI, SBOS397C
+// (TMP102 datasheet, October 2012; pages 6, 7 and 9 read): temperature register with the 12-bit and 13-bit formats and
+// their examples (tables 3 to 6), configuration register (table 7), one-shot and what its bit reads during a
+// conversion. Compared with the Linux kernel's drivers/hwmon/tmp102.c (registers, bits, 35 ms for a conversion) and
+// SparkFun's SparkFunTMP102.cpp (both formats, told apart by bit 0).
 #pragma once
 
 #include "i2c/core/chip.hpp"

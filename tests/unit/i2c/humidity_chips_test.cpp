@@ -72,7 +72,8 @@ TEST(Hdc1080, AgreesWithTheFormulaForEveryRawValue) {
 }
 
 TEST(Htu21d, HasTheDatasheetsCheckSumsAndConversions) {
-  // HPC199_6, pages 14 and 15.
+  // HPC199_6, page 14. Older issues call the second a temperature and the third a humidity, the one of 2017 the other
+  // way round: both are what the formulas say.
   const std::array<std::uint8_t, 1> dc{0xDC};
   const std::array<std::uint8_t, 2> first{0x68, 0x3A}, second{0x4E, 0x85};
   EXPECT_EQ(Crc8(dc, 0), 0x79);
@@ -80,6 +81,10 @@ TEST(Htu21d, HasTheDatasheetsCheckSumsAndConversions) {
   EXPECT_EQ(Crc8(second, 0), 0x6B);
   EXPECT_EQ(htu21d::CentiCelsius(0x683A), 2469);  // 24.7 Cel
   EXPECT_EQ(htu21d::CentiPercent(0x4E85), 3234);  // 32.3 %
+  EXPECT_EQ(htu21d::CentiPercent(0x683A), 4489);  // 44.8 % (cut)
+  EXPECT_EQ(htu21d::CentiCelsius(0x4E85), 704);   // 7.04 Cel
+  // Pages 11 and 15.
+  EXPECT_EQ(htu21d::CentiPercent(0x7C80), 5479);  // 54.8 %
 }
 
 TEST(Htu21d, AgreesWithTheFormulaForEveryRawValueAndCropsTheHumidity) {
@@ -97,6 +102,19 @@ TEST(Aht20, ConvertsTheEndsAndTheMiddleOfTheScale) {
   EXPECT_EQ(aht20::CentiCelsius(1 << 19), 5000);
   EXPECT_EQ(aht20::CentiCelsius((1 << 20) - 1), 15000);
   EXPECT_EQ(aht20::CentiPercent(1 << 19), 5000);
+}
+
+TEST(Aht20, DecodesAnswersOfRealChips) {
+  // As the elixir-sensors/aht20 and peff74/ESP_AHT20_BMP280 projects print them.
+  constexpr std::array<std::uint8_t, aht20::kAnswerSize> kFirst{0x1C, 0x26, 0x9A, 0x76, 0x42, 0xE7, 0x76},
+      kSecond{0x18, 0x93, 0xAC, 0x95, 0x2A, 0xC5, 0xB3};
+  Values first, second;
+  ASSERT_EQ(aht20::Decode(kFirst, first), Fault::kNone);
+  EXPECT_EQ(first.Get(Quantity::kTemperature), 28.27);
+  EXPECT_EQ(first.Get(Quantity::kHumidity), 15.08);
+  ASSERT_EQ(aht20::Decode(kSecond, second), Fault::kNone);
+  EXPECT_EQ(second.Get(Quantity::kTemperature), 14.59);
+  EXPECT_EQ(second.Get(Quantity::kHumidity), 57.69);
 }
 
 TEST(Aht20, SurvivesAMillionRandomAnswers) {

@@ -13,9 +13,10 @@ TEST(Mcp9808, ConvertsSignAndSixteenthsWithoutTheAlertBits) {
   EXPECT_EQ(mcp9808::Sixteenths(0x1E6C) / 16.0, -25.25);
   EXPECT_EQ(mcp9808::Sixteenths(0xE000) / 16.0, 0);
   EXPECT_EQ(mcp9808::Sixteenths(0x07D0) / 16.0, 125);
+  // DS25095A, 5.1.3: magnitude in sixteenths below the sign bit, which counts for -256.
   for (int raw = 0; raw <= 65535; ++raw) {
-    const double celsius = mcp9808::Sixteenths(static_cast<std::uint16_t>(raw)) / 16.0;
-    EXPECT_TRUE(celsius >= -256 && celsius < 256);
+    const double celsius = (raw & 0x0FFF) / 16.0 - ((raw & 0x1000) != 0 ? 256 : 0);
+    EXPECT_EQ(mcp9808::Sixteenths(static_cast<std::uint16_t>(raw)) / 16.0, celsius);
   }
 }
 
@@ -45,13 +46,32 @@ TEST(Mcp9808, KnowsAnotherChipAtItsAddress) {
 }
 
 TEST(Lm75, ConvertsTheDatasheetsExamples) {
-  // SNIS153, table 1: 125, 25, 0.5, 0, -0.5, -25, -55 Cel in nine bits.
-  constexpr std::pair<std::uint16_t, double> kExamples[] = {{0x0FA, 125},  {0x032, 25},  {0x001, 0.5}, {0x000, 0},
-                                                            {0x1FF, -0.5}, {0x1CE, -25}, {0x192, -55}};
-  for (const auto& [nine_bits, celsius] : kExamples) {
-    const auto word = static_cast<std::uint16_t>(nine_bits << 7U | 0x55U);  // the rest is anything
-    EXPECT_EQ(lm75::Sixteenths(word, 9) / 16.0, celsius);
-  }
+  const auto expect = [](int bits, std::initializer_list<std::pair<unsigned, double>> examples) {
+    for (const auto& [value, celsius] : examples) {
+      const unsigned unused = 16U - static_cast<unsigned>(bits);
+      const auto word =
+          static_cast<std::uint16_t>(value << unused | (0x55U & ((1U << unused) - 1)));  // the rest is anything
+      EXPECT_EQ(lm75::Sixteenths(word, bits) / 16.0, celsius) << bits << " bits";
+    }
+  };
+  // SNIS153B, page 9, and STLM75, table 3.
+  expect(
+      9,
+      {{0x0FA, 125}, {0x032, 25}, {0x001, 0.5}, {0x000, 0}, {0x1FF, -0.5}, {0x1CE, -25}, {0x1B0, -40}, {0x192, -55}});
+  // NXP LM75B, section 7.4.3: 0.125 Cel.
+  expect(11, {{0x3E8, 125}, {0x0C8, 25}, {0x001, 0.125}, {0x000, 0}, {0x7FF, -0.125}, {0x738, -25}, {0x648, -55}});
+  // SBOS288M (TMP75), table 7-1.
+  expect(12, {{0x7FF, 127.9375},
+              {0x640, 100},
+              {0x500, 80},
+              {0x4B0, 75},
+              {0x320, 50},
+              {0x190, 25},
+              {0x004, 0.25},
+              {0x000, 0},
+              {0xFFC, -0.25},
+              {0xE70, -25},
+              {0xC90, -55}});
 }
 
 TEST(Lm75, GivesAsManyBitsAsItIsTold) {

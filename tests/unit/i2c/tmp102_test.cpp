@@ -8,7 +8,7 @@ namespace {
 using namespace i2c;
 
 TEST(Tmp102, ConvertsTheDatasheetsExamples) {
-  // SBOS397, tables 8-2 (12 bits) and 8-3 (13 bits): register value and temperature.
+  // SBOS397C, tables 5 (12 bits) and 6 (13 bits): register value and temperature.
   struct Example {
     std::uint16_t twelve_bits, thirteen_bits;
     double celsius;
@@ -30,7 +30,7 @@ TEST(Tmp102, ConvertsTheDatasheetsExamples) {
     EXPECT_EQ(tmp102::Sixteenths(extended) / 16.0, example.celsius);
   }
   EXPECT_EQ(tmp102::Sixteenths(0x7FF0) / 16.0, 127.9375);        // the most that 12 bits hold
-  EXPECT_EQ(tmp102::Sixteenths(0x0960 << 3U | 1U) / 16.0, 150);  // table 8-3
+  EXPECT_EQ(tmp102::Sixteenths(0x0960 << 3U | 1U) / 16.0, 150);  // table 6
 }
 
 TEST(Tmp102, ConvertsEveryRawValueIntoWhatTheRegisterCanHold) {
