@@ -62,19 +62,20 @@ void PrintConfig(const Invocation& invocation, const Json& config) {
 }
 
 std::string TypeText(const Json& property) {
+  const std::string named = Field(property, "x-unit");
+  const std::string unit = named == "-" ? "" : " " + named;
   if (property.contains("enum") && property["enum"].is_array()) {
     std::string out;
     for (const Json& value : property["enum"]) {
       out += (out.empty() ? "" : ", ") + (value.is_string() ? value.get<std::string>() : Dump(value));
     }
-    return out;
+    return out + unit;
   }
   std::string type = Field(property, "type");
   const std::string from = Field(property, "minimum");
   const std::string to = Field(property, "maximum");
   if (from != "-" || to != "-") type += fmt::format(" {}..{}", from == "-" ? "" : from, to == "-" ? "" : to);
-  if (const std::string unit = Field(property, "x-unit"); unit != "-") type += " " + unit;
-  return type;
+  return type + unit;
 }
 
 bool IsRequired(const Json& schema, const std::string& key) {

@@ -31,8 +31,9 @@ def prose(text):
 
 
 def kind_of(schema):
+    unit = f" ({schema['x-unit']})" if "x-unit" in schema else ""
     if "enum" in schema:
-        return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
+        return "one of " + ", ".join(json.dumps(value) for value in schema["enum"]) + unit
     kind = schema.get("format") or schema.get("type", "value")
     if isinstance(kind, list):
         kind = " or ".join(kind)
@@ -43,9 +44,7 @@ def kind_of(schema):
         kind += f", {low} to {high}"
     elif low is not None:
         kind += f", at least {low}"
-    if "x-unit" in schema:
-        kind += f" ({schema['x-unit']})"
-    return kind
+    return kind + unit
 
 
 def key_entry(name, schema, required, defs):
