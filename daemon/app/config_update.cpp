@@ -22,15 +22,19 @@ Status Install(const std::filesystem::path& file, const std::string& text) {
   return files.SyncFolder(file.parent_path());
 }
 
-// What stood there before is kept, unless an earlier, unfinished attempt at the same has kept it already.
+// What stood there before is kept, unless an earlier, unfinished attempt at the same has kept it already. `was_kept`:
+// that attempt came to its good end, and only its outcome was lost.
 Status Swap(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
-            const Json& config, bool resumed) {
+            const Json& config, bool resumed, bool& was_kept) {
   Files& files = Files::Platform();
   const auto now = ReadOverrides(file);
   // An unusable file is replaced: whoever sends a configuration wants this one.
   const Json overrides = now ? *now : Json::object();
   const Json merged = MergeOverride(overrides, thing, config);
-  if (!resumed || !files.Exists(before)) {
+  const bool unfinished = resumed && files.Exists(before);
+  was_kept = resumed && !unfinished && now && merged == overrides;
+  if (was_kept) return {};
+  if (!unfinished) {
     if (auto kept = Install(before, Dump(overrides)); !kept) return kept;
   }
   return merged == overrides ? Status{} : Install(file, Dump(merged) + "\n");
@@ -62,17 +66,23 @@ void ConfigUpdate::Run(const std::string& thing, const Json& config, bool resume
   done_ = std::move(done);
   // After a restart nobody knows how it was before; that it answered is the safe assumption.
   was_healthy_ = resumed || world_.healthy(thing);
-  background_.Run([file = world_.file, before = Before(), thing, config,
-                   resumed] { return Swap(file, before, thing, config, resumed); },
-                  [this](const Status& status) { Swapped(status); });
+  const auto was_kept = std::make_shared<bool>(false);
+  background_.Run([file = world_.file, before = Before(), thing, config, resumed,
+                   was_kept] { return Swap(file, before, thing, config, resumed, *was_kept); },
+                  [this, was_kept](const Status& status) {
+                    if (status && *was_kept) return Finish({Verdict::kSucceeded, "", Json::object()});
+                    Swapped(status);
+                  });
 }
 
 void ConfigUpdate::Swapped(const Status& status) {
   if (!status) return TakeBack("it cannot be stored: " + status.error().message);
+  At(moment::kConfigSwapped);
   world_.reload([this, alive = std::weak_ptr(alive_)](const Status& loaded) {
     if (alive.expired()) return;
     if (!loaded) return TakeBack(loaded.error().message);
-    look_until_ = loop_.Now() + kHealthPatience;
+    At(moment::kConfigLoaded);
+    look_until_ = loop_.Now() + world_.patience;
     Look();
   });
 }
@@ -92,6 +102,7 @@ void ConfigUpdate::Look() {
 void ConfigUpdate::Keep() {
   background_.Run([before = Before()] { return Forget(before); },
                   [this](const Status&) {
+                    At(moment::kConfigKept);
                     Finish({Verdict::kSucceeded, "", Json::object()});
                   });
 }
@@ -106,6 +117,7 @@ void ConfigUpdate::TakeBack(const std::string& why) {
           return Finish(
               {Verdict::kFailed, why + "; and it cannot be taken back: " + restored.error().message, Json::object()});
         }
+        At(moment::kConfigTakenBack);
         world_.reload([this, why, alive = std::weak_ptr(alive_)](const Status& loaded) {
           if (alive.expired()) return;
           const std::string then = loaded ? "" : "; going back failed too: " + loaded.error().message;

@@ -6,11 +6,20 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "app/background.hpp"
 #include "orders/order.hpp"
 
 namespace penumbra {
+
+// The moments of an update at which a crash must cost nothing; see World::at_moment.
+namespace moment {
+inline constexpr std::string_view kConfigSwapped = "config-swapped";  // the file is the new one, nobody has read it
+inline constexpr std::string_view kConfigLoaded = "config-loaded";    // in force, and nobody knows whether it works
+inline constexpr std::string_view kConfigKept = "config-kept";        // it works, what was before is gone
+inline constexpr std::string_view kConfigTakenBack = "config-taken-back";  // the old file is back, nobody has read it
+}  // namespace moment
 
 class ConfigUpdate {
  public:
@@ -23,6 +32,9 @@ class ConfigUpdate {
     std::function<void(std::function<void(Status)>)> reload;                    // done: in force, or why not
     std::function<bool(const std::string& thing)> healthy;                      // it answers now
     std::function<void(const std::string&, std::function<void(Status)>)> look;  // polls it: does it answer?
+    Duration patience = kHealthPatience;
+    // For tests that kill the process at a named moment; empty in the daemon that is shipped.
+    std::function<void(std::string_view)> at_moment = {};
   };
 
   ConfigUpdate(EventLoop& loop, World world) : loop_(loop), world_(std::move(world)), background_(loop) {}
@@ -38,6 +50,9 @@ class ConfigUpdate {
   void Keep();
   void TakeBack(const std::string& why);
   void Finish(orders::Outcome outcome);
+  void At(std::string_view moment) const {
+    if (world_.at_moment) world_.at_moment(moment);
+  }
 
   EventLoop& loop_;
   World world_;

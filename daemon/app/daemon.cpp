@@ -185,7 +185,8 @@ shadow::Shadows::Options Daemon::ShadowOptions() const {
 void Daemon::SetUpDuties() {
   desk_ = std::make_unique<OrderDesk>(
       OrderDesk::World{loop_, settings_, loaded_.duties, *store_, buses_.get(), *shadows_,
-                       [this](std::function<void(Status)> done) { Reload(std::move(done)); }});
+                       [this](std::function<void(Status)> done) { Reload(std::move(done)); },
+                       seams_.config_patience.value_or(ConfigUpdate::kHealthPatience), seams_.moment});
   std::random_device random;
   orders::Orders::Options options;
   options.session = fmt::format("{:08x}{:08x}", random(), random());

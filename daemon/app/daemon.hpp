@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,8 +12,10 @@ namespace penumbra {
 
 // Where tests reach in; empty in the program that is shipped.
 struct DaemonSeams {
-  std::function<void(std::string_view)> moment;  // at_moment of shadow::Shadows and orders::Orders, and of enrolments
-  std::string boot_id;                           // instead of the machine's, so that a test can "reboot"; empty: that
+  std::function<void(std::string_view)>
+      moment;                               // at_moment of shadow::Shadows, orders::Orders, ConfigUpdate; enrolments
+  std::string boot_id;                      // instead of the machine's, so that a test can "reboot"; empty: that
+  std::optional<Duration> config_patience;  // instead of ConfigUpdate::kHealthPatience
 };
 
 // Runs until SIGTERM or SIGINT. Answers the exit code: 0 after a stop that committed everything, kExitConfig for what

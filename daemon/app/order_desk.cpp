@@ -61,7 +61,8 @@ OrderDesk::OrderDesk(World world)
                                 if (outcome.verdict == Verdict::kSucceeded) return done({});
                                 done(Fail(Action::kRetry, outcome.reason));
                               });
-                            }}) {}
+                            },
+                            world_.config_patience, world_.at_moment}) {}
 
 const ThingSettings* OrderDesk::FindThing(const std::string& thing) const {
   const auto& things = world_.settings.things;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "app/config_update.hpp"
 #include "driver/bus_manager.hpp"
@@ -27,6 +28,9 @@ class OrderDesk : public orders::Performer {
     BusManager* buses;
     shadow::Shadows& shadows;
     std::function<void(std::function<void(Status)>)> reload;
+    // Of an update_config; see ConfigUpdate::World.
+    Duration config_patience = ConfigUpdate::kHealthPatience;
+    std::function<void(std::string_view)> at_moment = {};
   };
 
   explicit OrderDesk(World world);

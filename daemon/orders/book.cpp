@@ -230,10 +230,12 @@ void OrderBook::OnStarted(const Json& body, Moment now) {
   const std::int64_t number = GetInt(execution, "executionNumber").value_or(1);
   const std::int64_t version = GetInt(execution, "versionNumber").value_or(1);
   Entry* entry = Find({Channel::kJob, job});
-  if (entry == nullptr || (entry->row.number != number && entry->row.phase >= Phase::kDone)) {
+  // Messages have no order, and a resumed session brings old ones: an execution before the one we know is no new one.
+  if (entry == nullptr || (number > entry->row.number && entry->row.phase >= Phase::kDone)) {
     return NewJob(job, number, execution, now);
   }
-  if (entry->row.number != number) return;  // it is tried again while we are at it; we look again when that is over
+  // It is tried again while we are at it: we look again when that is over.
+  if (entry->row.number != number) return;
   ++counters_.duplicates;
   entry->row.version = std::max(entry->row.version, version);
   if (entry->row.phase != Phase::kAnswered) return;
@@ -587,7 +589,7 @@ void OrderBook::CollectReports(Moment now, Effects& effects) {
   for (Loose& loose : loose_) {
     if (!loose.token.empty()) continue;
     loose.token = NewToken();
-    effects.publish.push_back({CommandAnswerTopic(thing_), loose.payload, loose.token});
+    effects.publish.push_back({CommandAnswerTopic(thing_), loose.payload, loose.token, Tells::kOutcome});
   }
 }
 
@@ -597,16 +599,18 @@ void OrderBook::Report(Entry& entry, bool final, Moment now, Effects& effects) {
   entry.final = final;
   entry.taken = entry.accepted = false;
   entry.deadline = now.boot + options_.answer_timeout;
+  const Tells tells = final ? Tells::kOutcome : Tells::kUnderWay;
   switch (row.channel) {
     case Channel::kCommand:
-      effects.publish.push_back({CommandAnswerTopic(thing_), CommandAnswer(row, final), entry.token});
+      effects.publish.push_back({CommandAnswerTopic(thing_), CommandAnswer(row, final), entry.token, tells});
       break;
     case Channel::kJob:
       effects.publish.push_back(
-          {JobUpdateTopic(thing_, row.id), JobUpdate(row, final, entry.token, boot_id_), entry.token});
+          {JobUpdateTopic(thing_, row.id), JobUpdate(row, final, entry.token, boot_id_), entry.token, tells});
       break;
     case Channel::kExecution:
-      effects.publish.push_back({ExecutionAnswerTopic(thing_, row.id), ExecutionAnswer(row, final), entry.token});
+      effects.publish.push_back(
+          {ExecutionAnswerTopic(thing_, row.id), ExecutionAnswer(row, final), entry.token, tells});
       break;
   }
 }
@@ -615,8 +619,8 @@ void OrderBook::CollectStartNext(Moment now, Effects& effects) {
   if (!online_ || !want_start_ || !start_token_.empty() || start_after_ > now.boot || OpenJob() != nullptr) return;
   start_token_ = NewToken();
   start_deadline_ = now.boot + options_.answer_timeout;
-  effects.publish.push_back(
-      {fmt::format("$aws/things/{}/jobs/start-next", thing_), Dump(Json{{"clientToken", start_token_}}), start_token_});
+  effects.publish.push_back({fmt::format("$aws/things/{}/jobs/start-next", thing_),
+                             Dump(Json{{"clientToken", start_token_}}), start_token_, Tells::kQuestion});
 }
 
 void OrderBook::CollectRows(Effects& effects) {

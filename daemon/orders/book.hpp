@@ -45,10 +45,18 @@ struct BookCounters {
   std::uint64_t answered = 0, retries = 0, cancelled = 0, answers_lost = 0, ignored = 0;
 };
 
+// What a publication is for.
+enum class Tells {
+  kQuestion,  // whether there is a job
+  kUnderWay,  // that an order was accepted
+  kOutcome,   // what became of it
+};
+
 struct Publication {
   std::string topic;
   std::string payload;
   std::string token;
+  Tells tells = Tells::kQuestion;
 };
 
 struct Act {

@@ -9,9 +9,14 @@
 namespace penumbra::orders {
 namespace {
 
-bool IsFinal(const Effects& effects) {
+bool Saves(const Effects& effects, Phase phase) {
   return std::any_of(effects.save.begin(), effects.save.end(),
-                     [](const OrderRow& row) { return row.phase == Phase::kDone; });
+                     [phase](const OrderRow& row) { return row.phase == phase; });
+}
+
+std::string_view MomentBeforeSave(const Effects& effects) {
+  if (Saves(effects, Phase::kAnswered)) return moment::kConfirmed;
+  return Saves(effects, Phase::kDone) ? moment::kActed : moment::kBeforeCommit;
 }
 
 }  // namespace
@@ -114,7 +119,7 @@ void Orders::Advance(const std::string& thing) {
   auto effects = std::make_shared<Effects>(entry->book->Advance(Now()));
   Arm(thing, *entry);
   if (effects->durable()) return CarryOut(thing, *entry, *effects);
-  At(IsFinal(*effects) ? moment::kActed : moment::kBeforeCommit);
+  At(MomentBeforeSave(*effects));
   store_.Save(thing, effects->save, effects->forget, [this, alive = alive_, thing, effects](const Status& status) {
     if (!*alive) return;
     Entry* saved = FindEntry(thing);
@@ -124,7 +129,7 @@ void Orders::Advance(const std::string& thing) {
       store_trouble_.clear();
       log::Notice("orders.stored_again", "orders are durable again");
     }
-    At(IsFinal(*effects) ? moment::kBeforeAnswer : moment::kCommitted);
+    At(Saves(*effects, Phase::kDone) ? moment::kBeforeAnswer : moment::kCommitted);
     saved->book->OnSaved(effects->batch);
     CarryOut(thing, *saved, *effects);
     // Something may have become sayable with it.
@@ -168,13 +173,14 @@ void Orders::Publish(const std::string& thing, Entry& entry, Publication publica
                    {{"thing", thing}, {"reason", status.error().message}});
     }
     told->book->OnPublished(token, status, Now());
-    if (status) At(moment::kConfirmed);
     Advance(thing);
   };
   // The session ended while we were committing: the book has forgotten the token, and says it again when it is back.
   if (entry.link == nullptr) return done(Fail(Action::kRetry, thing + " is not online"));
   entry.link->Publish(std::move(publication.topic), std::move(publication.payload), std::move(done));
-  At(moment::kAnswered);
+  if (publication.tells != Tells::kQuestion) {
+    At(publication.tells == Tells::kOutcome ? moment::kAnswered : moment::kAnnounced);
+  }
 }
 
 void Orders::Do(const std::string& thing, const Act& act) {

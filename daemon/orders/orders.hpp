@@ -23,10 +23,11 @@ namespace penumbra::orders {
 namespace moment {
 inline constexpr std::string_view kBeforeCommit = "order-before-commit";  // it has arrived or moved on, not durable
 inline constexpr std::string_view kCommitted = "order-committed";         // durable, nothing of it was carried out
+inline constexpr std::string_view kAnnounced = "order-announced";         // "accepted" handed to the session
 inline constexpr std::string_view kBeforeAct = "order-before-act";        // about to be done
 inline constexpr std::string_view kActed = "order-acted";                 // done, the outcome is not durable
 inline constexpr std::string_view kBeforeAnswer = "order-before-answer";  // the outcome is durable, nobody was told
-inline constexpr std::string_view kAnswered = "order-answered";           // handed to the session, not confirmed
+inline constexpr std::string_view kAnswered = "order-answered";           // outcome handed to the session
 inline constexpr std::string_view kConfirmed = "order-confirmed";         // confirmed, and that is not durable
 }  // namespace moment
 

@@ -119,6 +119,17 @@ TEST_F(ConfigUpdateTest, GoesOnAfterAKillWhereverItWas) {
   }
 }
 
+// What the kill took was only the outcome: it had been kept, so there is nothing left to go back to.
+TEST_F(ConfigUpdateTest, DoesNotTryAgainWhatWasKeptBeforeAKill) {
+  std::ofstream(file) << R"({"t1":{"sample_interval":5}})";
+  answers_at_look = 1'000'000;
+  Run({{"sample_interval", 5}}, true);
+  EXPECT_EQ(outcome->verdict, Verdict::kSucceeded);
+  EXPECT_EQ(Json::parse(Text())["t1"]["sample_interval"], 5);
+  EXPECT_TRUE(reloads.empty()) << "it is in force since the start";
+  EXPECT_FALSE(std::filesystem::exists(folder / "overrides.json.before"));
+}
+
 HealthFacts Facts() {
   HealthFacts facts;
   facts.now_ms = 1'763'841'600'000;

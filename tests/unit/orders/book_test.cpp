@@ -290,6 +290,28 @@ TEST(JobOrders, DoesATriedAgainExecutionAgain) {
   EXPECT_EQ(times, 2);
 }
 
+// What a resumed session still had, or what came in another order: an execution before the one that is known is no new
+// job.
+TEST(JobOrders, TakesNoLateAnswerOfAnEarlierExecutionForANewOne) {
+  World world;
+  const auto started = [&world](int number) {
+    const Json answer = {{"execution",
+                          {{"jobId", "j"},
+                           {"executionNumber", number},
+                           {"versionNumber", 2},
+                           {"jobDocument", {{"operation", "ping"}}}}}};
+    world.book().OnMessage("$aws/things/t1/jobs/start-next/accepted", Dump(answer), world.now);
+    world.Advance(1s);
+  };
+  started(2);
+  ASSERT_EQ(world.done["ping"], 1);
+  world.Advance(20min);
+  started(1);
+  EXPECT_EQ(world.done["ping"], 1);
+  started(3);
+  EXPECT_EQ(world.done["ping"], 2);
+}
+
 TEST(JobOrders, TriesAgainWhenTheServiceIsThrottledOrSilent) {
   World world;
   world.Control(world.jobs, {"fault", "inject", "RequestThrottled", "3"});

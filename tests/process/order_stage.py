@@ -1,0 +1,90 @@
+"""What the process tests of orders share: a cloud, a gateway with a thing of its own, and one device; and a machine that "reboots" by leaving a
+line in a file."""
+import json
+
+from counting_bus import CountingBus
+from harness import COUNTER_POINTS, MORTAL_PENUMBRAD, Cloud, Gateway, wait_for
+
+THING, GATEWAY = "hall-1", "gateway-01"
+REGISTER = 10
+SET_POINT = {"name": "setpoint", "table": "holding", "address": REGISTER, "type": "s16", "scale": 0.1,
+             "writable": {"min": -5.0, "max": 30.0, "ttl": "10m"}}
+
+
+class Stage:
+    """A gateway with a thing of its own and one device; "rebooting" leaves a line in a file."""
+
+    def __init__(self, tmp_path, bus=None):
+        """bus: further keys of the bus."""
+        self.folder = tmp_path
+        self.bus_keys = bus or {}
+        self.bus = CountingBus(units=[1])
+        self.unit = self.bus.units[1]
+        self.gateway = Gateway(tmp_path / "gateway")
+        self.cloud = Cloud(tmp_path / "cloud", [THING, GATEWAY], self.gateway.state)
+        self.armed = tmp_path / "armed"
+        self.reboots = tmp_path / "reboots"
+        self.boot = 1
+
+    def __enter__(self):
+        self.bus.__enter__()
+        self.cloud.__enter__()
+        script = self.folder / "reboot.sh"
+        script.write_text(f"#!/bin/sh\necho $1 >> {self.reboots}\n")
+        script.chmod(0o755)
+        self.gateway.configure(
+            buses=[{"name": "hall", "driver": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": self.bus.port,
+                    **self.bus_keys}],
+            things=[{"name": THING, "bus": "hall", "unit": 1, "sample_interval": "200ms", "points": COUNTER_POINTS + [SET_POINT]}],
+            gateway=GATEWAY,
+            upstream={**self.cloud.upstream(), "reconnect": {"base": "100ms", "max": "500ms", "stable": "5s"},
+                      "limits": {"connect_rate": 50, "publish_rate": 100}},
+            store={"commit_interval": "200ms"})
+        with open(self.gateway.config, "a", encoding="utf-8") as config:
+            config.write(f'[orders]\nreboot_command = "{script} now"\n[health]\ninterval = "2s"\ndefender = true\n')
+        self.gateway.environment["PENUMBRA_KILL_ARMED"] = str(self.armed)
+        return self
+
+    def __exit__(self, *_):
+        self.gateway.__exit__()
+        self.cloud.__exit__()
+        self.bus.__exit__()
+
+    def start(self, kill_at=None):
+        self.gateway.environment["PENUMBRA_KILL_AT"] = kill_at or "never"
+        self.gateway.environment["PENUMBRA_BOOT_ID"] = f"boot-{self.boot}"
+        self.gateway.start(program=MORTAL_PENUMBRAD)
+        wait_for(lambda: all(self.gateway.thing(t)["link"] == "online" for t in (THING,)), 20, "online")
+        wait_for(lambda: self.online(GATEWAY), 20, "the gateway's own thing is online")
+
+    def online(self, thing):
+        return any(m["payload"]["connected"] for m in self.messages(f"status/{thing}")[-1:])
+
+    def messages(self, topic):
+        """All messages on a topic as the cloud got them."""
+        found = []
+        with open(self.cloud.record, encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    message = json.loads(line)
+                    if message["topic"] == topic:
+                        found.append(message)
+        return found
+
+    def acks(self, command, thing=THING):
+        return [m["payload"] for m in self.messages(f"sensors/{thing}/command/ack") if m["payload"]["id"] == command]
+
+    def ask(self, thing, **command):
+        self.cloud.ctl("publish", f"commands/{thing}/do", json.dumps(command))
+
+    def final(self, command, thing=THING, limit=20):
+        def ended():
+            return [ack for ack in self.acks(command, thing) if ack["status"] != "accepted"]
+        return wait_for(ended, limit, f"an answer to {command}: {self.acks(command, thing)}; {self.gateway.tail()}")[-1]
+
+    def reboot_count(self):
+        return len(self.reboots.read_text().splitlines()) if self.reboots.exists() else 0
+
+    def register(self):
+        value = self.unit.holding[REGISTER]
+        return value - 0x10000 if value & 0x8000 else value
