@@ -68,7 +68,7 @@ class Writer {
     for (const std::string& note : plan_.notes) hcl_.Comment("Note: " + note + ".");
     hcl_.Blank();
     hcl_.Block("terraform").Block("required_providers").Object("aws");
-    hcl_.Text("source", "hashicorp/aws").Text("version", ">= 5.0").End().End().End();
+    hcl_.Text("source", "hashicorp/aws").Text("version", ">= 5.0, < 7.0").End().End().End();
     hcl_.Block("provider", {"aws"}).Text("region", plan_.region);
     if (!plan_.account.empty()) hcl_.Raw("allowed_account_ids", TextList({plan_.account}));
     hcl_.End();

@@ -1,4 +1,4 @@
-// The plan, and what the two writers make of it. That Terraform takes the result is shown in process.aws.
+// The plan, and what the two writers make of it. That Terraform takes the result is shown in process.terraform.
 #include "cloud/infrastructure.hpp"
 
 #include <gmock/gmock.h>
