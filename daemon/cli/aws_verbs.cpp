@@ -58,6 +58,27 @@ int Policy(const Invocation& invocation, const LoadedConfig& loaded, const cloud
   return kExitOk;
 }
 
+// The document alone on standard output, as a file that AWS takes; what it is for on standard error.
+int PrintProvisioning(const cloud::Infrastructure& plan, bool claim) {
+  const cloud::Provisioning& provisioning = *plan.provisioning;
+  const std::string head =
+      fmt::format("arn:aws:iot:{}:{}:", plan.region, plan.account.empty() ? kUnknownAccount : plan.account);
+  std::string why = claim ? fmt::format("policy {} of the claim certificate\n", provisioning.claim_policy_name)
+                          : fmt::format("provisioning template {}, {} of {} bytes\n", provisioning.name,
+                                        provisioning.body.dump().size(), cloud::kMaxTemplateBytes);
+  for (const cloud::PolicyLine& line : claim ? provisioning.claim.lines : std::vector<cloud::PolicyLine>()) {
+    why += fmt::format("{:<18} {}\n{:<18}   {}\n", line.action, line.resource, "", fmt::join(line.why, "; "));
+  }
+  if (claim && plan.account.empty()) why += fmt::format("replace {} or give --account\n", kUnknownAccount);
+  if (!claim && !provisioning.names_things) why += "warning: it does not say which things may be registered\n";
+  fmt::print(stderr, "{}", why);
+  const OrderedJson document = claim ? provisioning.claim.Document(head) : provisioning.body;
+  // White space counts in a template.
+  const std::string text = document.dump(2);
+  Print((!claim && text.size() > cloud::kMaxTemplateBytes ? document.dump() : text) + "\n");
+  return kExitOk;
+}
+
 using Writer = std::string (*)(const cloud::Infrastructure&, const cloud::DevicePolicy&);
 
 int Write(const LoadedConfig& loaded, const cloud::Infrastructure& plan, Writer writer) {
@@ -121,11 +142,13 @@ int Costs(const Invocation& invocation, const LoadedConfig& loaded, const cloud:
 
 int Aws(const Invocation& invocation) {
   const std::string& what = invocation.words[0];
-  static const std::vector<std::string> kKnown = {"policy", "terraform", "cli", "cost", "rules"};
+  static const std::vector<std::string> kKnown = {"policy", "terraform", "cli",         "cost",
+                                                  "rules",  "template",  "claim-policy"};
   if (std::find(kKnown.begin(), kKnown.end(), what) == kKnown.end()) {
     const auto near = Suggest(what, kKnown);
     Complain(near ? fmt::format("aws {}: did you mean \"{}\"?", what, *near)
-                  : fmt::format("aws {}: there are policy, terraform, cli, cost and rules test", what));
+                  : fmt::format("aws {}: there are policy, terraform, cli, template, claim-policy, cost and rules test",
+                                what));
     return kExitUsage;
   }
   const bool rules = what == "rules";
@@ -145,13 +168,20 @@ int Aws(const Invocation& invocation) {
   const Settings& settings = loaded->settings;
   if (invocation.account) loaded->aws.account = *invocation.account;
   if (invocation.region) loaded->aws.region = *invocation.region;
+  if (invocation.template_name) loaded->settings.credentials.template_name = *invocation.template_name;
   if (rules) return AwsRulesTest(invocation, *loaded);
+  const bool provisioning = what == "template" || what == "claim-policy";
+  if (provisioning && settings.credentials.template_name.empty()) {
+    Complain("which provisioning template? give --template NAME, or add template = \"NAME\" to [credentials]");
+    return kExitUsage;
+  }
   const auto plan = cloud::Plan(settings, loaded->aws);
   if (!plan) {
     Complain(plan.error());
     return kExitConfig;
   }
   if (what == "policy") return Policy(invocation, *loaded, *plan);
+  if (provisioning) return PrintProvisioning(*plan, what == "claim-policy");
   if (what == "cost") return Costs(invocation, *loaded, *plan);
   return Write(*loaded, *plan, what == "cli" ? &cloud::WriteScript : &cloud::WriteTerraform);
 }

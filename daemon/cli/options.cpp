@@ -387,15 +387,19 @@ const std::vector<Verb>& Verbs() {
        "is named is an error.",
        {"all", "claim", "claim-certificate", "claim-key", "template", "parameter", "rsa", "replace"}},
       {"aws",
-       "policy|terraform|cli|cost|rules test [--account ID] [--region REGION] [--prices FILE]",
+       "policy|terraform|cli|template|claim-policy|cost|rules test [--account ID] [--region REGION] [--template NAME] "
+       "[--prices FILE]",
        1,
        2,
        "what the AWS account needs for this gateway, what it costs, and what its rules would do",
        "policy: the one least-privilege policy document on standard output, and what each line is for on standard "
        "error.\n"
        "terraform: everything as one main.tf: thing types, things, groups, certificates from CSRs, policy, rules, "
-       "roles.\n"
+       "roles. With\n[credentials] template (or --template) the provisioning template, its role and the claim's "
+       "policy instead of certificates.\n"
        "cli: the same as a script of aws commands that can be run again.\n"
+       "template, claim-policy: the template's body, and the policy of the claim certificate, as files that AWS "
+       "takes.\n"
        "cost: messages, shadow operations and dollars a month, and which settings save. All from the configuration "
        "alone.\n"
        "rules test: runs every [[rule]] here (or the two built-in ones) on the newest stored readings of each thing, "
@@ -403,7 +407,7 @@ const std::vector<Verb>& Verbs() {
        "they\nare published, and shows what each action would receive; of a thing without readings an example. Exit "
        "code "
        "1 if a\nrule can never fire, selects what is not there, or its action would be refused; 78 if one is no rule.",
-       {"account", "region", "prices", "since", "limit", "payload", "topic"}},
+       {"account", "region", "template", "prices", "since", "limit", "payload", "topic"}},
       {"version", "", 0, 0, "print the version", "", {}},
       {"help", "[VERB]", 0, 1, "this help, or that of a verb", "", {}},
   };

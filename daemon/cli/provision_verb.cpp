@@ -71,10 +71,9 @@ Result<identity::Claim> TakeClaim(const Invocation& invocation, const std::files
   return claim;
 }
 
-// A claim is shared by many gateways, and AWS lets in one connection for a client id.
 std::string ClientId() {
   std::random_device random;
-  return fmt::format("penumbra-provision-{:08x}{:08x}", random(), random());
+  return fmt::format("{}{:08x}{:08x}", identity::kClaimClientPrefix, random(), random());
 }
 
 }  // namespace

@@ -64,6 +64,18 @@ std::string StoreSql(const Settings& settings, const std::string& filter) {
                      fmt::join(points, ", "), ttl, filter);
 }
 
+void AddProvisioningNotes(Infrastructure& plan) {
+  const Provisioning& provisioning = *plan.provisioning;
+  plan.notes.push_back(
+      "certificates come through the provisioning template: `penumbra provision` with a claim, on the gateway");
+  plan.notes.push_back(
+      provisioning.names_things
+          ? "who has the claim can register the things named in the template and no others"
+          : "the template does not say which things may be registered, because their names are too many or have "
+            "characters that its map does not take: whoever has the claim can register any; a pre-provisioning hook "
+            "can say no");
+}
+
 }  // namespace
 
 std::string RegionOf(const std::string& endpoint) {
@@ -102,21 +114,37 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
   plan.policy_name = aws.policy;
   plan.log_group = aws.log_group;
 
+  if (!settings.credentials.template_name.empty()) {
+    auto provisioning = MakeProvisioning(settings, plan.policy_name);
+    if (!provisioning) return Fail(provisioning.error());
+    plan.provisioning = std::move(*provisioning);
+    AddProvisioningNotes(plan);
+  }
+
   std::map<std::string, std::set<std::string>> attributes_of_type;
   const auto add_thing = [&plan](const std::string& name) -> PlannedThing& {
     plan.things.push_back({.name = name, .csr = "csr/" + name + ".csr"});
     return plan.things.back();
   };
-  if (!settings.gateway.thing.empty()) add_thing(settings.gateway.thing);
+  const bool with_gateway = plan.provisioning && !settings.gateway.thing.empty() && !settings.things.empty();
+  if (!settings.gateway.thing.empty()) {
+    PlannedThing& gateway = add_thing(settings.gateway.thing);
+    if (with_gateway) gateway.attributes.emplace(kGatewayAttribute, settings.gateway.thing);
+  }
   for (const ThingSettings& thing : settings.things) {
     PlannedThing& planned = add_thing(thing.name);
     planned.type = thing.type;
     planned.attributes = thing.attributes;
+    // As the template sets it: no plan undoes what provisioning did, or the other way round.
+    if (with_gateway) planned.attributes.emplace(kGatewayAttribute, settings.gateway.thing);
     planned.groups = thing.groups;
-    if (thing.type.empty() && thing.attributes.size() > kMaxAttributesWithoutType) {
-      return Fail(Action::kFixConfig, fmt::format("thing \"{}\" has {} attributes; AWS allows {} without a type: write "
-                                                  "type = \"TemperatureSensor\"",
-                                                  thing.name, thing.attributes.size(), kMaxAttributesWithoutType));
+    if (thing.type.empty() && planned.attributes.size() > kMaxAttributesWithoutType) {
+      return Fail(Action::kFixConfig,
+                  fmt::format("thing \"{}\" has {} attributes{}; AWS allows {} without a type: write "
+                              "type = \"TemperatureSensor\"",
+                              thing.name, planned.attributes.size(),
+                              planned.attributes.size() > thing.attributes.size() ? ", \"gateway\" among them" : "",
+                              kMaxAttributesWithoutType));
     }
     for (const auto& [key, value] : thing.attributes) {
       if (!IsAttributeValue(value)) {

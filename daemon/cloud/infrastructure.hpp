@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
 #include "cloud/policy.hpp"
+#include "cloud/provisioning.hpp"
 #include "model/aws_settings.hpp"
 #include "model/settings.hpp"
 
@@ -23,7 +25,7 @@ struct PlannedThing {
   std::string type;  // empty: none
   std::map<std::string, std::string> attributes;
   std::vector<std::string> groups;
-  std::string csr;  // where `penumbra cert csr` writes it, relative to the folder of the plan
+  std::string csr;  // where `penumbra cert csr` writes it, relative to the folder of the plan; unused with provisioning
 };
 
 struct Infrastructure {
@@ -34,6 +36,8 @@ struct Infrastructure {
   std::vector<ThingType> types;
   std::vector<std::string> groups;
   std::vector<PlannedThing> things;  // the gateway's own first
+  // There: certificates come through this template (`penumbra provision`), and none is made from a CSR here.
+  std::optional<Provisioning> provisioning;
   std::vector<RuleSettings> rules;
   std::vector<std::string> tables;     // DynamoDB, by name
   std::vector<std::string> functions;  // Lambda, by name: not made here, only allowed to be called
@@ -42,7 +46,7 @@ struct Infrastructure {
 };
 
 // Error kFixConfig: no region is known, or AWS would not take it (a thing with more than three attributes and no type,
-// an attribute value AWS refuses).
+// an attribute value AWS refuses, a provisioning template that it would not take).
 Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws);
 
 // The two rules that everybody needs, over this gateway's messages: every reading into a table, and a function called

@@ -12,6 +12,7 @@ namespace penumbra::cloud {
 namespace {
 
 constexpr std::string_view kThing = "${iot:ClientId}";
+constexpr const char* kOwnClient = "client/${iot:Connection.Thing.ThingName}";
 
 // A filter's wildcards as a policy sees them. In topic/ resources '*' is the only one (it crosses levels).
 std::string AsTopic(std::string_view filter) {
@@ -22,8 +23,8 @@ std::string AsTopic(std::string_view filter) {
 
 // How far lines over the thing's own topics may be widened so that the document fits: first what it hears, and only
 // then what it says.
-// The last is for gateways that rotate certificates: four more topics must fit.
-enum class Width { kExact, kSubscribeByKind, kSubscribeByThing, kPublishByKind, kPublishShadows };
+// The last two are for gateways that rotate certificates: four more topics must fit, in regions with long names, too.
+enum class Width { kExact, kSubscribeByKind, kSubscribeByThing, kPublishByKind, kPublishShadows, kPublishJobs };
 
 class Builder {
  public:
@@ -33,9 +34,7 @@ class Builder {
     if (topic.use == Use::kPublish) {
       const std::string own = "sensors/" + std::string(kThing) + "/";
       const bool widen = width_ >= Width::kPublishByKind && topic.topic.starts_with(own);
-      const std::string shadows = "$aws/things/" + std::string(kThing) + "/shadow/";
-      const bool shadow = width_ >= Width::kPublishShadows && topic.topic.starts_with(shadows);
-      Grant("iot:Publish", "topic/" + (widen ? own + "*" : shadow ? shadows + "*" : AsTopic(topic.topic)), topic.why);
+      Grant("iot:Publish", "topic/" + (widen ? own + "*" : Widened(AsTopic(topic.topic))), topic.why);
       if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
       return;
     }
@@ -52,9 +51,23 @@ class Builder {
     if (filter.compare(0, 5, "$aws/") != 0) return filter;
     if (thing == std::string::npos) return width_ >= Width::kPublishShadows ? WithoutThreeLevels(filter) : filter;
     const std::size_t behind = thing + kThing.size();
+    // Of shadow and jobs as of commands: no reserved topic has "things/T/" but those of T.
+    if (width_ >= Width::kPublishJobs) return "$aws/*things/" + std::string(kThing) + "/*";
     if (width_ >= Width::kSubscribeByThing) return filter.substr(0, behind) + "/*";
     const std::size_t end = filter.find('/', behind + 1);
     return end == std::string::npos ? filter : filter.substr(0, end) + "/*";
+  }
+
+  // "$aws/things/T/shadow/*update" for the classic and every named shadow: '*' crosses levels, and the verb at the end
+  // keeps out shadow/delete, which a gateway never says. "$aws/things/T/jobs/*" adds only questions about its own jobs.
+  std::string Widened(const std::string& topic) const {
+    const std::string thing = "$aws/things/" + std::string(kThing);
+    const std::string shadows = thing + "/shadow/", jobs = thing + "/jobs/";
+    if (width_ >= Width::kPublishShadows && topic.starts_with(shadows)) {
+      return shadows + "*" + topic.substr(topic.rfind('/') + 1);
+    }
+    if (width_ >= Width::kPublishJobs && topic.starts_with(jobs)) return jobs + "*";
+    return topic;
   }
 
   // "$aws/certificates/*" for the answers of fleet provisioning, which come to the asker alone.
@@ -81,10 +94,9 @@ DevicePolicy Make(const Settings& settings, const DutySettings& duties, Width wi
   Builder builder(width);
   for (const CloudTopic& topic : TopicsOf(settings, std::string(kThing), duties)) builder.Add(topic);
   policy.lines = builder.Take();
-  policy.lines.insert(policy.lines.begin(),
-                      {"iot:Connect",
-                       "client/${iot:Connection.Thing.ThingName}",
-                       {"only with the certificate attached to the thing whose name is the client id"}});
+  policy.lines.insert(
+      policy.lines.begin(),
+      {"iot:Connect", kOwnClient, {"only with the certificate attached to the thing whose name is the client id"}});
   for (const ThingSettings& thing : settings.things) {
     if (WithPlaceholder(thing.topic, thing.name, "") == thing.topic) policy.shared_topics.push_back(thing.topic);
   }
@@ -93,14 +105,21 @@ DevicePolicy Make(const Settings& settings, const DutySettings& duties, Width wi
 
 }  // namespace
 
+// One statement for all resources that may be used in the same ways: a retained topic stands once, with both its
+// actions.
 OrderedJson DevicePolicy::Document(const std::string& arn_head) const {
+  std::map<std::string, OrderedJson> actions_of;
+  for (const PolicyLine& line : lines) actions_of[line.resource].push_back(line.action);
   OrderedJson statements = OrderedJson::array();
-  std::map<std::string, std::size_t> by_action;
+  std::map<OrderedJson, std::size_t> by_actions;
   for (const PolicyLine& line : lines) {
-    const auto [it, inserted] = by_action.emplace(line.action, statements.size());
+    const OrderedJson& actions = actions_of.at(line.resource);
+    if (actions[0] != line.action) continue;  // it stands in the statement of its first action
+    const auto [it, inserted] = by_actions.emplace(actions, statements.size());
     if (inserted) {
-      OrderedJson statement{{"Effect", "Allow"}, {"Action", line.action}, {"Resource", OrderedJson::array()}};
-      if (line.action == "iot:Connect") {
+      OrderedJson statement{{"Effect", "Allow"}, {"Action", actions}, {"Resource", OrderedJson::array()}};
+      if (actions.size() == 1) statement["Action"] = actions[0];
+      if (line.resource == kOwnClient) {
         statement["Condition"] = {{"Bool", {{"iot:Connection.Thing.IsAttached", "true"}}}};
       }
       statements.push_back(std::move(statement));
@@ -120,16 +139,18 @@ Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn
   DevicePolicy policy;
   std::size_t characters = 0;
   for (const Width width : {Width::kExact, Width::kSubscribeByKind, Width::kSubscribeByThing, Width::kPublishByKind,
-                            Width::kPublishShadows}) {
+                            Width::kPublishShadows, Width::kPublishJobs}) {
     policy = Make(settings, duties, width);
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;
   }
   return Fail(
       Action::kFixConfig,
-      fmt::format("the policy would have {} characters and AWS allows {}: {} telemetry topics do not contain the "
-                  "thing's name; write topic = \"sensors/{{thing}}/...\" so that one line serves all things",
-                  characters, kMaxPolicyCharacters, policy.shared_topics.size()));
+      fmt::format(
+          "the policy would have {} characters and AWS allows {}: {} telemetry topics do not contain the "
+          "thing's name or have another form; write topic = \"sensors/{{thing}}/...\" so that one line serves all "
+          "things",
+          characters, kMaxPolicyCharacters, policy.shared_topics.size()));
 }
 
 }  // namespace penumbra::cloud

@@ -8,7 +8,6 @@ namespace {
 constexpr std::string_view kHead = R"sh(#!/usr/bin/env bash
 # Written by `penumbra aws cli` from the gateway's configuration. Needs the AWS CLI with rights to IoT, IAM, DynamoDB,
 # CloudWatch Logs and Lambda. Can be run again: what exists is left as it is.
-# First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.
 set -euo pipefail
 export AWS_PAGER=
 cd "$(dirname "$0")"
@@ -24,6 +23,11 @@ class Writer {
 
   std::string Write() {
     text_ = kHead;
+    if (!plan_.provisioning) {
+      text_ +=
+          "# First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the "
+          "CSRs.\n";
+    }
     for (const std::string& note : plan_.notes) text_ += "# Note: " + note + ".\n";
     text_ += fmt::format("export AWS_DEFAULT_REGION={}\n", plan_.region);
     text_ += plan_.account.empty() ? "account=$(aws sts get-caller-identity --query Account --output text)\n"
@@ -34,13 +38,21 @@ class Writer {
       Unless("aws iot describe-thing-group --thing-group-name " + ShellWord(group),
              "aws iot create-thing-group --thing-group-name " + ShellWord(group));
     }
-    Policy();
-    for (const PlannedThing& thing : plan_.things) Thing(thing);
+    text_ += '\n';
+    Policy("policy.json", plan_.policy_name, policy_);
+    for (const PlannedThing& thing : plan_.things) {
+      Thing(thing);
+      if (!plan_.provisioning) Certificate(thing);
+    }
+    if (plan_.provisioning) FleetProvisioning(*plan_.provisioning);
     if (!plan_.rules.empty()) Rules();
     text_ +=
         "\necho \"the endpoint for [upstream]: $(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query "
-        "endpointAddress --output text)\"\n"
-        "echo \"the certificates are in certificates/: copy them to the gateway's credentials folder\"\n";
+        "endpointAddress --output text)\"\n";
+    text_ += plan_.provisioning
+                 ? "echo \"on the gateway: penumbra provision --all --claim-certificate certificates/claim.pem.crt "
+                   "--claim-key KEY\"\n"
+                 : "echo \"the certificates are in certificates/: copy them to the gateway's credentials folder\"\n";
     return std::move(text_);
   }
 
@@ -60,17 +72,16 @@ class Writer {
   }
 
   // Only the ARN head is expanded by the shell; ${iot:...} is AWS's.
-  void Policy() {
-    std::string document = policy_.Document(ScriptArnHead()).dump(2);
+  void Policy(const std::string& file, const std::string& name, const DevicePolicy& policy) {
+    std::string document = policy.Document(ScriptArnHead()).dump(2);
     std::string escaped;
     for (std::size_t i = 0; i < document.size(); ++i) {
       if (document[i] == '$' && document.compare(i, ScriptArnHead().size(), ScriptArnHead()) != 0) escaped += '\\';
       escaped += document[i];
     }
-    text_ += fmt::format("\ncat > policy.json <<EOF\n{}\nEOF\n", escaped);
-    Unless("aws iot get-policy --policy-name " + ShellWord(plan_.policy_name),
-           fmt::format("aws iot create-policy --policy-name {} --policy-document file://policy.json",
-                       ShellWord(plan_.policy_name)));
+    text_ += fmt::format("cat > {} <<EOF\n{}\nEOF\n", file, escaped);
+    Unless("aws iot get-policy --policy-name " + ShellWord(name),
+           fmt::format("aws iot create-policy --policy-name {} --policy-document file://{}", ShellWord(name), file));
   }
 
   void Thing(const PlannedThing& thing) {
@@ -88,6 +99,10 @@ class Writer {
       text_ += fmt::format("aws iot add-thing-to-thing-group --thing-name {} --thing-group-name {}\n", name,
                            ShellWord(group));
     }
+  }
+
+  void Certificate(const PlannedThing& thing) {
+    const std::string name = ShellWord(thing.name);
     const std::string file = ShellWord("certificates/" + thing.name + ".pem.crt");
     text_ += fmt::format(
         "if [ ! -s {0} ]; then\n"
@@ -98,6 +113,51 @@ class Writer {
         "  aws iot attach-thing-principal --thing-name {3} --principal \"$arn\"\n"
         "fi\n",
         file, ShellWord(thing.csr), ShellWord(plan_.policy_name), name);
+  }
+
+  // That AWS IoT of this account may take on.
+  void Role(std::string_view name) {
+    text_ += fmt::format(
+        "exists aws iam get-role --role-name {0} ||\n"
+        "  aws iam create-role --role-name {0} --assume-role-policy-document \"$(cat <<EOF\n"
+        "{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\",\n"
+        "  \"Principal\": {{\"Service\": \"iot.amazonaws.com\"}},\n"
+        "  \"Condition\": {{\"StringEquals\": {{\"aws:SourceAccount\": \"$account\"}}}}}}]}}\n"
+        "EOF\n)\" >/dev/null\n",
+        name);
+  }
+
+  void FleetProvisioning(const Provisioning& provisioning) {
+    const std::string name = ShellWord(provisioning.name);
+    text_ += "\n# Fleet provisioning: `penumbra provision` gets the certificates through this template\n";
+    Role("penumbra-iot-provisioning");
+    text_ +=
+        "aws iam attach-role-policy --role-name penumbra-iot-provisioning \\\n"
+        "  --policy-arn arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration\n";
+    text_ += fmt::format("cat > template.json <<'EOF'\n{}\nEOF\n", provisioning.body.dump());
+    text_ += fmt::format(
+        "if ! exists aws iot describe-provisioning-template --template-name {0}; then\n"
+        "  aws iot create-provisioning-template --template-name {0} --enabled --template-body file://template.json \\\n"
+        "    --provisioning-role-arn \"arn:aws:iam::$account:role/penumbra-iot-provisioning\" >/dev/null\n"
+        "elif [ \"$(aws iot describe-provisioning-template --template-name {0} --query templateBody --output text)\" "
+        "!= "
+        "\"$(cat template.json)\" ]; then\n"
+        "  # AWS keeps five versions: when this fails, delete-provisioning-template-version makes room.\n"
+        "  aws iot create-provisioning-template-version --template-name {0} --template-body file://template.json \\\n"
+        "    --set-as-default >/dev/null\n"
+        "fi\n",
+        name);
+    Policy("claim-policy.json", provisioning.claim_policy_name, provisioning.claim);
+    text_ += fmt::format(
+        "# A claim that gateways may share, from csr/claim.csr if it is there. Without it, `aws iot\n"
+        "# create-provisioning-claim` gives a trusted user one for five minutes.\n"
+        "if [ -s csr/claim.csr ] && [ ! -s certificates/claim.pem.crt ]; then\n"
+        "  arn=$(aws iot create-certificate-from-csr --set-as-active --certificate-signing-request "
+        "file://csr/claim.csr \\\n"
+        "    --certificate-pem-outfile certificates/claim.pem.crt --query certificateArn --output text)\n"
+        "  aws iot attach-policy --policy-name {} --target \"$arn\"\n"
+        "fi\n",
+        ShellWord(provisioning.claim_policy_name));
   }
 
   void RolePolicy(std::string_view name, const std::vector<std::string>& actions,
@@ -117,14 +177,8 @@ class Writer {
   void Rules() {
     const std::string group = ShellWord(plan_.log_group);
     text_ += "\n# Rules, and the role that they act in\n";
-    text_ +=
-        "exists aws iam get-role --role-name penumbra-iot-rules ||\n"
-        "  aws iam create-role --role-name penumbra-iot-rules --assume-role-policy-document \"$(cat <<EOF\n"
-        "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\",\n"
-        "  \"Principal\": {\"Service\": \"iot.amazonaws.com\"},\n"
-        "  \"Condition\": {\"StringEquals\": {\"aws:SourceAccount\": \"$account\"}}}]}\n"
-        "EOF\n)\" >/dev/null\n"
-        "role_arn=\"arn:aws:iam::$account:role/penumbra-iot-rules\"\n";
+    Role("penumbra-iot-rules");
+    text_ += "role_arn=\"arn:aws:iam::$account:role/penumbra-iot-rules\"\n";
     text_ += fmt::format(
         "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} --query 'length(logGroups)' --output text)\" "
         "!= 0 "

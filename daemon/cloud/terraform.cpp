@@ -54,7 +54,14 @@ class Writer {
     for (const std::string& group : plan_.groups) Group(group);
     Policy();
     for (const PlannedThing& thing : plan_.things) Thing(thing);
-    Certificates();
+    if (plan_.provisioning) {
+      ProvisioningTemplate(*plan_.provisioning);
+      Claim(*plan_.provisioning);
+    } else {
+      for (const PlannedThing& thing : plan_.things) Certificate(thing);
+      Certificates();
+    }
+    Endpoint();
     if (!plan_.rules.empty()) Rules();
     return hcl_.Take();
   }
@@ -63,8 +70,10 @@ class Writer {
   void Head() {
     hcl_.Comment(
         "Written by `penumbra aws terraform` from the gateway's configuration; change that and write it again.");
-    hcl_.Comment(
-        "First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.");
+    if (!plan_.provisioning) {
+      hcl_.Comment(
+          "First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.");
+    }
     for (const std::string& note : plan_.notes) hcl_.Comment("Note: " + note + ".");
     hcl_.Blank();
     hcl_.Block("terraform").Block("required_providers").Object("aws");
@@ -94,8 +103,12 @@ class Writer {
     hcl_.Comment(fmt::format("{} of the {} characters that AWS allows, at the longest account number.",
                              policy_.Characters(fmt::format("arn:aws:iot:{}:123456789012:", plan_.region)),
                              kMaxPolicyCharacters));
-    hcl_.Block("resource", {"aws_iot_policy", "device"}).Text("name", plan_.policy_name);
-    hcl_.Raw("policy", "jsonencode(" + Expression(policy_.Document(TerraformArnHead()), "  ") + ")").End();
+    IotPolicy("device", plan_.policy_name, policy_);
+  }
+
+  void IotPolicy(const std::string& label, const std::string& name, const DevicePolicy& policy) {
+    hcl_.Block("resource", {"aws_iot_policy", label}).Text("name", name);
+    hcl_.Raw("policy", "jsonencode(" + Expression(policy.Document(TerraformArnHead()), "  ") + ")").End();
   }
 
   void Thing(const PlannedThing& thing) {
@@ -113,6 +126,10 @@ class Writer {
       hcl_.Raw("thing_name", Reference("aws_iot_thing", thing.name, "name"));
       hcl_.Raw("thing_group_name", Reference("aws_iot_thing_group", group, "name")).End();
     }
+  }
+
+  void Certificate(const PlannedThing& thing) {
+    const std::string name = HclName(thing.name);
     hcl_.Block("resource", {"aws_iot_certificate", name});
     hcl_.Raw("csr", fmt::format("file(\"${{path.module}}/{}\")", thing.csr)).Raw("active", "true").End();
     const std::string arn = Reference("aws_iot_certificate", thing.name, "arn");
@@ -129,6 +146,38 @@ class Writer {
       hcl_.Raw(HclString(thing.name), Reference("aws_iot_certificate", thing.name, "certificate_pem"));
     }
     hcl_.End().Raw("sensitive", "true").End();
+  }
+
+  void ProvisioningTemplate(const Provisioning& provisioning) {
+    Role("provisioning", "penumbra-iot-provisioning");
+    hcl_.Block("resource", {"aws_iam_role_policy_attachment", "provisioning"});
+    hcl_.Raw("role", "aws_iam_role.provisioning.name");
+    hcl_.Text("policy_arn", "arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration").End();
+    hcl_.Block("resource", {"aws_iot_provisioning_template", "fleet"}).Text("name", provisioning.name);
+    hcl_.Text("description", "Certificates for the things of a Penumbra gateway").Raw("enabled", "true");
+    hcl_.Raw("provisioning_role_arn", "aws_iam_role.provisioning.arn");
+    hcl_.Raw("template_body", "jsonencode(" + Expression(provisioning.body, "  ") + ")");
+    hcl_.Raw("depends_on", "[aws_iot_policy.device, aws_iam_role_policy_attachment.provisioning]").End();
+  }
+
+  // The claim is made from a request, too, or not at all: a trusted user's temporary claim does as well.
+  void Claim(const Provisioning& provisioning) {
+    IotPolicy("claim", provisioning.claim_policy_name, provisioning.claim);
+    hcl_.Comment("The request for a claim certificate, which many gateways may share:");
+    hcl_.Comment("  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=claim \\");
+    hcl_.Comment("    -keyout claim.pem.key -out claim.csr");
+    hcl_.Comment("Without one, `aws iot create-provisioning-claim` gives a trusted user a claim for five minutes.");
+    hcl_.Block("variable", {"claim_csr"}).Raw("type", "string").Text("default", "").End();
+    const std::string_view wanted = "var.claim_csr == \"\" ? 0 : 1";
+    hcl_.Block("resource", {"aws_iot_certificate", "claim"}).Raw("count", wanted);
+    hcl_.Raw("csr", "file(var.claim_csr)").Raw("active", "true").End();
+    hcl_.Block("resource", {"aws_iot_policy_attachment", "claim"}).Raw("count", wanted);
+    hcl_.Raw("policy", "aws_iot_policy.claim.name").Raw("target", "aws_iot_certificate.claim[0].arn").End();
+    hcl_.Block("output", {"claim_certificate"});
+    hcl_.Raw("value", "one(aws_iot_certificate.claim[*].certificate_pem)").Raw("sensitive", "true").End();
+  }
+
+  void Endpoint() {
     hcl_.Block("data", {"aws_iot_endpoint", "data"}).Text("endpoint_type", "iot:Data-ATS").End();
     hcl_.Block("output", {"endpoint"}).Raw("value", "data.aws_iot_endpoint.data.endpoint_address").End();
   }
@@ -143,18 +192,22 @@ class Writer {
     hcl_.Line("})").End();
   }
 
-  void Rules() {
-    hcl_.Block("resource", {"aws_iam_role", "rules"}).Text("name", "penumbra-iot-rules");
+  // That AWS IoT of this account may take on.
+  void Role(const std::string& label, const std::string& name) {
+    hcl_.Block("resource", {"aws_iam_role", label}).Text("name", name);
     hcl_.Line("assume_role_policy = jsonencode({");
     hcl_.Line("  Version = \"2012-10-17\"");
     hcl_.Line("  Statement = [{");
     hcl_.Line(
         "    Effect    = \"Allow\", Action = \"sts:AssumeRole\", Principal = { Service = \"iot.amazonaws.com\" }");
-    hcl_.Comment("  Only rules of this account: without it, another account's rule could use the role.");
+    hcl_.Line("    # Only IoT of this account: without it, another account could use the role.");
     hcl_.Line(
         "    Condition = { StringEquals = { \"aws:SourceAccount\" = data.aws_caller_identity.current.account_id } }");
     hcl_.Line("  }]").Line("})").End();
+  }
 
+  void Rules() {
+    Role("rules", "penumbra-iot-rules");
     hcl_.Block("resource", {"aws_cloudwatch_log_group", "errors"}).Text("name", plan_.log_group);
     hcl_.Raw("retention_in_days", "14").End();
     Allow("errors", {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},

@@ -14,6 +14,10 @@
 
 namespace penumbra::identity {
 
+// What the client id of a connection with a claim begins with; a random number follows, because a claim is shared by
+// many gateways and AWS lets in one connection for a client id. The claim's policy allows no other.
+inline constexpr std::string_view kClaimClientPrefix = "penumbra-provision-";
+
 struct ClaimText {
   std::string certificate, private_key;  // PEM
   std::int64_t expires_s = 0;            // Unix time; 0: not said

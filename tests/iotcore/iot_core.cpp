@@ -55,7 +55,7 @@ std::string IotCore::Usage() {
          "broker kill "
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | claim NAME | foreign NAME | "
          "revoke NAME | puback none|drop COUNT|duplicate COUNT|reorder COUNT|delay MS | "
-         "denied-subscribe close|suback | policy [FILE] | "
+         "denied-subscribe close|suback | policy [FILE] | claim-policy [FILE] | "
          "shadow ... | jobs ... | commands ... | rules ... | provisioning ... (each alone says its usage)";
 }
 
@@ -103,8 +103,8 @@ IotCore::IotCore(boost::asio::io_context& context, Options options, Policy polic
                  std::unique_ptr<Pki> pki)
     : context_(context),
       options_(std::move(options)),
-      policy_(std::move(policy)),
-      claim_policy_(std::move(claim_policy)),
+      devices_{std::move(policy), {}},
+      claims_{std::move(claim_policy), {}},
       pki_(std::move(pki)),
       restart_(context) {
   broker_ = std::make_unique<Broker>(context_, options_.folder, [this] { OnBrokerExit(); });
@@ -216,9 +216,9 @@ bool IotCore::Allows(std::string_view action, const std::string& resource, const
   if (record == nullptr) return false;
   const bool attached = !record->thing.empty() && record->thing == peer.client_id;
   const Principal principal{.thing = record->thing, .client_id = peer.client_id, .attached = attached};
-  const bool device = record->role == CertificateRole::kDevice;
-  const auto grant = (device ? policy_ : claim_policy_).Grant(action, resource, principal);
-  if (grant && device) ++used_grants_[fmt::format("{} {}", action, *grant)];
+  PolicyInForce& in_force = record->role == CertificateRole::kDevice ? devices_ : claims_;
+  const auto grant = in_force.policy.Grant(action, resource, principal);
+  if (grant) ++in_force.used[fmt::format("{} {}", action, *grant)];
   return grant.has_value();
 }
 
@@ -276,7 +276,10 @@ Result<Json> IotCore::Command(const Words& words) {
   }
   if (verb == "thing" || verb == "claim" || verb == "foreign" || verb == "revoke") return Things(words);
   if (verb == "puback") return Pubacks(words);
-  if (verb == "policy") return words.size() == 2 ? UsePolicy(words[1]) : PolicyUse();
+  if (verb == "policy" || verb == "claim-policy") {
+    PolicyInForce& in_force = verb == "policy" ? devices_ : claims_;
+    return words.size() == 2 ? PutInForce(words[1], in_force) : UseOf(in_force);
+  }
   if (verb == "denied-subscribe" && words.size() == 2 && (words[1] == "close" || words[1] == "suback")) {
     front_->CloseOnDeniedSubscribe(words[1] == "close");
     return Json(nullptr);
@@ -415,21 +418,20 @@ Result<Json> IotCore::Pubacks(const Words& words) {
 
 // {"used":{"iot:Publish topic/...":COUNT},"unused":[..]}: which grants of the device policy somebody has needed.
 // Every thing's certificate has this one from now on; what was used of the old one is forgotten.
-Result<Json> IotCore::UsePolicy(const std::string& file) {
+Result<Json> IotCore::PutInForce(const std::string& file, PolicyInForce& in_force) {
   std::ifstream stream(file);
   auto policy = Policy::Parse(std::string(std::istreambuf_iterator<char>(stream), {}));
   if (!policy) return Fail(policy.error().WithContext(file));
-  policy_ = std::move(*policy);
-  used_grants_.clear();
-  return Json{{"grants", policy_.Grants()}};
+  in_force = {std::move(*policy), {}};
+  return Json{{"grants", in_force.policy.Grants()}};
 }
 
-Json IotCore::PolicyUse() const {
+Json IotCore::UseOf(const PolicyInForce& in_force) {
   Json unused = Json::array();
-  for (const std::string& grant : policy_.Grants()) {
-    if (used_grants_.count(grant) == 0) unused.push_back(grant);
+  for (const std::string& grant : in_force.policy.Grants()) {
+    if (in_force.used.count(grant) == 0) unused.push_back(grant);
   }
-  return {{"used", used_grants_}, {"unused", unused}};
+  return {{"used", in_force.used}, {"unused", unused}};
 }
 
 Json IotCore::Connections(bool with_times) const {

@@ -92,14 +92,18 @@ class IotCore : private Guard {
   Result<Json> Records(const Words& words);
   Result<Json> Things(const Words& words);
   Result<Json> Pubacks(const Words& words);
-  Json PolicyUse() const;
-  Result<Json> UsePolicy(const std::string& file);
+  // A policy and how often each of its grants, as Policy::Grants() writes them, was needed.
+  struct PolicyInForce {
+    Policy policy;
+    std::map<std::string, std::uint64_t> used;
+  };
+  static Json UseOf(const PolicyInForce& in_force);
+  static Result<Json> PutInForce(const std::string& file, PolicyInForce& in_force);
   Json Connections(bool with_times) const;
 
   boost::asio::io_context& context_;
   const Options options_;
-  Policy policy_;
-  const Policy claim_policy_;
+  PolicyInForce devices_, claims_;
   const std::unique_ptr<Pki> pki_;
   CertificateRegistry registry_;
   Recorder recorder_;
@@ -121,7 +125,6 @@ class IotCore : private Guard {
   std::deque<std::int64_t> connect_times_ms_, last_second_;
   std::size_t connects_per_second_max_ = 0;
   std::deque<std::string> denials_;
-  std::map<std::string, std::uint64_t> used_grants_;  // of the device policy, as Policy::Grants() writes them
 };
 
 }  // namespace penumbra::iotcore

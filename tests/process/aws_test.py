@@ -35,11 +35,12 @@ def test_the_policy_is_a_document_that_aws_takes_with_a_reason_for_each_line(gat
     assert "last will" in done.stderr and "of 2048 characters" in done.stderr
 
 
-def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_its_thing(gateway, tmp_path):
-    done = aws(gateway, "cli")
+def run_script(gateway, tmp_path, *arguments):
+    """What `aws cli` wrote, run with a command line tool that knows nothing and remembers what it was asked: every "exists" fails, so
+    everything is made. Answers the script's folder and what was asked."""
+    done = aws(gateway, "cli", *arguments)
     assert done.returncode == 0, done.stderr
     (tmp_path / "aws").mkdir()
-    # A command line tool that knows nothing and remembers what it was asked: every "exists" fails, so everything is made.
     fake = tmp_path / "aws" / "aws"
     fake.write_text('#!/bin/bash\nprintf "%s\\n" "$*" >> "$AWS_LOG"\n'
                     'case "$*" in *describe-log-groups*) echo 0;; *describe-*|*get-policy*|*get-role*|*get-topic-rule*) exit 1;; '
@@ -47,21 +48,40 @@ def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_
                     'exit 0\n')
     fake.chmod(0o755)
     script = tmp_path / "deploy" / "deploy.sh"
-    script.parent.mkdir()
+    (script.parent / "csr").mkdir(parents=True)
+    (script.parent / "csr" / "claim.csr").write_text("a request")
     script.write_text(done.stdout.replace("describe-endpoint", "endpoint"))
     log = tmp_path / "aws.log"
     ran = subprocess.run(["bash", script], capture_output=True, text=True, timeout=60,
                          env={**os.environ, "PATH": f"{tmp_path / 'aws'}:{os.environ['PATH']}", "AWS_LOG": str(log)})
     assert ran.returncode == 0, ran.stderr
-    asked = log.read_text()
+    return script.parent, log.read_text()
+
+
+def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_its_thing(gateway, tmp_path):
+    folder, asked = run_script(gateway, tmp_path)
     for name in THINGS + ["gateway-01"]:
         assert f"iot attach-thing-principal --thing-name {name} --principal arn:cert" in asked
         assert f"file://csr/{name}.csr" in asked
     assert "lambda add-permission --function-name anomaly-handler" in asked
-    policy = json.loads((script.parent / "policy.json").read_text())
+    policy = json.loads((folder / "policy.json").read_text())
     assert "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}" in json.dumps(policy)
-    rule = json.loads((script.parent / "rule-StoreSensorData.json").read_text())
+    rule = json.loads((folder / "rule-StoreSensorData.json").read_text())
     assert rule["actions"][0]["dynamoDBv2"]["roleArn"] == "arn:aws:iam::123456789012:role/penumbra-iot-rules"
+
+
+def test_with_a_template_the_script_sets_up_fleet_provisioning_instead(gateway, tmp_path):
+    folder, asked = run_script(gateway, tmp_path, "--template", "fleet")
+    assert json.loads((folder / "template.json").read_text()) == json.loads(aws(gateway, "template", "--template", "fleet").stdout)
+    told = aws(gateway, "claim-policy", "--template", "fleet", "--account", "123456789012")
+    assert json.loads((folder / "claim-policy.json").read_text()) == json.loads(told.stdout)
+    role = "arn:aws:iam::123456789012:role/penumbra-iot-provisioning"
+    assert re.search(rf"iot create-provisioning-template --template-name fleet --enabled .*file://template.json.* {role}", asked)
+    assert "iam attach-role-policy --role-name penumbra-iot-provisioning --policy-arn arn:aws:iam::aws:policy/service-role/AWS" in asked
+    assert asked.count("create-certificate-from-csr") == 1 and "iot attach-policy --policy-name fleet-claim --target arn:cert" in asked
+    assert "iot create-thing --thing-name sensor-001" in asked and "attach-thing-principal" not in asked
+    without = aws(gateway, "template")
+    assert without.returncode == 2 and "--template NAME" in without.stderr
 
 
 def test_the_cost_is_a_table_for_people_and_numbers_for_programs(gateway):

@@ -1,5 +1,6 @@
 """Identity from the outside: provisioning by claim, by a trusted user, after SIGKILL; rotation by the running daemon and without one; and what
-an operator is told when something is wrong. The stand-in judges everything by the policy that `penumbra aws policy` writes."""
+an operator is told when something is wrong. The stand-in judges everything by the policies that `penumbra aws policy` and `penumbra aws
+claim-policy` write, and fills in the provisioning template of `penumbra aws template`."""
 import json
 import signal
 import subprocess
@@ -10,6 +11,10 @@ from harness import (MORTAL_PENUMBRAD, PENUMBRA, SIM_POINTS, Cloud, Gateway, wai
 
 CHILDREN = [f"sensor-{n:03d}" for n in range(1, 6)]
 FAST = {"reconnect": {"base": "200ms", "max": "1s", "stable": "5s"}, "limits": {"connect_rate": 50, "publish_rate": 100}}
+
+
+def gateway_template(credentials):
+    return credentials.get("template")
 
 
 class Site:
@@ -31,7 +36,20 @@ class Site:
             upstream={**self.cloud.upstream(), **FAST}, gateway=self.name, store={"commit_interval": "200ms"},
             credentials=self.credentials)
         self.cloud.use_policy_of(self.gateway)
+        if gateway_template(self.credentials):
+            self.use_template(self.written("template"))
+            claim = self.gateway.folder / "claim-policy.json"
+            claim.write_text(self.written("claim-policy"))
+            self.cloud.ctl("claim-policy", claim)
         return self
+
+    def written(self, what):
+        done = self.run("aws", what, "--account", "123456789012", "--region", "us-east-1")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def use_template(self, body):
+        self.cloud.ctl("provisioning", "template", "penumbra", json.dumps(json.loads(body)))
 
     def __exit__(self, *rest):
         self.gateway.__exit__(*rest)
@@ -84,7 +102,7 @@ def test_from_an_empty_configuration_to_five_children_that_publish(tmp_path):
             assert done.returncode == 0, done.stderr
             return done
 
-        types("aws", "policy", "--account", "123456789012", "--region", "us-east-1")  # to the account's administrator
+        types("aws", "terraform", "--region", "us-east-1")  # to the account's administrator
         types("provision", "--all", *site.claim())
         typed.append("systemctl start penumbrad")
         site.gateway.start()
@@ -96,12 +114,20 @@ def test_from_an_empty_configuration_to_five_children_that_publish(tmp_path):
         for thing in [*CHILDREN, "gateway-01"]:
             assert site.file(thing, ".pem.key").stat().st_mode & 0o777 == 0o600
             assert len(site.cloud.certificates(thing)) == 1
-            assert site.cloud.registry()[thing].get("parent", "") == ("gateway-01" if thing != "gateway-01" else "")
+            assert site.cloud.registry()[thing]["gateway"] == "gateway-01"
         assert site.leftovers() == []
         assert site.cloud.denials() == []
         use = site.cloud.ctl("policy")
         print("grants that this test does not use:", *use["unused"], sep="\n  ")
     assert site.cloud.process is None
+
+
+def test_a_claim_may_do_what_provisioning_does_and_nothing_else(site):
+    site.cloud.ctl("provisioning", "fault", "inject", 429)
+    assert site.provision("sensor-001").returncode == 0
+    site.cloud.ctl("provisioning", "refuse", "stolen")
+    assert site.provision("sensor-001", "--replace", "--parameter", "SerialNumber=stolen").returncode == 1
+    assert site.cloud.ctl("claim-policy")["unused"] == []
 
 
 def test_good_credentials_are_not_replaced_without_being_told(site):
@@ -142,6 +168,11 @@ def test_what_is_wrong_is_said_in_plain_language(site, tmp_path):
     site.cloud.ctl("provisioning", "refuse", "stolen")
     hook = site.provision("sensor-001", "--parameter", "SerialNumber=stolen")
     assert hook.returncode == 1 and "its hook" in hook.stderr, hook.stderr
+    foreign = site.provision("sensor-001", "--parameter", "ThingName=sensor-999", "--replace")
+    assert foreign.returncode == 1 and "sensor-999" in foreign.stderr and "sensor-999" not in site.cloud.registry(), foreign.stderr
+    body = json.loads(site.written("template"))
+    body["Resources"]["thing"]["Properties"]["ThingName"] = {"Ref": "ThingName"}
+    site.use_template(json.dumps(body))
     other = site.provision("sensor-001", "--parameter", "ThingName=sensor-999", "--replace")
     assert other.returncode == 1 and 'calls this thing "sensor-999"' in other.stderr, other.stderr
     site.cloud.deactivate(next(c["certificateId"] for c in site.cloud.certificates() if c["role"].lower() == "claim"))

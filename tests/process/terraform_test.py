@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -116,6 +117,31 @@ def test_the_provider_takes_a_gateway_of_plain_things(site, provider):
     """No type, no attributes, no group."""
     things = [{"name": "9-plain", "bus": "hall", "unit": 1, "points": COUNTER_POINTS}]
     assert faults(site.write(things=things).parsed("--account", "123456789012"), provider) == []
+
+
+def test_with_a_provisioning_template_certificates_come_through_it(site, provider):
+    parsed = site.write(credentials={"template": "fleet", "parameters": {"Batch": "7"}}).parsed()
+    assert faults(parsed, provider) == []
+    resources = parsed["resource"]
+    assert set(resources["aws_iot_certificate"]) == set(resources["aws_iot_policy_attachment"]) == {"claim"}
+    assert "aws_iot_thing_principal_attachment" not in resources
+    assert resources["aws_iam_role_policy_attachment"]["provisioning"][0]["policy_arn"].endswith("/AWSIoTThingsRegistration")
+    template = resources["aws_iot_provisioning_template"]["fleet"][0]
+    assert template["enabled"] is True and template["name"] == "fleet"
+    body = encoded(template["template_body"])
+    told = subprocess.run([PENUMBRA, "--config", site.gateway.config, "aws", "template"], capture_output=True, text=True, timeout=30)
+    assert body == json.loads(told.stdout) and len(json.dumps(body)) <= 10240
+    # What process.provision gives to the stand-in is this body.
+    assert {"ThingName", "ParentThing", "Batch", "AWS::IoT::Certificate::Id"} <= set(body["Parameters"])
+    assert set(body["Mappings"]["Things"]) == {*THINGS, "gateway-01"}
+    for thing in resources["aws_iot_thing"].values():
+        assert thing[0]["attributes"]["gateway"] == "gateway-01", "a plan after provisioning changes nothing"
+
+
+def encoded(expression):
+    """The document of a jsonencode(...) that holds literals only: HCL differs from JSON in '=' and trailing commas."""
+    text = re.fullmatch(r"\$\{jsonencode\((.*)\)\}", expression, re.S).group(1)
+    return json.loads(re.sub(r",(\s*[\]}])", r"\1", re.sub(r'("\s*)=', r"\1:", re.sub(r'("|\]|\}|true|false)\n(\s*")', r"\1,\n\2", text))))
 
 
 def broken(parsed, change):

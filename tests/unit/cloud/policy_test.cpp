@@ -1,7 +1,10 @@
 // The generated policy, judged as AWS judges it and put to work in the stand-in.
 #include "cloud/policy.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include <algorithm>
 
 #include "cloud/topics.hpp"
 #include "iotcore/policy.hpp"
@@ -73,6 +76,41 @@ TEST(GatewayPolicy, StaysWithinTheCharactersThatAwsCounts) {
   const auto policy = MakePolicy(settings, longest);
   ASSERT_TRUE(policy) << policy.error().message;
   EXPECT_LE(policy->Characters(longest), kMaxPolicyCharacters);
+}
+
+// Everything that makes it longer, at the longest region: each line is as wide as it gets.
+TEST(GatewayPolicy, NeverLetsAThingDeleteShadowsHoweverWideItGets) {
+  const std::string longest = "arn:aws:iot:ap-southeast-1:123456789012:";
+  Settings settings = test::TwoSensors();
+  settings.things[0].batch_bytes = 4096;
+  settings.upstream.status_retained = true;
+  settings.credentials.template_name = std::string(36, 'f');
+  std::size_t widest = 0;
+  for (int shared = 0;; ++shared) {  // more and more topics that are not the thing's own, until it does not fit
+    const auto policy = MakePolicy(settings, longest, {.health = {.defender = true}});
+    if (!policy) break;
+    widest = std::max(widest, policy->Characters(longest));
+    EXPECT_LE(policy->Characters(longest), kMaxPolicyCharacters) << shared;
+    const auto judged = iotcore::Policy::Parse(policy->Document(longest).dump());
+    ASSERT_TRUE(judged);
+    const auto may = [&](const std::string& topic) {
+      return judged->Allows("iot:Publish", "topic/$aws/things/sensor-001/shadow/" + topic, kSensor);
+    };
+    for (const char* verb : {"get", "update", "name/health/get", "name/health/update"}) EXPECT_TRUE(may(verb)) << verb;
+    for (const char* verb : {"delete", "name/health/delete", "update/accepted", "update/delta", "get/accepted"}) {
+      EXPECT_FALSE(may(verb)) << verb << " with " << shared << " shared topics";
+    }
+    settings.things.push_back(test::Sensor("s" + std::to_string(shared)));
+    settings.things.back().topic = fmt::format("plant/{:02}", shared);
+  }
+  EXPECT_GE(settings.things.size(), 3U) << "rotation, batches, metrics and retained presence must fit together";
+  EXPECT_GT(widest, kMaxPolicyCharacters - 100) << "the widest was judged, too";
+}
+
+TEST(GatewayPolicy, ServesAHundredThingsWithTheLinesOfOne) {
+  Settings settings = test::TwoSensors();
+  for (int i = 0; i < 98; ++i) settings.things.push_back(test::Sensor("sensor-" + std::to_string(100 + i)));
+  EXPECT_EQ(MakePolicy(settings, kArn)->Characters(kArn), MakePolicy(test::TwoSensors(), kArn)->Characters(kArn));
 }
 
 TEST(GatewayPolicy, SaysWhyItCannotBeOneDocument) {
