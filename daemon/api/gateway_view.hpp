@@ -103,6 +103,8 @@ class GatewayView {
   virtual void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
   // Commands, jobs and executions of all things since the start.
   virtual orders::BookCounters Orders() const = 0;
+  // The orders that are under way or remembered, in the order of receipt. None for a thing without a session.
+  virtual std::vector<orders::OrderRow> OrdersOf(const std::string& thing) const = 0;
   // What became of a thing's reading on its way to the cloud (Uplink::Explain).
   virtual std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const = 0;
 
@@ -117,6 +119,8 @@ class GatewayView {
   // Reads the daemon's configuration again and takes it over, or, as a dry run, only says what that would do.
   // Reloader::Request.
   virtual void Reload(bool dry_run, std::function<void(Result<ReloadReport>)> done) = 0;
+  // The same on trial: taken back when the gateway is not as well as before within `trial`. Reloader::Try.
+  virtual void TryReload(Duration trial, std::function<void(Result<ReloadReport>)> done) = 0;
 
   // Polls `thing` as soon as its bus is free; the reading also goes the normal way.
   virtual void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) = 0;

@@ -270,6 +270,25 @@ OrderedJson RenderThing(const ThingFacts& facts, const ThingSettings& settings) 
   return json;
 }
 
+OrderedJson RenderOrders(const GatewayView& view, const std::vector<std::string>& things) {
+  OrderedJson rows = OrderedJson::array();
+  for (const std::string& thing : things) {
+    for (const orders::OrderRow& row : view.OrdersOf(thing)) {
+      rows.push_back({{"thing", thing},
+                      {"kind", ToString(row.channel)},
+                      {"id", row.anonymous ? OrderedJson() : OrderedJson(row.id)},
+                      {"action", row.action},
+                      {"state", ToString(row.phase)},
+                      {"verdict", ToString(row.verdict)},
+                      {"reason", row.reason},
+                      {"result", row.result},
+                      {"received_ms", row.receipt.unix_ms},
+                      {"asked_ms", row.receipt.asked_ms}});
+    }
+  }
+  return {{"orders", std::move(rows)}};
+}
+
 OrderedJson RenderOutbox(const GatewayView& view) {
   const std::vector<LinkStatus> links = view.Links();
   std::vector<std::string> names;

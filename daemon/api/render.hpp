@@ -51,6 +51,10 @@ OrderedJson RenderThing(const ThingFacts& facts, const ThingSettings& settings);
 // {"things":[{"thing","backlog","oldest_unsent_ms","oldest_unsent_seq","newest_seq","newest_ms","in_flight","link",
 //  "suspended_topics","configured"}],"unsent"}
 OrderedJson RenderOutbox(const GatewayView& view);
+// {"orders":[{"thing","kind","id","action","state","verdict","reason","result","received_ms","asked_ms"}]}: kind
+// "command", "job" or "execution"; id null when the sender gave none; state "received", "acting", "done" or "answered";
+// received_ms 0 when nobody knew the time then; asked_ms by the sender's clock.
+OrderedJson RenderOrders(const GatewayView& view, const std::vector<std::string>& things);
 // {"seq","time_ms","time_trusted","sent","values":{point:value},"uncertain":{point:reason},"bad":{point:reason}}
 OrderedJson Render(const StoredReading& row);
 

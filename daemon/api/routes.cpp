@@ -288,6 +288,20 @@ void AskBus(const Request& request) {
                       });
 }
 
+// Of every thing with a session, or of one.
+void GetOrders(const Request& request) {
+  std::vector<std::string> names;
+  for (const LinkStatus& link : request.view.Links()) names.push_back(link.thing);
+  if (request.target.path.size() > 2) {
+    const std::string& thing = request.Part(2);
+    if (std::find(names.begin(), names.end(), thing) == names.end() && FindThing(request.view, thing) == nullptr) {
+      return UnknownThing(request, thing);
+    }
+    names = {thing};
+  }
+  request.Answer(RenderOrders(request.view, names));
+}
+
 void GetOutbox(const Request& request) {
   request.Answer(RenderOutbox(request.view));
 }
@@ -311,16 +325,24 @@ void VacuumStore(const Request& request) {
 // Reading the configuration asks the drivers, which a slow card makes slow (app/patience.hpp).
 constexpr Duration kReloadTime = std::chrono::minutes(1);
 
+constexpr std::uint64_t kMaxTrialMs = 10 * 60 * 1000;
+
 void Reload(const Request& request) {
   int dry_run = 0;
+  std::uint64_t trial_ms = 0;
   for (const auto& [name, value] : request.target.query) {
-    if (name != "dry_run") return request.Fail(400, fmt::format("unknown parameter \"{}\"", name), "known: dry_run");
+    if (name != "dry_run" && name != "trial_ms") {
+      return request.Fail(400, fmt::format("unknown parameter \"{}\"", name), "known: dry_run, trial_ms");
+    }
   }
-  if (!TakeNumber(request, "dry_run", 1, dry_run)) return;
-  request.view.Reload(dry_run == 1, [request](const Result<ReloadReport>& report) {
+  if (!TakeNumber(request, "dry_run", 1, dry_run) || !TakeNumber(request, "trial_ms", kMaxTrialMs, trial_ms)) return;
+  if (dry_run == 1 && trial_ms != 0) return request.Fail(400, "a dry run is no trial: dry_run or trial_ms", {});
+  const auto answer = [request](const Result<ReloadReport>& report) {
     if (!report) return request.Answer(report.error());
     request.Answer(Render(*report));
-  });
+  };
+  if (trial_ms != 0) return request.view.TryReload(std::chrono::milliseconds(trial_ms), answer);
+  request.view.Reload(dry_run == 1, answer);
 }
 
 void GetConfig(const Request& request) {
@@ -354,6 +376,8 @@ const std::vector<Route>& Routes() {
       {"POST", {"v1", "shadows", "*", "desired"}, SetDesired},
       {"GET", {"v1", "buses"}, GetBuses},
       {"POST", {"v1", "buses", "*", "ask"}, AskBus},
+      {"GET", {"v1", "orders"}, GetOrders},
+      {"GET", {"v1", "orders", "*"}, GetOrders},
       {"GET", {"v1", "outbox"}, GetOutbox},
       {"GET", {"v1", "store"}, GetStore},
       {"POST", {"v1", "store", "vacuum"}, VacuumStore},
@@ -379,9 +403,18 @@ Response ErrorResponse(int status, std::string_view error, std::string_view hint
 // A rotation may wait for others, and for the cloud.
 constexpr Duration kRotateTime = std::chrono::minutes(5);
 
+// A trial is looked at to its end, and taken back then.
+Duration ReloadTime(const Target& target, Duration usual) {
+  std::uint64_t trial_ms = 0;
+  for (const auto& [name, value] : target.query) {
+    if (name == "trial_ms") trial_ms = ParseNumber(value, kMaxTrialMs).value_or(0);
+  }
+  return std::max(usual, kReloadTime) + 2 * Duration(std::chrono::milliseconds(trial_ms));
+}
+
 Duration AnswerTime(std::string_view target, Duration usual) {
   const auto parsed = ParseTarget(target);
-  if (parsed && parsed->path.size() == 2 && parsed->path[1] == "reload") return std::max(usual, kReloadTime);
+  if (parsed && parsed->path.size() == 2 && parsed->path[1] == "reload") return ReloadTime(*parsed, usual);
   if (parsed && parsed->path.size() == 4 && parsed->path[1] == "things" && parsed->path[3] == "rotate") {
     return kRotateTime;
   }
@@ -409,7 +442,8 @@ void Handle(GatewayView& view, const ApiCounters& counters, std::string_view met
     return respond(
         ErrorResponse(404, "no such path",
                       "known: /v1/status, /v1/things, /v1/readings/<thing>, /v1/explain/<thing>/<point>, "
-                      "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/outbox, /v1/store, /v1/config, "
+                      "/v1/shadows/<thing>, /v1/buses, /v1/buses/<bus>/ask, /v1/orders, /v1/outbox, /v1/store, "
+                      "/v1/config, "
                       "/v1/reload, /metrics"));
   }
   Response response = ErrorResponse(405, fmt::format("use {} here", allow));

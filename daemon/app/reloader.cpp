@@ -60,15 +60,15 @@ void Reloader::Stop() {
 
 void Reloader::OnSignal() {
   const auto waits = std::find_if(waiting_.begin(), waiting_.end(), [](const Job& job) { return job.signal; });
-  if (waits == waiting_.end()) Enqueue({.file = file_, .signal = true});
+  if (waits == waiting_.end()) Enqueue({.signal = true});
 }
 
 void Reloader::Request(bool dry_run, Done done) {
-  Enqueue({.file = file_, .dry_run = dry_run, .done = std::move(done)});
+  Enqueue({.dry_run = dry_run, .done = std::move(done)});
 }
 
-void Reloader::Try(std::filesystem::path file, Duration trial, Done done) {
-  Enqueue({.file = std::move(file), .trial = trial, .done = std::move(done)});
+void Reloader::Try(Duration trial, Done done) {
+  Enqueue({.trial = trial, .done = std::move(done)});
 }
 
 void Reloader::Enqueue(Job job) {
@@ -88,7 +88,7 @@ void Reloader::Next() {
   job_ = std::move(waiting_.front());
   waiting_.pop_front();
   if (!job_->dry_run) hooks_.begun();
-  reader_.Read(job_->file, [this](LoadedConfig wanted) {
+  reader_.Read(file_, [this](LoadedConfig wanted) {
     if (!stopped_) Judge(std::move(wanted));
   });
 }
@@ -96,7 +96,7 @@ void Reloader::Next() {
 // All or nothing: what is wrong, or what only a restart can apply, leaves everything as it is.
 void Reloader::Judge(LoadedConfig wanted) {
   api::ReloadReport report;
-  report.file = job_->file.string();
+  report.file = file_.string();
   report.diagnostics = wanted.diagnostics;
   const auto error = std::find_if(wanted.diagnostics.begin(), wanted.diagnostics.end(),
                                   [](const Diagnostic& diagnostic) { return !diagnostic.warning; });
@@ -115,7 +115,7 @@ void Reloader::Judge(LoadedConfig wanted) {
       report.outcome = report.diff.empty() ? Outcome::kUnchanged : Outcome::kApplied;
     }
   }
-  if (job_->file == file_ && !job_->dry_run) {
+  if (!job_->dry_run) {
     refused_ = report.Refused() ? report.reason : "";
     (report.Refused() ? refused_fingerprint_ : seen_fingerprint_) = wanted.fingerprint;
   }
@@ -148,6 +148,8 @@ void Reloader::Watch(api::ReloadReport report, BootTime since) {
 
 void Reloader::RollBack(api::ReloadReport report) {
   report.outcome = Outcome::kRolledBack;
+  refused_ = "it did harm and was taken back: " + report.reason;
+  refused_fingerprint_ = seen_fingerprint_;
   hooks_.apply(std::exchange(fallback_, {}), [this, alive = alive_, report = std::move(report)] {
     if (*alive && !stopped_) Finish(report);
   });

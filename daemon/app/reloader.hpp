@@ -1,6 +1,6 @@
 // Another configuration for a running daemon: reads it on a thread of its own, compares it with what is in force, and
 // has the difference applied, or refuses the file as a whole. One after another, whoever asks: SIGHUP, the local API,
-// or a configuration from the cloud that goes back by itself when it does harm (Try). Loop thread.
+// the same on trial, so that it goes back by itself when it does harm (Try). Loop thread.
 // Deliberately not here: how a difference is applied to the modules (daemon.cpp), how files are read (config_reader).
 #pragma once
 
@@ -53,19 +53,17 @@ class Reloader {
   // The daemon's own file, asked by somebody who waits for the answer. Error kBackOff: too many wait.
   void Request(bool dry_run, Done done);
 
-  // Tries `file` (with its conf.d, like the daemon's own) in place of what is in force, for whoever got it from the
-  // cloud: applies it and looks at the gateway until it is at least as well as it was before, at most for `trial`. Then
-  // it stays (kApplied), until the daemon is started anew with its own file; else what was in force is put back
-  // (kRolledBack, with what was wrong). kWrong and kNeedsRestart as for a reload: nothing was done. No other request is
-  // served meanwhile.
-  void Try(std::filesystem::path file, Duration trial, Done done);
+  // Like Request, for whoever may lose the way back by a wrong setting: applies the file and looks at the gateway until
+  // it is at least as well as it was before, at most for `trial`. Then it stays (kApplied); else what was in force is
+  // put back (kRolledBack, with what was wrong) and the file counts as refused until it is changed. kWrong and
+  // kNeedsRestart as for a reload: nothing was done. No other request is served meanwhile.
+  void Try(Duration trial, Done done);
 
   // How the file on disk relates to what is in force, for status. Cheap: it looks at times and sizes, not into files.
   api::ConfigState State() const;
 
  private:
   struct Job {
-    std::filesystem::path file;
     bool dry_run = false;
     bool signal = false;
     std::optional<Duration> trial;

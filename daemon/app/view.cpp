@@ -126,6 +126,14 @@ std::optional<api::CommandInfo> View::Command(const std::string& thing, const st
   return info;
 }
 
+std::vector<orders::OrderRow> View::OrdersOf(const std::string& thing) const {
+  const orders::OrderBook* book = orders_ != nullptr ? orders_->Find(thing) : nullptr;
+  if (book == nullptr) return {};
+  std::vector<orders::OrderRow> rows = book->rows();
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.seq < b.seq; });
+  return rows;
+}
+
 std::vector<identity::CertificateState> View::Certificates() const {
   return keeper_ != nullptr ? keeper_->States() : std::vector<identity::CertificateState>{};
 }

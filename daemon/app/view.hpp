@@ -38,6 +38,7 @@ class View : public api::GatewayView {
   orders::BookCounters Orders() const override {
     return orders_ != nullptr ? orders_->Totals() : orders::BookCounters{};
   }
+  std::vector<orders::OrderRow> OrdersOf(const std::string& thing) const override;
   OutboxState Outbox(const std::string& thing) const override { return store_.Outbox(thing); }
   std::vector<std::string> StoredThings() const override { return store_.Things(); }
   void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) override {
@@ -54,6 +55,9 @@ class View : public api::GatewayView {
   std::optional<api::CommandInfo> Command(const std::string& thing, const std::string& point) const override;
   void Reload(bool dry_run, std::function<void(Result<api::ReloadReport>)> done) override {
     reloader_.Request(dry_run, std::move(done));
+  }
+  void TryReload(Duration trial, std::function<void(Result<api::ReloadReport>)> done) override {
+    reloader_.Try(trial, std::move(done));
   }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
   void AskBus(const std::string& bus, const Json& question, Duration timeout,

@@ -85,6 +85,12 @@ int Buses(const Client& client, const Invocation& invocation) {
               [](const Json& json, const Style& style) { return BusesView(json, style, NowMs()); });
 }
 
+int Orders(const Client& client, const Invocation& invocation) {
+  const std::string of = invocation.words.empty() ? "" : "/" + api::PercentEncode(invocation.words[0]);
+  return Show(client, invocation, "/v1/orders" + of,
+              [](const Json& json, const Style& style) { return OrdersView(json, style, NowMs()); });
+}
+
 int Outbox(const Client& client, const Invocation& invocation) {
   return Show(client, invocation, "/v1/outbox",
               [](const Json& json, const Style& style) { return OutboxView(json, style, NowMs()); });

@@ -12,6 +12,7 @@ int Things(const Client& client, const Invocation& invocation);
 int Explain(const Client& client, const Invocation& invocation);
 int Buses(const Client& client, const Invocation& invocation);
 int Outbox(const Client& client, const Invocation& invocation);
+int Orders(const Client& client, const Invocation& invocation);
 // In reload.cpp.
 int Reload(const Client& client, const Invocation& invocation);
 // In shadow.cpp.

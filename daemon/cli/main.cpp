@@ -26,7 +26,7 @@ struct DaemonVerb {
 
 constexpr DaemonVerb kDaemonVerbs[] = {{"status", Status},   {"things", Things}, {"readings", Readings},
                                        {"explain", Explain}, {"buses", Buses},   {"outbox", Outbox},
-                                       {"shadow", Shadow},   {"reload", Reload}};
+                                       {"shadow", Shadow},   {"reload", Reload}, {"orders", Orders}};
 
 int Version(const Invocation& invocation) {
   const std::string version = kVersion;

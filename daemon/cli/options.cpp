@@ -47,6 +47,8 @@ po::options_description VerbOptions() {
   add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
   add("name", po::value<std::string>()->value_name("NAME"), "shadow: a named shadow instead of the classic one");
   add("dry-run", "reload: only show what would change");
+  add("trial", po::value<std::string>()->value_name("DURATION"),
+      "reload: put back what was in force when the gateway is not well within this time");
   add("effective", "config show: every value in force with its origin, of the running daemon if there is one");
   add("account", po::value<std::string>()->value_name("ID"), "aws: the account, twelve digits (else [aws] account)");
   add("region", po::value<std::string>()->value_name("REGION"),
@@ -151,6 +153,12 @@ Status TakeValues(const po::variables_map& given, Invocation& invocation) {
       return Usage("--timeout: from 1ms to 10m");
     }
     invocation.timeout = *timeout;
+  }
+  if (given.count("trial") != 0) {
+    const auto trial = ParseDuration(given["trial"].as<std::string>());
+    if (!trial) return Usage("--trial: " + trial.error().message);
+    if (*trial < std::chrono::seconds(1) || *trial > std::chrono::minutes(10)) return Usage("--trial: from 1s to 10m");
+    invocation.trial = std::chrono::duration_cast<std::chrono::milliseconds>(*trial);
   }
   if (given.count("guess") != 0) {
     const auto guess = ParseJson(given["guess"].as<std::string>());
@@ -279,6 +287,14 @@ const std::vector<Verb>& Verbs() {
        "replay FILE [port=N]: a recording of the state folder's recorder/ as a device on 127.0.0.1, or on a pty.\n"
        "Without a running daemon the driver is started for the question, with the configuration of --config.",
        {"timeout", "guess"}},
+      {"orders",
+       "[THING]",
+       0,
+       1,
+       "what the cloud ordered: commands, jobs and executions, how far each got, and what became of it",
+       "Received, acting, done, answered: each step is durable before it is taken. Answered ones are remembered for a "
+       "while, so\nthat the same order is not done twice. Desired values of the shadow are no orders: see shadow diff.",
+       {}},
       {"outbox",
        "",
        0,
@@ -306,7 +322,7 @@ const std::vector<Verb>& Verbs() {
        "is reachable, else from the files. Neither changes anything.",
        {"effective"}},
       {"reload",
-       "[--dry-run]",
+       "[--dry-run | --trial DURATION]",
        0,
        0,
        "have the running daemon take over its changed configuration",
@@ -314,8 +330,12 @@ const std::vector<Verb>& Verbs() {
        "a\n"
        "whole, and so is one of which a part needs a restart; then what was in force stays so. As `systemctl reload`.\n"
        "--dry-run: the difference between what is in force and the file, and what each change would touch.\n"
-       "Exit code 0 when it was or could be applied, 1 when only a restart can apply it, 78 when the file is wrong.",
-       {"dry-run"}},
+       "--trial: applies it and looks whether buses, things and sessions are as well as before; if they are not within "
+       "that\ntime, what was in force is put back. For a gateway that is far away.\n"
+       "Exit code 0 when it was or could be applied, 1 when only a restart can apply it or it was put back, 78 when "
+       "the "
+       "file is\nwrong.",
+       {"dry-run", "trial"}},
       {"drivers",
        "[NAME]",
        0,

@@ -44,7 +44,8 @@ struct Invocation {
   bool follow = false;
   bool effective = false;
   bool dry_run = false;
-  std::optional<std::string> name;  // of a shadow
+  std::optional<std::chrono::milliseconds> trial;  // of reload
+  std::optional<std::string> name;                 // of a shadow
   std::optional<std::string> account, region, prices, out;
   std::optional<std::string> payload, topic;  // aws rules test
   bool all = false;

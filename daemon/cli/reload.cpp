@@ -1,5 +1,7 @@
 // `penumbra reload`: has the daemon take over its file, or shows what that would do. The daemon compares, because only
 // it knows what is in force.
+#include <fmt/format.h>
+
 #include <chrono>
 
 #include "cli/daemon_verbs.hpp"
@@ -21,8 +23,15 @@ int ExitCodeOf(const std::string& result) {
 }  // namespace
 
 int Reload(const Client& client, const Invocation& invocation) {
-  const std::string target = invocation.dry_run ? "/v1/reload?dry_run=1" : "/v1/reload";
-  const Fetched fetched = Judge(client, client.Post(target, "", kReadingTime));
+  if (invocation.dry_run && invocation.trial) {
+    Complain("--dry-run changes nothing, so there is nothing to try: give one of --dry-run and --trial");
+    return kExitUsage;
+  }
+  const std::chrono::milliseconds trial = invocation.trial.value_or(std::chrono::milliseconds(0));
+  const std::string target = invocation.dry_run ? "/v1/reload?dry_run=1"
+                             : invocation.trial ? fmt::format("/v1/reload?trial_ms={}", trial.count())
+                                                : "/v1/reload";
+  const Fetched fetched = Judge(client, client.Post(target, "", kReadingTime + 2 * trial));
   if (fetched.exit_code != kExitOk) return fetched.exit_code;
   const int code = ExitCodeOf(GetString(fetched.json, "result").value_or(""));
   if (invocation.json) {

@@ -391,6 +391,25 @@ std::string ReloadView(const Json& report, const Style& style) {
          Paint(std::string(ResultText(result)), well ? Tone::kGood : Tone::kBad, style) + "\n";
 }
 
+std::string OrdersView(const Json& orders, const Style& style, std::int64_t now_ms) {
+  Table table({{"THING"}, {"KIND"}, {"ID"}, {"ACTION"}, {"STATE"}, {"VERDICT"}, {"RECEIVED"}, {"RESULT"}});
+  for (const Json& order : Rows(orders, "orders")) {
+    const std::string verdict = Field(order, "verdict");
+    // Why not, or what it brought.
+    std::string result = Field(order, "reason");
+    if (result == "-") result = Field(order, "result");
+    table.Row({{Field(order, "thing")},
+               {Field(order, "kind")},
+               {Field(order, "id")},
+               {Field(order, "action")},
+               {Field(order, "state")},
+               {verdict, verdict == "failed" || verdict == "rejected" ? Tone::kBad : Tone::kPlain},
+               {AgeOf(order, "received_ms", now_ms)},
+               {result == "{}" ? "-" : result}});
+  }
+  return table.empty() ? "no orders are under way or remembered\n" : table.Text(style);
+}
+
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {
   Table table({{"THING"},
                {"UNSENT", true},

@@ -13,6 +13,7 @@ std::string StatusView(const Json& status, const Style& style, std::int64_t now_
 std::string ThingsView(const Json& things, const Style& style, std::int64_t now_ms);
 std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms);
 std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms);
+std::string OrdersView(const Json& orders, const Style& style, std::int64_t now_ms);
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms);
 // What POST /v1/reload answers: the difference as a table, and what became of it.
 std::string ReloadView(const Json& report, const Style& style);

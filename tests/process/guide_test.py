@@ -107,4 +107,7 @@ def test_whoever_listened_to_them_can_listen_to_the_daemon(cloud, tmp_path):
         answers = wait_for(lambda: [a for a in observer.on(f"sensors/{THING}/command/ack") if a["status"] == "succeeded"], 20,
                            f"a command is answered: {observer.on(f'sensors/{THING}/command/ack')}")
         assert answers[0]["id"] == "c"
+        order = wait_for(lambda: [o for o in gateway.json("orders", THING)["orders"] if o["state"] == "answered"], 10, "the order is over")[0]
+        assert (order["kind"], order["id"], order["action"], order["verdict"]) == ("command", "c", "update_config", "succeeded")
+        assert "update_config" in gateway.cli("orders").stdout
         assert gateway.stop()[0] == 0

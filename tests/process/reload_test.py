@@ -112,6 +112,20 @@ def test_a_dry_run_shows_every_change_and_does_nothing(gateway):
     assert hosts(gateway) == before and interval(gateway) == 30000
 
 
+def test_a_trial_keeps_what_does_no_harm_and_takes_back_what_does(gateway):
+    gateway.configure(BUSES, things("100ms"))
+    assert report(gateway, "--trial", "5s")["result"] == "applied" and interval(gateway) == 100
+    nowhere = {"name": "third", "driver": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": 9, "timeout": "200ms"}
+    lost = {"name": "lost", "bus": "third", "unit": 1, "sample_interval": "200ms",
+            "points": [{"name": "t", "table": "input", "address": 0, "type": "s16"}]}
+    gateway.configure(BUSES + [nowhere], things("200ms") + [lost])
+    answer = report(gateway, "--trial", "5s", code=1)
+    assert answer["result"] == "rolled_back" and "lost" in answer["reason"], answer
+    assert interval(gateway) == 100 and "third" not in hosts(gateway)
+    assert in_force(gateway) == "refused"
+    assert gateway.cli("reload", "--trial", "5s", "--dry-run").returncode == 2
+
+
 def test_a_storm_of_signals_ends_with_the_last_file(gateway):
     before = hosts(gateway)
     for i in range(50):

@@ -81,6 +81,10 @@ class FakeView : public api::GatewayView {
   }
   StoreStats Stats() const override { return stats; }
   orders::BookCounters Orders() const override { return order_counts; }
+  std::vector<orders::OrderRow> OrdersOf(const std::string& thing) const override {
+    const auto it = order_rows.find(thing);
+    return it == order_rows.end() ? std::vector<orders::OrderRow>{} : it->second;
+  }
   std::filesystem::path StoreFile() const override { return "/var/lib/penumbra/penumbra.db"; }
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { done(4096); }
   OutboxState Outbox(const std::string& thing) const override {
@@ -127,6 +131,10 @@ class FakeView : public api::GatewayView {
     last_dry_run = dry_run;
     done(reload_report);
   }
+  void TryReload(Duration trial, std::function<void(Result<api::ReloadReport>)> done) override {
+    last_trial = trial;
+    done(reload_report);
+  }
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override {
     last_read = thing;
     if (!read_error.empty()) return done(Fail(Action::kBackOff, read_error));
@@ -143,6 +151,8 @@ class FakeView : public api::GatewayView {
   ThingStatus& thing() { return things["sensor-001"]; }
   LinkStatus& link() { return links[1]; }
 
+  std::map<std::string, std::vector<orders::OrderRow>> order_rows;
+  std::optional<Duration> last_trial;
   Settings config;
   api::GatewayInfo info;
   std::vector<Origin> origins;

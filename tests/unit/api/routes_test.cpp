@@ -115,6 +115,13 @@ TEST_F(Routes, ReloadAnswersWhatChangedAlsoWhenItIsRefused) {
 
 TEST_F(Routes, ReloadRefusesWhatItDoesNotKnow) {
   EXPECT_EQ(Ask("POST", "/v1/reload?dryrun=1").status, 400);
+  EXPECT_FALSE(view.last_trial);
+  EXPECT_EQ(Ask("POST", "/v1/reload?trial_ms=60000&dry_run=1").status, 400);
+  EXPECT_EQ(Ask("POST", "/v1/reload?trial_ms=700000").status, 400);
+  EXPECT_FALSE(view.last_trial);
+  EXPECT_EQ(Ask("POST", "/v1/reload?trial_ms=60000").status, 200);
+  EXPECT_EQ(view.last_trial, Duration(std::chrono::seconds(60)));
+  EXPECT_GE(AnswerTime("/v1/reload?trial_ms=60000", std::chrono::seconds(5)), std::chrono::seconds(120));
   EXPECT_EQ(Ask("POST", "/v1/reload?dry_run=2").status, 400);
   EXPECT_EQ(Ask("GET", "/v1/reload").status, 405);
   view.reload_report = Fail(Action::kRetry, "the daemon is stopping");
@@ -334,6 +341,36 @@ TEST_F(Routes, ExplainTellsWhatBecameOfADesiredValue) {
   EXPECT_THAT(story, HasSubstr("99 (version 12) is refused: above max 30; it overtook 1 older value"));
   view.command.reset();
   EXPECT_THAT(Get("/v1/explain/sensor-001/temperature")["story"].dump(), HasSubstr("nothing is desired"));
+}
+
+TEST_F(Routes, OrdersOfEveryThingSayHowFarTheyGotAndWhatBecameOfThem) {
+  orders::OrderRow job{.channel = orders::Channel::kJob, .id = "job-7", .seq = 1, .action = "reboot"};
+  job.phase = orders::Phase::kActing;
+  job.receipt.unix_ms = 1'700'000'000'000;
+  orders::OrderRow command{.id = "p-1", .anonymous = true, .seq = 2, .action = "read_now"};
+  command.phase = orders::Phase::kAnswered;
+  command.verdict = orders::Verdict::kFailed;
+  command.reason = "timeout";
+  view.order_rows = {{"gateway-01", {job}}, {"sensor-001", {command}}};
+  const Json all = Get("/v1/orders")["orders"];
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0], Json({{"thing", "gateway-01"},
+                          {"kind", "job"},
+                          {"id", "job-7"},
+                          {"action", "reboot"},
+                          {"state", "acting"},
+                          {"verdict", ""},
+                          {"reason", ""},
+                          {"result", Json::object()},
+                          {"received_ms", 1'700'000'000'000},
+                          {"asked_ms", 0}}));
+  EXPECT_TRUE(all[1]["id"].is_null()) << "the sender gave none";
+  EXPECT_EQ(all[1]["verdict"], "failed");
+  EXPECT_EQ(Get("/v1/orders/sensor-001")["orders"].size(), 1U);
+  const Response unknown = Ask("GET", "/v1/orders/sensor-01");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_THAT(unknown.body, testing::HasSubstr("sensor-001"));
+  EXPECT_EQ(Ask("POST", "/v1/orders").status, 405);
 }
 
 }  // namespace

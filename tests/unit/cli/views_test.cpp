@@ -79,12 +79,28 @@ TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
     ThingView(*json, {}, kNow);
     BusesView(*json, {}, kNow);
     OutboxView(*json, {}, kNow);
+    OrdersView(*json, {}, kNow);
     ExplainView(*json, {});
     ConfigView(*json, {}, true);
     ReloadView(*json, {});
     DiagnosticText(*json);
     ReadingsTable(Rows(*json, "points")).Page(Rows(*json, "things"), {});
   }
+}
+
+TEST(Views, OrdersShowWhatTheyBroughtOrWhyNot) {
+  const auto orders =
+      ParseJson(R"({"orders":[{"thing":"gateway-01","kind":"job","id":"job-7","action":"reboot","state":"acting",
+    "verdict":"","reason":"","result":{},"received_ms":1699999880000},{"thing":"sensor-001","kind":"command","id":null,
+    "action":"set","state":"answered","verdict":"rejected","reason":"too old","result":{},"received_ms":0},
+    {"thing":"sensor-001","kind":"execution","id":"e1","action":"read_now","state":"done","verdict":"succeeded","reason":"",
+    "result":{"temperature":21.5},"received_ms":1699999880000}]})");
+  ASSERT_TRUE(orders);
+  const std::string view = OrdersView(*orders, {}, kNow);
+  for (const char* part : {"job-7", "acting", "2 min ago", "rejected", "too old", R"({"temperature":21.5})"}) {
+    EXPECT_THAT(view, HasSubstr(part)) << view;
+  }
+  EXPECT_THAT(OrdersView(Json::object(), {}, kNow), HasSubstr("no orders"));
 }
 
 TEST(Views, BusesShowTheirUnits) {
