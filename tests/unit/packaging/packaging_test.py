@@ -70,3 +70,40 @@ def test_text_cannot_become_a_request_of_roff():
 def test_the_simulator_names_its_verbs_to_who_asks_wrongly():
     done = run("/usr/bin/python3", "-B", ROOT / "packaging/sim/penumbra-sim", "clowd")
     assert done.returncode == 2 and "demo, cloud, ctl, modbus" in done.stderr
+
+
+POLKIT = """
+var rules = [], polkit = {Result: {YES: "yes", NO: "no", NOT_HANDLED: null}, addRule: function (rule) { rules.push(rule); }};
+"""
+
+
+def asked(user, action):
+    """What polkitd's own engine makes of the shipped rule: "yes", "null"."""
+    rule = (ROOT / "packaging" / "polkit" / "60-penumbra.rules").read_text()
+    script = POLKIT + rule + f"""
+if (rules.length !== 1) {{ throw new Error("one rule is shipped"); }}
+print(rules[0]({{id: {json.dumps(action)}}}, {{user: {json.dumps(user)}}}));
+"""
+    done = run("duk", "/dev/stdin", input=script)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_the_service_may_have_the_machine_rebooted_and_nothing_else():
+    login = "org.freedesktop.login1."
+    for action in ("reboot", "reboot-multiple-sessions"):
+        assert asked("penumbra", login + action) == "yes"
+        for other in ("root", "pi", "penumbra-sim", "", "penumbraX"):
+            assert asked(other, login + action) == "null", other
+    for action in ("reboot-ignore-inhibit", "power-off", "halt", "suspend", "set-wall-message", "reboo", ""):
+        assert asked("penumbra", login + action) == "null", action
+    assert asked("penumbra", "org.freedesktop.systemd1.manage-units") == "null"
+
+
+def test_the_rule_is_packaged_and_the_unit_lets_the_daemon_ask():
+    assert "packaging/polkit/60-penumbra.rules usr/share/polkit-1/rules.d" in (ROOT / "packaging/debian/penumbra.install").read_text()
+    assert re.search(r"^Recommends: .*\bpolkitd\b", (ROOT / "packaging/debian/control").read_text(), re.M)
+    unit = SERVICE.read_text()
+    assert re.search(r"^RestrictAddressFamilies=.*\bAF_UNIX\b", unit, re.M) and "User=penumbra" in unit
+    assert "InaccessiblePaths" not in unit and "PrivateNetwork=" not in unit, "the system's D-Bus socket can be reached"
+    assert "/usr/bin/systemctl reboot" in (ROOT / "daemon/model/duty_settings.hpp").read_text()
