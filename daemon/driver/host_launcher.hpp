@@ -19,6 +19,9 @@ struct HostSpec {
   std::string configuration;  // JSON text for open()
 };
 
+// How a host ended that had to be killed because it took too long to close its bus.
+inline constexpr const char* kHungAtTheEnd = "hung";
+
 // Called on the loop, never inside Launch() or a call to the process. A handler may destroy the process.
 struct HostHandlers {
   std::function<void(std::string_view frame)> frame;
@@ -26,7 +29,7 @@ struct HostHandlers {
   std::function<void()> broken;
   // The process closed its end of the socket: most often `ended` follows at once.
   std::function<void()> closed;
-  // The process has ended; `how` as DescribeExit(). The last call.
+  // The process has ended; `how` as DescribeExit(), or kHungAtTheEnd. The last call.
   std::function<void(std::string how)> ended;
   // A line the driver wrote to standard error; `dropped`: lines lost to the rate limit before it.
   std::function<void(std::string line, std::uint64_t dropped)> output;

@@ -76,7 +76,10 @@ class Process : public HostProcess {
     socket_.Reset();
     output_watch_.reset();
     output_pause_.reset();
-    close_timer_ = loop_.After(std::chrono::milliseconds(kLastWaitMs), [this] { Kill(); });
+    close_timer_ = loop_.After(std::chrono::milliseconds(kLastWaitMs), [this] {
+      hung_ = true;
+      Kill();
+    });
   }
 
   void Kill() override {
@@ -119,7 +122,7 @@ class Process : public HostProcess {
     output_watch_.reset();
     close_timer_.reset();
     const auto ended = handlers_.ended;
-    ended(DescribeExit(wait_status_));
+    ended(hung_ ? std::string(kHungAtTheEnd) : DescribeExit(wait_status_));
   }
 
   void TakeLastFrames() {
@@ -164,6 +167,7 @@ class Process : public HostProcess {
   LineGate lines_;
   bool reaped_ = false;
   bool killed_ = false;
+  bool hung_ = false;  // did not end by itself after Close
   int wait_status_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   SubscriptionPtr end_watch_, socket_watch_, output_watch_, output_pause_, close_timer_;

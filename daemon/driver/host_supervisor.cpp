@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "driver/spawn.hpp"
 
 namespace penumbra {
 
@@ -253,12 +254,29 @@ void HostSupervisor::OnClosed() {
 
 void HostSupervisor::OnEnded(const std::string& how) {
   const std::unique_ptr<HostProcess> ended = std::move(process_);
+  JudgeEnd(how);
   if (leaving_) {
     if (const auto left = std::exchange(closed_for_good_, {})) left();
     return;
   }
   if (!given_up_) return Down(Fault::kCrashed, how + Doing());
   if (retry_due_) Launch();
+}
+
+// The host closes its bus and exits; OnEnded follows.
+void HostSupervisor::EndInGoodOrder() {
+  if (state_ == State::kRunning) ending_in_ = in_flight_ ? Doing() : " in close";
+  process_->Close();
+}
+
+// A driver that falls on its way out harms nobody any more: the operator reads it, and nothing else follows. One that
+// was in the middle of a call and did not end at once has done nothing wrong.
+void HostSupervisor::JudgeEnd(const std::string& how) {
+  const std::string in = std::exchange(ending_in_, {});
+  if (in.empty() || how == DescribeExit(0)) return;
+  if (how == kHungAtTheEnd && in != " in close") return;
+  reason_ = how + in;
+  log::Warning("driver.bad_end", reason_, {{"bus", spec_.bus}, {"driver", spec_.driver}});
 }
 
 void HostSupervisor::FailInFlight(const Error& cause) {
@@ -278,11 +296,11 @@ void HostSupervisor::Reopen(std::string driver) {
   reopening_ = true;
   EndRun();
   if (!process_) return Launch();
+  EndInGoodOrder();
   state_ = State::kStarting;
   reason_.clear();
   logged_.clear();
   retry_due_ = true;  // OnEnded launches
-  process_->Close();
   // Whatever keeps it from ending, the bus must not wait in silence.
   deadline_ = loop_.After(kOpenTimeout, [this] { Down(Fault::kCrashed, "does not end"); });
 }
@@ -293,7 +311,7 @@ void HostSupervisor::Close(const Error& cause, std::function<void()> ended) {
   EndRun();
   retry_due_ = false;
   if (process_) {
-    process_->Close();
+    EndInGoodOrder();
   } else {
     leave_ = loop_.After(Duration::zero(), [this] { std::exchange(closed_for_good_, {})(); });
   }

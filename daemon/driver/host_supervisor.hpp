@@ -143,6 +143,8 @@ class HostSupervisor {
   void LogDown(const std::string& retry_in);
   void OnRetryDue();
   std::string Doing() const;
+  void EndInGoodOrder();
+  void JudgeEnd(const std::string& how);
 
   HostSpec spec_;
   HostLauncher& launcher_;
@@ -168,7 +170,8 @@ class HostSupervisor {
   std::uint64_t reopens_ = 0;  // of the launches
   bool reopening_ = false;     // the next launch is one of them
   std::function<void()> closed_for_good_;
-  bool leaving_ = false;  // Close was called
+  bool leaving_ = false;   // Close was called
+  std::string ending_in_;  // what a driver that ran is doing since it was told to end: " in close"
   std::uint64_t log_lines_dropped_ = 0;
   // Log lines and facts. Well above the host's own limit for lines: only a forger, or a flood of facts, gets here.
   TokenBucket idle_frames_{50, 200};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -78,6 +79,8 @@ class OpenBus {
   penumbra_status status() const { return status_; }
   const std::string& error() const { return error_; }
   penumbra_bus* get() const { return bus_; }
+  // It is somebody else's to close.
+  void Abandon() { status_ = PENUMBRA_IO; }
 
  private:
   const Patient& patient_;
@@ -200,19 +203,31 @@ Findings ExamineAbi(const Patient& patient) {
   return findings;
 }
 
+void ReadAndJudgeAll(const Patient& patient, penumbra_bus* bus, Findings& findings) {
+  for (std::uint32_t thing = 0; thing < patient.things; ++thing) {
+    JudgeValues(thing, Read(patient, bus, thing, AllPoints(patient, thing), 2000, -1, findings), findings);
+  }
+}
+
 Findings ExamineOpen(const Patient& patient) {
   Findings findings;
   const ProcessState before = ProcessState::Now();
   {
     const OpenBus first(patient);
     if (first.status() != PENUMBRA_OK) return {"the bus does not open: " + first.error()};
-    const OpenBus second(patient);  // may be refused; must not harm the first
-    if (second.status() != PENUMBRA_OK && second.error().empty()) {
-      findings.emplace_back("a second open fails without a line for the operator");
+    {
+      OpenBus second(patient);  // may be refused; must not harm the first
+      if (second.status() != PENUMBRA_OK && second.error().empty()) {
+        findings.emplace_back("a second open fails without a line for the operator");
+      }
+      if (second.status() == PENUMBRA_OK && second.get() == first.get()) {
+        findings.emplace_back("a second open answers the bus of the first");
+        second.Abandon();  // one bus, to be closed once
+      }
+      ReadAndJudgeAll(patient, first.get(), findings);
+      if (second.status() == PENUMBRA_OK) ReadAndJudgeAll(patient, second.get(), findings);
     }
-    for (std::uint32_t thing = 0; thing < patient.things; ++thing) {
-      JudgeValues(thing, Read(patient, first.get(), thing, AllPoints(patient, thing), 2000, -1, findings), findings);
-    }
+    ReadAndJudgeAll(patient, first.get(), findings);  // the second is closed
   }
   for (std::string& difference : ProcessState::Now().DifferencesTo(before)) findings.push_back(std::move(difference));
   return findings;
@@ -327,19 +342,28 @@ Findings ExamineWrite(const Patient& patient) {
   return findings;
 }
 
+// Answers belong to the bus thread. The driver's own threads may hand some over meanwhile, which is what is looked for.
+struct AnswerJudge {
+  static void Take(void* context, const char* json) {
+    auto& judge = *static_cast<AnswerJudge*>(context);
+    if (std::this_thread::get_id() != judge.bus_thread) judge.foreign_thread = true;
+    if (json == nullptr || json[0] != '{' || std::strlen(json) > 64UL * 1024) judge.no_object = true;
+  }
+  const std::thread::id bus_thread = std::this_thread::get_id();
+  std::atomic<bool> foreign_thread = false, no_object = false;
+};
+
 Findings ExamineAsk(const Patient& patient) {
   Findings findings;
   if ((patient.driver->capabilities & PENUMBRA_CAN_ASK) == 0) return findings;
   const OpenBus bus(patient);
+  AnswerJudge judge;
   const auto ask = [&](const char* question) {
     penumbra_ask_request request{};
     request.size = sizeof request;
     request.question = question;
-    request.answer = [](void* context, const char* json) {
-      if (json != nullptr && json[0] == '{' && std::strlen(json) <= 64UL * 1024) return;
-      static_cast<Findings*>(context)->emplace_back("an answer is no JSON object, or longer than 64 KiB");
-    };
-    request.context = &findings;
+    request.answer = AnswerJudge::Take;
+    request.context = &judge;
     request.deadline_ns = NowNs() + 1000 * kMs;
     request.cancel_fd = -1;
     std::array<char, 512> error{};
@@ -351,6 +375,29 @@ Findings ExamineAsk(const Patient& patient) {
   if ((patient.driver->capabilities & PENUMBRA_CAN_PLAN) != 0 && ask(R"({"ask":"plan"})") != PENUMBRA_OK) {
     findings.emplace_back("it can plan, and does not");
   }
+  if ((patient.driver->capabilities & PENUMBRA_CAN_SELF_TEST) != 0) ask(R"({"ask":"self_test"})");
+  ask(R"({"ask":"counters"})");
+  if (judge.no_object) findings.emplace_back("an answer is no JSON object, or longer than 64 KiB");
+  if (judge.foreign_thread) findings.emplace_back("an answer comes from another thread than that of the call");
+  return findings;
+}
+
+// What it needs, asked as the gateway does: without a bus, for the right configuration and for wrong ones.
+Findings ExamineNeeds(const Patient& patient) {
+  Findings findings;
+  if (!PENUMBRA_HAS_FIELD(patient.driver, needs)) return findings;  // "abi" says so
+  const auto take = [](void* context, std::uint32_t kind, const char* path) {
+    auto& all = *static_cast<Findings*>(context);
+    if (kind < PENUMBRA_NEED_NETWORK || kind > PENUMBRA_NEED_WRITE) {
+      all.push_back("it needs the unknown kind " + std::to_string(kind));
+    } else if (kind != PENUMBRA_NEED_NETWORK && (path == nullptr || *path == '\0')) {
+      all.emplace_back("it needs a file or device without a path");
+    }
+  };
+  const ProcessState before = ProcessState::Now();
+  patient.driver->needs(patient.configuration.c_str(), take, &findings);
+  for (const char* wrong : {"", "{", "[]", R"({"bus":5,"things":7})"}) patient.driver->needs(wrong, take, &findings);
+  for (std::string& difference : ProcessState::Now().DifferencesTo(before)) findings.push_back(std::move(difference));
   return findings;
 }
 
@@ -407,10 +454,10 @@ struct Examination {
 };
 
 constexpr Examination kExaminations[] = {
-    {"abi", ExamineAbi, false},          {"open", ExamineOpen, false},       {"leaks", ExamineLeaks, true},
-    {"deadline", ExamineDeadline, true}, {"cancel", ExamineCancel, true},    {"indexes", ExamineIndexes, true},
-    {"write", ExamineWrite, true},       {"ask", ExamineAsk, true},          {"garbage", ExamineGarbage, true},
-    {"refuse", ExamineRefuse, false},    {"survive", ExamineSurvive, false},
+    {"abi", ExamineAbi, false},          {"open", ExamineOpen, false},     {"leaks", ExamineLeaks, true},
+    {"deadline", ExamineDeadline, true}, {"cancel", ExamineCancel, true},  {"indexes", ExamineIndexes, true},
+    {"write", ExamineWrite, true},       {"ask", ExamineAsk, true},        {"needs", ExamineNeeds, false},
+    {"garbage", ExamineGarbage, true},   {"refuse", ExamineRefuse, false}, {"survive", ExamineSurvive, false},
 };
 
 // The first line of the input is "THINGS POINTS POINTS ...", so that we need no JSON; the rest is the configuration.

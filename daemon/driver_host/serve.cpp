@@ -299,8 +299,10 @@ int Serve(const std::string& file) {
   }
   LogGate log(wire::kSocketFd);
   UseCancelFd(wire::kCancelFd);
+  // Before Loaded: a driver that dies in needs() has died while it was loaded, and not in open().
+  Confinement confinement = Confine(*driver, configuration);
   if (!Send(wire::Loaded{driver->version, driver->capabilities})) return kExitFailed;
-  Session session(*driver, log, Confine(*driver, configuration));
+  Session session(*driver, log, std::move(confinement));
   WatchMemory();
   if (!session.Open(configuration)) return kExitFailed;
   // Requests are small: ids of points or a question at most.

@@ -2,12 +2,17 @@
 // plugins/sdk/ISOLATION.md. Usage: isolation_bench [REPETITIONS]
 //
 // Each repetition starts afresh: two good buses and one whose driver (test_fault) gets the order for one fault, at 20
-// polls a second each. Lost: polls of the good buses that were skipped, failed or came more than half an interval late.
-// Back: from the fault (the first moment its bus is not running, or its answer is missing) to its next good reading.
+// polls a second each. The first row is the control: no fault, the same buses for as long, in the same run. Lost: polls
+// of the good buses that were skipped, failed or came more than half an interval late, of those that came. Back: from
+// the fault (the first moment its bus is not running, or its answer is missing) to its next good reading.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 
@@ -30,12 +35,16 @@ struct Fault {
   const char* words;
 };
 
-constexpr Fault kFaults[] = {{"open", "crash", "crash in open"},
+constexpr Fault kFaults[] = {{"", "", "none (control)"},
+                             {"needs", "crash", "crash in needs"},
+                             {"open", "crash", "crash in open"},
                              {"read", "crash", "crash in read"},
                              {"write", "crash", "crash in write"},
                              {"ask", "crash", "crash in ask"},
+                             {"close", "crash", "crash in close"},
                              {"read", "hang", "hang in read"},
                              {"ask", "hang", "hang in ask"},
+                             {"close", "hang", "hang in close"},
                              {"read", "block_signals", "hang with all signals blocked"},
                              {"read", "exit", "exit in read"},
                              {"read", "leak_memory", "memory used up"},
@@ -49,29 +58,55 @@ constexpr Fault kFaults[] = {{"open", "crash", "crash in open"},
                              {"read", "flood", "100 000 log lines"}};
 
 struct Outcome {
-  std::uint64_t lost = 0;
+  std::uint64_t lost = 0, polls = 0;  // of the good buses
   double back_ms = 0;
   std::string reason;
+};
+
+// What the daemon logs, kept from the table: of a fault on the way out the log is all that the operator reads.
+class CapturedLog {
+ public:
+  CapturedLog() : file_(std::tmpfile()), stderr_(::dup(STDERR_FILENO)) { ::dup2(::fileno(file_), STDERR_FILENO); }
+  ~CapturedLog() {
+    ::dup2(stderr_, STDERR_FILENO);
+    ::close(stderr_);
+    std::fclose(file_);
+  }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+
+  // Of the first line of that event; empty: there is none.
+  std::string Message(const std::string& event) const {
+    std::rewind(file_);
+    std::string text(1 << 20, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file_));
+    const std::size_t line = text.find("event=" + event + " msg=\"");
+    if (line == std::string::npos) return {};
+    const std::size_t begin = text.find('"', line) + 1;
+    return text.substr(begin, text.find('"', begin) - begin);
+  }
+
+ private:
+  std::FILE* file_;
+  int stderr_;
 };
 
 class Run {
  public:
   Run(const PathSettings& paths, const Fault& fault) : fault_(fault) {
     manager_ = BusManager::Create({paths, {}}, loop_, trust_, [this](const Reading& reading) { OnReading(reading); });
-    std::vector<BusSettings> buses(3);
-    std::vector<ThingSettings> things(3);
     for (std::size_t i = 0; i < 3; ++i) {
-      buses[i].name = i == 0 ? "bad" : "good" + std::to_string(i);
-      buses[i].driver = i == 0 ? "test_fault" : "sim";
-      things[i].name = "t" + std::to_string(i);
-      things[i].bus = buses[i].name;
-      things[i].sample_interval = kInterval;
-      things[i].timeout = 100ms;
-      things[i].retries = 0;
-      things[i].points.resize(1);
-      things[i].points[0].name = "p";
+      buses_[i].name = i == 0 ? "bad" : "good" + std::to_string(i);
+      buses_[i].driver = i == 0 ? "test_fault" : "sim";
+      things_[i].name = "t" + std::to_string(i);
+      things_[i].bus = buses_[i].name;
+      things_[i].sample_interval = kInterval;
+      things_[i].timeout = 100ms;
+      things_[i].retries = 0;
+      things_[i].points.resize(1);
+      things_[i].points[0].name = "p";
     }
-    manager_->Start(std::move(buses), std::move(things));
+    manager_->Start(buses_, things_);
   }
 
   std::optional<Outcome> Do() {
@@ -79,9 +114,7 @@ class Run {
     Until([] { return false; }, kCalm);
     counting_ = true;
     const std::uint64_t before = GoodTrouble();
-    manager_->Ask("bad", {{"ask", "deed"}, {"in", fault_.in}, {"what", fault_.what}}, 500ms,
-                  [](const Result<OrderedJson>&) {});
-    if (std::string_view(fault_.in) == "write") manager_->Write("t0", "p", Value(1.0), [](const Status&) {});
+    Order();
     const BootTime ordered = clock_.Now();
     Outcome outcome;
     // Away: its last good reading is older than two intervals, or the process is another one.
@@ -106,13 +139,29 @@ class Run {
     }
     Until([] { return false; }, kCalm);
     outcome.lost = GoodTrouble() - before + late_;
+    outcome.polls = polls_;
+    if (outcome.reason.empty()) outcome.reason = log_.Message("driver.bad_end");
     return outcome;
   }
 
  private:
+  void Order() {
+    const std::string_view in = fault_.in;
+    if (in.empty()) return;
+    const std::string marker = std::filesystem::temp_directory_path() / "penumbra-isolation-bench";
+    if (in == "needs") std::ofstream(marker) << "crash once\n";
+    manager_->Ask("bad", {{"ask", "deed"}, {"in", fault_.in}, {"what", fault_.what}, {"marker", marker}}, 500ms,
+                  [this](const Result<OrderedJson>&) { asked_ = true; });
+    if (in == "write") manager_->Write("t0", "p", Value(1.0), [](const Status&) {});
+    if (in != "close") return;
+    Until([this] { return asked_; });
+    buses_[0].retries = 7;  // a change of the configuration closes the bus, and opens it in a new host
+    manager_->Reconfigure(buses_, things_);
+  }
   void OnReading(const Reading& reading) {
     const BootTime now = clock_.Now();
     if (reading.AllBad()) return;
+    if (counting_ && reading.thing != "t0") ++polls_;
     if (counting_ && reading.thing != "t0" && now - last_[reading.thing] > kInterval + kInterval / 2) ++late_;
     last_[reading.thing] = now;
   }
@@ -140,13 +189,17 @@ class Run {
   }
 
   Fault fault_;
+  CapturedLog log_;
   SystemClock clock_;
   AsioLoop loop_{clock_};
   TimeTrust trust_{clock_, true, 0};
   SubscriptionPtr timer_;
   std::map<std::string, BootTime> last_;
   bool counting_ = false;
-  std::uint64_t late_ = 0;
+  std::uint64_t late_ = 0, polls_ = 0;
+  bool asked_ = false;
+  std::vector<BusSettings> buses_ = std::vector<BusSettings>(3);
+  std::vector<ThingSettings> things_ = std::vector<ThingSettings>(3);
   std::unique_ptr<BusManager> manager_;
 };
 
@@ -156,7 +209,7 @@ double Median(std::vector<double> values) {
 }
 
 int Main(int repetitions) {
-  log::SetLevel(log::Level::kError);
+  log::SetLevel(log::Level::kWarning);
   PathSettings paths;
   paths.driver_host = DRIVER_HOST;
   paths.drivers = DRIVERS_FOLDER;
@@ -166,7 +219,7 @@ int Main(int repetitions) {
   fmt::print("|---|---|---|---|\n");
   for (const Fault& fault : kFaults) {
     std::vector<double> back;
-    std::uint64_t lost = 0;
+    std::uint64_t lost = 0, polls = 0;
     std::string reason;
     for (int i = 0; i < repetitions; ++i) {
       const auto outcome = Run(paths, fault).Do();
@@ -175,11 +228,12 @@ int Main(int repetitions) {
         return 1;
       }
       lost += outcome->lost;
+      polls += outcome->polls;
       back.push_back(outcome->back_ms);
       reason = outcome->reason;
     }
     const double median = Median(back);
-    fmt::print("| {} | {} | {} | {} |\n", fault.words, lost,
+    fmt::print("| {} | {} of {} | {} | {} |\n", fault.words, lost, polls,
                median > 0 ? fmt::format("{:.0f} ms", median) : "never away", reason.empty() ? "-" : reason);
   }
   return 0;

@@ -40,6 +40,12 @@ TEST(Catalog, AnotherAbiAndASharedObjectThatIsNoDriverAreNamed) {
   EXPECT_THAT(none.error().message, HasSubstr("does not export penumbra_driver_entry"));
 }
 
+TEST(Catalog, ADriverThatCrashesWhenItIsAskedForItsDescriptionSaysHow) {
+  const auto result = DescribeDriver(TestPaths(), "test_entry_crash");
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("killed by SIGSEGV"));
+}
+
 TEST(Catalog, ACheckThatHangsEndsAtItsDeadline) {
   const auto begun = std::chrono::steady_clock::now();
   const auto result = CheckDriverConfiguration(TestPaths(), "test_hostile", {{"deed", "hang_in_check"}});

@@ -36,6 +36,22 @@ TEST(DriverCheck, FindsEachMistakeOfASloppyDriver) {
   }
 }
 
+TEST(DriverCheck, FindsEachMistakeOfACarelessDriver) {
+  const auto findings = FindingsOf("test_careless");
+  for (const char* text :
+       {"needs: it needs the unknown kind 9", "needs: it needs a file or device without a path",
+        "open: a second open answers the bus of the first", "open: a thread still runs after close",
+        "open: it changes which signals are blocked", "open: it changes the working folder",
+        "open: it changes the locale of the process", "open: it changes the umask",
+        "cancel: read takes from its cancel descriptor", "indexes: reading point 0 of thing 1, which is not configured",
+        "write: write takes a value that is none", "write: write takes a point that is not configured",
+        "ask: the question '[' is answered", "ask: an answer is no JSON object",
+        "ask: an answer comes from another thread than that of the call", "options: configuration '{': open takes it",
+        "garbage: serial line: 200 of 200 values are good"}) {
+    EXPECT_THAT(findings, Contains(HasSubstr(text)));
+  }
+}
+
 TEST(DriverCheck, ACrashIsAFinding) {
   const auto findings = FindingsOf(
       "test_hostile", {{"bus", {{"deed", "wild_text"}}}, {"things", {{{"name", "t"}, {"points", {{{"name", "p"}}}}}}}});

@@ -120,7 +120,16 @@ struct Deed {
   const char* reason;  // part of what the operator reads; empty: the bus goes on
 };
 
-class EveryEntryPoint : public Confinement, public ::testing::WithParamInterface<Deed> {};
+class EveryEntryPoint : public Confinement, public ::testing::WithParamInterface<Deed> {
+ protected:
+  // A change of the configuration closes the bus, and opens it in a new host.
+  void OpenAnew() {
+    BusSettings bad = MakeBus("bad", "test_fault");
+    bad.retries = 7;
+    manager_->Reconfigure({std::move(bad), MakeBus("good")}, {MakeThing("t", "bad"), MakeThing("healthy", "good")});
+  }
+  bool asked_ = false;
+};
 
 TEST_P(EveryEntryPoint, CostsItsOwnBusOnly) {
   const auto [in, what, reason] = GetParam();
@@ -128,8 +137,22 @@ TEST_P(EveryEntryPoint, CostsItsOwnBusOnly) {
   StartFaulty(Json::object());
   std::string seen;
   bool named = *reason == '\0';
-  manager_->Ask("bad", {{"ask", "deed"}, {"in", in}, {"what", what}}, 500ms, [](const Result<OrderedJson>&) {});
+  const std::filesystem::path marker =
+      std::filesystem::temp_directory_path() / ("penumbra-needs-" + std::to_string(::getpid()));
+  if (std::string(in) == "needs") std::ofstream(marker) << "crash once\n";
+  manager_->Ask("bad", {{"ask", "deed"}, {"in", in}, {"what", what}, {"marker", marker.string()}}, 500ms,
+                [this](const Result<OrderedJson>&) { asked_ = true; });
   if (std::string(in) == "write") manager_->Write("t", "temperature", Value(1.0), [](const Status&) {});
+  if (std::string(in) == "close") {
+    ASSERT_TRUE(RunUntil([this] { return asked_; }));
+    const int closed = Bus("bad").pid;
+    ::testing::internal::CaptureStderr();
+    OpenAnew();
+    EXPECT_TRUE(RunUntil([&] { return Bus("bad").state == "running" && Bus("bad").pid != closed; })) << Word("bad");
+    // The next host is there at once: what was wrong stands in the log.
+    seen = ::testing::internal::GetCapturedStderr();
+    named = seen.find("msg=\"" + std::string(reason) + '"') != std::string::npos;
+  }
   ASSERT_TRUE(RunUntil([&] {
     const std::string word = Word("bad");
     if (seen.find(word) == std::string::npos) seen += word + "\n";
@@ -146,19 +169,21 @@ TEST_P(EveryEntryPoint, CostsItsOwnBusOnly) {
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, EveryEntryPoint,
-    ::testing::Values(Deed{"read", "crash", "killed by SIGSEGV in read"},
-                      Deed{"write", "crash", "killed by SIGSEGV in write"},
-                      Deed{"ask", "crash", "killed by SIGSEGV while it answered a question"},
-                      Deed{"open", "crash", "killed by SIGSEGV in open"}, Deed{"read", "exit", "exited 0 in read"},
-                      Deed{"open", "exit", "exited 0 in open"}, Deed{"write", "exit", "exited 0 in write"},
-                      Deed{"ask", "hang", "hung while it answered a question"},
-                      Deed{"read", "block_signals", "hung in read"},
-                      Deed{"read", "leak_memory", "the driver has used up its memory (256 MiB)"},
-                      Deed{"open", "leak_memory", "the driver has used up its memory (256 MiB)"},
-                      Deed{"read", "leak_descriptors", "the driver leaks descriptors"}, Deed{"read", "threads", ""},
-                      Deed{"read", "fork", "killed by SIGABRT in read"}, Deed{"read", "overflow", "in read"},
-                      Deed{"read", "garbage", "sent garbage"}, Deed{"read", "close_socket", "closed its connection"},
-                      Deed{"read", "throw", ""}, Deed{"read", "flood", ""}),
+    ::testing::Values(
+        Deed{"read", "crash", "killed by SIGSEGV in read"}, Deed{"write", "crash", "killed by SIGSEGV in write"},
+        Deed{"ask", "crash", "killed by SIGSEGV while it answered a question"},
+        Deed{"open", "crash", "killed by SIGSEGV in open"}, Deed{"read", "exit", "exited 0 in read"},
+        Deed{"open", "exit", "exited 0 in open"}, Deed{"write", "exit", "exited 0 in write"},
+        Deed{"needs", "crash", "killed by SIGSEGV while it loaded the driver"},
+        Deed{"close", "crash", "killed by SIGSEGV in close"}, Deed{"close", "abort", "killed by SIGABRT in close"},
+        Deed{"close", "hang", "hung in close"}, Deed{"close", "block_signals", "hung in close"},
+        Deed{"ask", "hang", "hung while it answered a question"}, Deed{"read", "block_signals", "hung in read"},
+        Deed{"read", "leak_memory", "the driver has used up its memory (256 MiB)"},
+        Deed{"open", "leak_memory", "the driver has used up its memory (256 MiB)"},
+        Deed{"read", "leak_descriptors", "the driver leaks descriptors"}, Deed{"read", "threads", ""},
+        Deed{"read", "fork", "killed by SIGABRT in read"}, Deed{"read", "overflow", "in read"},
+        Deed{"read", "garbage", "sent garbage"}, Deed{"read", "close_socket", "closed its connection"},
+        Deed{"read", "throw", ""}, Deed{"read", "flood", ""}),
     [](const ::testing::TestParamInfo<Deed>& test) { return std::string(test.param.in) + "_" + test.param.what; });
 
 }  // namespace

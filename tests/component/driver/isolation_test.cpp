@@ -45,6 +45,12 @@ TEST_F(Isolation, ACrashInReadIsNamedAndTheBusComesBack) {
   ExpectHealthy();
 }
 
+TEST_F(Isolation, ACrashWhileTheDriverIsLoadedIsNamed) {
+  StartBeside(MakeBus("bad", "test_entry_crash"), MakeThing("t", "bad"));
+  ExpectTrouble("killed by SIGSEGV while it loaded the driver");
+  ExpectHealthy();
+}
+
 TEST_F(Isolation, ACrashLoopEndsInQuarantine) {
   StartBeside(MakeBus("bad", "sim", {{"open_fault", "crash"}}), MakeThing("t", "bad"));
   ExpectTrouble("killed by SIGSEGV in open");

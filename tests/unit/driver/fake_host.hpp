@@ -54,6 +54,7 @@ class FakeHost {
   int cancels = 0;
   int closes = 0;
   Duration takes_to_close{};
+  std::string ends_with = "exited 0";  // after Close
   bool unkillable = false;
 
  private:
@@ -104,7 +105,7 @@ class FakeLauncher : public HostLauncher {
     void Cancel() override { ++host.cancels; }
     void Close() override {
       ++host.closes;
-      if (!host.unkillable) host.End("exited with status 0", host.takes_to_close);
+      if (!host.unkillable) host.End(host.ends_with, host.takes_to_close);
     }
     void Kill() override {
       ++host.kills;

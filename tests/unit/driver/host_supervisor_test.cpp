@@ -288,5 +288,35 @@ TEST_F(HostSupervisorTest, ForgedLogLinesEndTheHostAndHugeCountsDoNotWrap) {
   EXPECT_EQ(supervisor.reason(), "flooded the daemon");
 }
 
+TEST_F(HostSupervisorTest, ACrashInCloseIsToldAndTheNextHostStartsAllTheSame) {
+  Start();
+  launcher.newest->ends_with = "killed by SIGSEGV";
+  launcher.newest->takes_to_close = 10ms;
+  launcher.on_start = [](FakeHost& host) {
+    host.Say(wire::Loaded{"1", host.capabilities});
+    host.Say(wire::Opened{}, 50ms);
+  };
+  supervisor.Reopen("sim");
+  EXPECT_EQ(supervisor.reason(), "");
+  loop.Advance(20ms);
+  EXPECT_EQ(supervisor.reason(), "killed by SIGSEGV in close");
+  WaitUp();
+  EXPECT_EQ(supervisor.reason(), "");
+  EXPECT_EQ(supervisor.restarts(), 0U);  // asked for
+  EXPECT_EQ(downs, 0);
+}
+
+TEST_F(HostSupervisorTest, ADriverThatIsBrokenOffInACallHasNotHungInClose) {
+  launcher.on_read = [](FakeHost&, const wire::ReadRequest&) {};
+  Start();
+  Read();
+  launcher.newest->ends_with = kHungAtTheEnd;
+  bool ended = false;
+  supervisor.Close({Action::kBackOff, "removed"}, [&ended] { ended = true; });
+  loop.Advance(10ms);
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(supervisor.reason(), "");
+}
+
 }  // namespace
 }  // namespace penumbra::test
