@@ -3,7 +3,9 @@
 That SDK is what AWS's guide uses, so devices in the field speak like this: MQTT 3.1.1, clean session, keep-alive
 600 s, QoS 0 for every publish and subscribe, only accepted, rejected and delta, a pause after each subscribe instead
 of waiting for SUBACK, a UUID as clientToken, answers of unknown tokens ignored, one callback per kind of action, and
-the known fault that an accepted answer which is not newer resets the version to -1. Names are the SDK's own.
+the known fault that an accepted answer which is not newer resets the version to -1. A lost connection is made anew (after 1 s, doubling
+to 32 s); meanwhile the shadow client refuses to publish, and the plain one keeps what is published in memory and lets it go two a second,
+live messages behind the backlog. Names are the SDK's own. Source: aws-iot-core.md, section 10.
 """
 import json
 import queue
@@ -15,10 +17,29 @@ import paho.mqtt.client as mqtt
 SUBSCRIBE_PAUSE_S = 2.0  # the SDK's
 
 
+class publishQueueDisabledException(Exception):
+    pass
+
+
+class publishTimeoutException(Exception):
+    pass
+
+
+class subscribeTimeoutException(Exception):
+    pass
+
+
+def make_client(client_id):
+    client = mqtt.Client(client_id, clean_session=True, protocol=mqtt.MQTTv311)
+    client.reconnect_delay_set(1, 32)
+    return client
+
+
 class AWSIoTMQTTShadowClient:
     def __init__(self, client_id):
-        self._client = mqtt.Client(client_id, clean_session=True, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
+        self._client = make_client(client_id)
         self._handlers = {}
+        self._online = False
         self._connack = queue.Queue()
         self._connect_timeout_s = 30
         self.subscribed = []  # what went out, for the tests: (filter, qos)
@@ -40,7 +61,8 @@ class AWSIoTMQTTShadowClient:
         self._operation_timeout_s = seconds
 
     def connect(self):
-        self._client.on_connect = lambda client, userdata, flags, code: self._connack.put(code)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.connect(self._host, self._port, keepalive=600)
         self._client.loop_start()
@@ -62,7 +84,18 @@ class AWSIoTMQTTShadowClient:
             self._client.subscribe(topic, 0)
         threading.Event().wait(SUBSCRIBE_PAUSE_S)
 
+    def _on_connect(self, client, userdata, flags, code):
+        for topic in self._handlers:  # a clean session knows none of them
+            client.subscribe(topic, 0)
+        self._online = True
+        self._connack.put(code)
+
+    def _on_disconnect(self, client, userdata, code):
+        self._online = False
+
     def _publish(self, topic, payload):
+        if not self._online:
+            raise publishQueueDisabledException()
         self.published.append((topic, payload, 0))
         self._client.publish(topic, payload, qos=0)
 
@@ -140,11 +173,15 @@ class DeviceShadow:
 
 
 class AWSIoTMQTTClient:
-    """The plain client: clean session, QoS 1 where asked for, a callback for each subscription. Its queue for offline times is paho's."""
+    """The plain client: clean session, QoS 1 where asked for, a callback for each subscription, a queue in memory for offline times."""
 
     def __init__(self, client_id):
-        self._client = mqtt.Client(client_id, clean_session=True, protocol=mqtt.MQTTv311, reconnect_on_failure=False)
+        self._client = make_client(client_id)
         self._connack, self._done = queue.Queue(), queue.Queue()
+        self._subscriptions = {}
+        self._online = False
+        self._offline = []  # what was published while there was no connection, or while this drains
+        self._lock = threading.Lock()
 
     configureEndpoint = AWSIoTMQTTShadowClient.configureEndpoint
     configureCredentials = AWSIoTMQTTShadowClient.configureCredentials
@@ -157,24 +194,59 @@ class AWSIoTMQTTClient:
         assert size == -1
 
     def configureDrainingFrequency(self, hertz):
-        assert hertz > 0
+        self._drain_pause_s = 1 / hertz
 
     def connect(self):
-        self._client.on_connect = lambda client, userdata, flags, code: self._connack.put(code)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = lambda client, userdata, mid, granted: self._done.put(granted)
         self._client.connect(self._host, self._port, keepalive=600)
         self._client.loop_start()
         self._connack.get(timeout=self._connect_timeout_s)
         return True
 
+    def _on_connect(self, client, userdata, flags, code):
+        for topic, qos in self._subscriptions.items():
+            client.subscribe(topic, qos)
+        with self._lock:
+            self._online = True
+            if self._offline:
+                threading.Thread(target=self._drain, daemon=True).start()
+        self._connack.put(code)
+
+    def _on_disconnect(self, client, userdata, code):
+        with self._lock:
+            self._online = False
+
+    def _drain(self):
+        while True:
+            with self._lock:
+                if not self._online or not self._offline:
+                    return
+                topic, payload, qos = self._offline.pop(0)
+            self._client.publish(topic, payload, qos)
+            threading.Event().wait(self._drain_pause_s)
+
     def subscribe(self, topic, qos, callback):
         def call(client, userdata, message):
             threading.Thread(target=callback, args=(client, userdata, message), daemon=True).start()
         self._client.message_callback_add(topic, call)
         self._client.subscribe(topic, qos)
-        assert self._done.get(timeout=self._operation_timeout_s)[0] < 0x80, "subackError"
+        try:
+            granted = self._done.get(timeout=self._operation_timeout_s)
+        except queue.Empty:
+            raise subscribeTimeoutException() from None
+        assert granted[0] < 0x80, "subackError"
+        self._subscriptions[topic] = qos
         return True
 
     def publish(self, topic, payload, qos):
-        self._client.publish(topic, payload, qos).wait_for_publish(self._operation_timeout_s)
+        with self._lock:
+            if not self._online or self._offline:
+                self._offline.append((topic, payload, qos))
+                return False
+        sent = self._client.publish(topic, payload, qos)
+        sent.wait_for_publish(self._operation_timeout_s)
+        if not sent.is_published():
+            raise publishTimeoutException()
         return True

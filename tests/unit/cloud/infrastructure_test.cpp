@@ -57,6 +57,63 @@ TEST(AwsPlan, MendsTheFaultsOfTheGuide) {
   EXPECT_THAT(WriteTerraform(*plan, PolicyOf(settings)), HasSubstr("aws_iot_thing_principal_attachment"));
 }
 
+std::size_t Count(const std::string& text, const std::string& what) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += what.size()) ++count;
+  return count;
+}
+
+// Certificates that a script makes and to how many of them it gives a thing. Without one the policy's thing name stays
+// unresolved, and CONNECT is refused.
+struct Commands {
+  std::string text;
+  std::size_t Made() const {
+    return Count(text, "aws iot create-keys-and-certificate") + Count(text, "aws iot create-certificate-from-csr");
+  }
+  bool EachIsAttached() const { return Made() > 0 && Made() == Count(text, "aws iot attach-thing-principal"); }
+};
+
+TEST(SeedFault, ACertificateBelongsToNoThingAndOursEachToItsOwn) {
+  const Commands guide{R"(
+aws iot create-thing --thing-name "sensor-001" --thing-type-name "TemperatureSensor"
+aws iot create-keys-and-certificate --set-as-active --certificate-pem-outfile "device.cert.pem"
+aws iot create-policy --policy-name "SensorDevicePolicy" --policy-document file://sensor-policy.json
+aws iot attach-policy --policy-name "SensorDevicePolicy" --target "arn:aws:iot:us-east-1:123456789012:cert/abc123..."
+)"};
+  EXPECT_FALSE(guide.EachIsAttached());
+  const Settings settings = test::TwoSensors();
+  const Commands ours{WriteScript(*Plan(settings, {}), PolicyOf(settings))};
+  EXPECT_TRUE(ours.EachIsAttached()) << ours.text;
+  EXPECT_EQ(ours.Made(), 3U);
+}
+
+// A key that Terraform has seen is in its state file, for whoever reads that.
+struct Certificates {
+  std::string text;
+  bool KeysInState() const {
+    return Count(text, "resource \"aws_iot_certificate\"") != Count(text, "csr = file(") ||
+           Count(text, "private_key") > 0;
+  }
+};
+
+TEST(SeedFault, PrivateKeysAreInTheStateFileAndOursNeverLeaveTheGateway) {
+  const Certificates guide{R"(
+resource "aws_iot_certificate" "sensor_001_cert" {
+  active = true
+}
+output "private_key" {
+  value     = aws_iot_certificate.sensor_001_cert.private_key
+  sensitive = true
+}
+)"};
+  EXPECT_TRUE(guide.KeysInState());
+  const Settings settings = test::TwoSensors();
+  EXPECT_FALSE(Certificates{WriteTerraform(*Plan(settings, {}), PolicyOf(settings))}.KeysInState());
+  Settings fleet = settings;
+  fleet.credentials.template_name = "fleet";
+  EXPECT_FALSE(Certificates{WriteTerraform(*Plan(fleet, {}), PolicyOf(fleet))}.KeysInState()) << "the claim's neither";
+}
+
 TEST(AwsPlan, GivesAwsAtMostThreeSearchableAttributesAndSaysSo) {
   Settings settings = test::TwoSensors();
   settings.things[0].attributes = {{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}};

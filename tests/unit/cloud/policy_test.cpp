@@ -147,6 +147,34 @@ TEST(GatewayPolicy, LetsAThingAskForACertificateOnlyWhereATemplateIsConfigured) 
   EXPECT_FALSE(policy.Allows("iot:Publish", "topic/$aws/provisioning-templates/other/provision/json", kSensor));
 }
 
+// The guide's policy, resource by resource: its shadow client speaks MQTT, and these two actions are of the HTTPS API.
+constexpr const char* kGuidePolicy = R"({"Version":"2012-10-17","Statement":[
+  {"Effect":"Allow","Action":"iot:Connect","Resource":"arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}"},
+  {"Effect":"Allow","Action":"iot:Publish","Resource":["arn:aws:iot:us-east-1:123456789012:topic/sensors/${iot:Connection.Thing.ThingName}/*"]},
+  {"Effect":"Allow","Action":"iot:Subscribe","Resource":["arn:aws:iot:us-east-1:123456789012:topicfilter/commands/${iot:Connection.Thing.ThingName}/*"]},
+  {"Effect":"Allow","Action":"iot:Receive","Resource":["arn:aws:iot:us-east-1:123456789012:topic/commands/${iot:Connection.Thing.ThingName}/*"]},
+  {"Effect":"Allow","Action":["iot:GetThingShadow","iot:UpdateThingShadow"],
+   "Resource":"arn:aws:iot:us-east-1:123456789012:thing/${iot:Connection.Thing.ThingName}"}]})";
+
+TEST(SeedFault, ThePolicyDeniesTheShadowOverMqttAndOursGrantsIt) {
+  const auto guide = iotcore::Policy::Parse(kGuidePolicy);
+  ASSERT_TRUE(guide) << guide.error().message;
+  ASSERT_TRUE(guide->Allows("iot:Publish", "topic/sensors/sensor-001/temperature", kSensor)) << "it is read as meant";
+  const auto ours = Judged(test::TwoSensors());
+  const std::string shadow = "$aws/things/sensor-001/shadow/";
+  for (const char* topic : {"update/delta", "get/accepted", "get/rejected", "update/accepted", "update/rejected"}) {
+    for (const auto& [action, kind] :
+         {std::pair("iot:Subscribe", "topicfilter/"), std::pair("iot:Receive", "topic/")}) {
+      EXPECT_FALSE(guide->Allows(action, kind + shadow + topic, kSensor)) << topic;
+      EXPECT_TRUE(ours.Allows(action, kind + shadow + topic, kSensor)) << topic;
+    }
+  }
+  for (const char* topic : {"get", "update"}) {
+    EXPECT_FALSE(guide->Allows("iot:Publish", "topic/" + shadow + topic, kSensor)) << topic;
+    EXPECT_TRUE(ours.Allows("iot:Publish", "topic/" + shadow + topic, kSensor)) << topic;
+  }
+}
+
 TEST(GatewayPolicy, BecomesAccessRulesOfTheStandIn) {
   const auto policy = Judged(test::TwoSensors());
   EXPECT_THAT(policy.Grants(), Contains(HasSubstr("iot:Publish topic/sensors/")));
