@@ -7,40 +7,23 @@ cd "$(dirname "$0")/.."
 deb=${1:-$(ls build/deb/penumbra_*.deb)}
 [ -f "$deb" ] || { echo "lifecycle: no package; run packaging/build-deb.sh first" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "lifecycle: needs root (chroot)" >&2; exit 2; }
-command -v mmdebstrap >/dev/null || packaging/install-build-deps.sh packaging/lifecycle-deps.txt
 
 work=$PWD/build/lifecycle
 root=$work/root
 mkdir -p "$work"
-cleanup() {
-  umount "$root/proc" "$root/dev" 2>/dev/null || true
-  rm -rf --one-file-system "$root"
-}
-trap cleanup EXIT
-cleanup
-
-if [ ! -s "$work/root.tar" ]; then
-  sources=()
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ -s "$file" ] && sources+=("$file"); done
-  mmdebstrap --variant=minbase --include=ca-certificates bookworm "$work/root.new.tar" "${sources[@]}" 2>"$work/mmdebstrap.log" ||
-    { tail -n 20 "$work/mmdebstrap.log" >&2; exit 1; }
-  mv "$work/root.new.tar" "$work/root.tar"
-fi
-mkdir "$root"
-tar -xf "$work/root.tar" -C "$root"
-mount -t proc proc "$root/proc"
-mount --bind /dev "$root/dev"
-cp /etc/resolv.conf "$root/etc/resolv.conf"
-# Nothing is started in a chroot.
-printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-chmod +x "$root/usr/sbin/policy-rc.d"
+. packaging/clean-root.sh
+trap leave_root EXIT
+leave_root
+sources=() # of this machine
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ -s "$file" ] && sources+=("$file"); done
+make_root_archive
+enter_root
 
 version=$(dpkg-deb -f "$deb" Version)
 cp "$deb" "$root/new.deb"
 packaging/repack-deb.sh "$deb" "$version~previous" "$root/previous.deb"
 
 failed=0
-inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 check() { # NAME COMMAND...
   local name=$1
   shift

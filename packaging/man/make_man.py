@@ -3,6 +3,7 @@
 drivers themselves, verbs from the command line tool's own help, events from the sources.
 
   make_man.py --out FOLDER --source FOLDER --version V --date YYYY-MM-DD [--penumbra FILE --driver-host FILE --drivers FOLDER]
+              [--emulator COMMAND]   # runs programs of another architecture
 
 Without the programs (a cross build that cannot run them) the pages say where the same text is found instead.
 """
@@ -10,6 +11,7 @@ import argparse
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -72,8 +74,9 @@ def table_section(title, schema, defs):
     return "\n".join(line for line in lines if line)
 
 
-def run(*command):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout
+def run(options, *command):
+    words = shlex.split(options.emulator) + [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout
 
 
 def driver_sections(options):
@@ -81,7 +84,7 @@ def driver_sections(options):
         return "The keys of a driver are shown by\n.B penumbra drivers\n.IR NAME ."
     sections = []
     for library in sorted(pathlib.Path(options.drivers).glob("*.so")):
-        description = json.loads(run(options.driver_host, "--describe", library))
+        description = json.loads(run(options, options.driver_host, "--describe", library))
         for level, table in (("bus", "[[bus]]"), ("thing", "[[thing]]"), ("point", "[[thing.point]]")):
             schema = description.get(f"{level}_schema") or "{}"
             schema = json.loads(schema) if isinstance(schema, str) else schema
@@ -114,11 +117,11 @@ def preformatted(text):
 def verbs(options):
     if not options.penumbra:
         return "The verbs are shown by\n.BR \"penumbra \\-\\-help\" ,\neach with its options by\n.B penumbra help\n.IR VERB ."
-    general = run(options.penumbra, "--help")
+    general = run(options, options.penumbra, "--help")
     names = re.findall(r"^  (\S+)\s+\S", re.search(r"^Verbs:\n(.*?)\n\n", general, re.S | re.M)[1], re.M)
     out = []
     for name in names:
-        usage, _, rest = run(options.penumbra, "help", name).partition("\n")
+        usage, _, rest = run(options, options.penumbra, "help", name).partition("\n")
         body = re.sub(r"\nOptions of every verb:.*", "", rest, flags=re.S)
         out += [f".SS {roff(usage)}", preformatted(re.sub(r"^  ", "", body))]
     out += [".SH OPTIONS", preformatted(re.search(r"^Options of every verb:\n(.*?)\n\n", general, re.S | re.M)[1])]
@@ -171,6 +174,7 @@ def main():
     parser.add_argument("--penumbra")
     parser.add_argument("--driver-host")
     parser.add_argument("--drivers")
+    parser.add_argument("--emulator", default="")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for template in sorted((options.source / "packaging" / "man").glob("*.in")):

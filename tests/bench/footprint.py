@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What an idle gateway costs: resident memory and CPU of the daemon and its hosts with five things at one poll a second, connected to the
-stand-in cloud. Prints figures; decides nothing. Usage: footprint.py [--seconds 60] (PENUMBRA_BUILD names the build tree)."""
+"""What an idle gateway costs: time from its start to the first reading, resident memory and CPU of the daemon and its hosts with five things
+at one poll a second, connected to the stand-in cloud. Prints figures; decides nothing. Usage: footprint.py [--seconds 60] (PENUMBRA_BUILD names the build tree)."""
 import argparse
+import json
 import pathlib
 import sys
 import tempfile
@@ -26,6 +27,15 @@ def cpu_ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
+def first_reading(gateway, things):
+    """The oldest reading that `penumbra readings` shows of any thing, or None."""
+    rows = []
+    for thing in things:
+        done = gateway.cli("readings", thing, "--json")
+        rows += json.loads(done.stdout)["readings"] if done.returncode == 0 else []
+    return min(rows, key=lambda row: row["time_ms"], default=None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
@@ -41,7 +51,10 @@ def main():
                 things=[{"name": f"unit-{u}", "bus": "hall", "unit": u, "sample_interval": "1s", "points": COUNTER_POINTS}
                         for u in units],
                 upstream={**cloud.upstream(), "limits": {"connect_rate": 5}})
-            gateway.start()
+            begin = time.time()
+            gateway.start(wait=False)
+            first = wait_for(lambda: first_reading(gateway, things), 30, "a reading is stored")
+            print(f"start: polled after {first['time_ms'] / 1000 - begin:.2f} s, in the store and readable after {time.time() - begin:.2f} s")
             wait_for(lambda: gateway.status()["upstream"]["connected"] == 5, 60, "all five things are connected")
             time.sleep(5)
             hosts = children(gateway.process.pid)

@@ -1,6 +1,7 @@
 # Sourced by the guest scripts after the harness's own lib.sh: what both need. $RTU_DEV comes from the harness's /test/env.
 . /test/env
-DRIVERS=$(echo /usr/lib/*/penumbra/drivers)
+# The folder of the installed drivers, which is not there before the package is.
+drivers() { echo /usr/lib/*/penumbra/drivers; }
 UNIT=penumbrad.service
 DATABASE=/var/lib/penumbra/penumbra.db
 
@@ -22,6 +23,8 @@ print(rows[-1]["seq"], rows[-1]["time_ms"], json.dumps(rows[-1]["values"]))'
 newest_seq() { newest "$1" 2>/dev/null | cut -d' ' -f1; }
 # value_is THING POINT VALUE
 value_is() { newest "$1" | cut -d' ' -f3- | /usr/bin/python3 -c "import json,sys; sys.exit(json.load(sys.stdin).get('$2') != $3)"; }
+# near THING POINT VALUE WITHIN
+near() { newest "$1" | cut -d' ' -f3- | /usr/bin/python3 -c "import json,sys; sys.exit(not abs(json.load(sys.stdin).get('$2', 1e9) - $3) <= $4)"; }
 # advances THING: a newer reading comes within 20 s.
 advances() { local before; before=$(newest_seq "$1"); within 20 sh -c ". /test/vm/common.sh; [ \"\$(newest_seq $1)\" -gt \"${before:-0}\" ]"; }
 # every_seq_once: all readings of all things, ascending and none twice.
@@ -61,8 +64,8 @@ table = "input"
 address = 5
 type = "u16"
 TOML
-  if [ -e "$DRIVERS/sht3x.so" ]; then
-    cat <<TOML
+  cat <<TOML
+
 [[bus]]
 name = "i2c"
 driver = "sht3x"
@@ -78,6 +81,27 @@ unit = "Cel"
 [[thing.point]]
 name = "humidity"
 unit = "%"
+
+[[bus]]
+name = "i2c-bme280"
+driver = "bme280"
+device = "/dev/i2c-$SIMBUS"
+
+[[thing]]
+name = "bme-1"
+bus = "i2c-bme280"
+profile = "bme280"
+sample_interval = "1s"
+
+[[bus]]
+name = "i2c-tmp102"
+driver = "tmp102"
+device = "/dev/i2c-$SIMBUS"
+
+[[thing]]
+name = "tmp-1"
+bus = "i2c-tmp102"
+profile = "tmp102"
+sample_interval = "1s"
 TOML
-  fi
 }

@@ -13,6 +13,7 @@ work=$PWD/build/vm
 rm -rf "$work"
 mkdir -p "$work/vm" "$work/newer"
 cp tests/vm/common.sh "$work/vm/"
+cc -O1 -shared -fPIC -Iplugins/sdk -o "$work/vm/glutton.so" tests/vm/glutton.c
 packaging/repack-deb.sh "$deb" "$(dpkg-deb -f "$deb" Version)+newer" "$work/newer/$(basename "$deb")"
 
 scripts=()
