@@ -296,6 +296,7 @@ void Daemon::Apply(LoadedConfig wanted, std::function<void()> applied) {
     orders_->Reconfigure(SessionNames(), [this, applied] {
       if (stopping_) return;
       uplink_->Reconfigure(settings_.upstream, settings_.things);
+      keeper_->Reconfigure(settings_.upstream, settings_.credentials, identity::MakePlans(settings_, {}));
       applied();
     });
   });

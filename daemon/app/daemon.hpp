@@ -12,8 +12,8 @@ namespace penumbra {
 
 // Where tests reach in; empty in the program that is shipped.
 struct DaemonSeams {
-  std::function<void(std::string_view)>
-      moment;                               // at_moment of shadow::Shadows, orders::Orders, ConfigUpdate; enrolments
+  // at_moment of shadow::Shadows, orders::Orders and ConfigUpdate, and of enrolments.
+  std::function<void(std::string_view)> moment;
   std::string boot_id;                      // instead of the machine's, so that a test can "reboot"; empty: that
   std::optional<Duration> config_patience;  // instead of ConfigUpdate::kHealthPatience
 };

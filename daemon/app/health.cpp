@@ -137,7 +137,7 @@ std::vector<std::string> Health::Subscriptions(const std::string& thing) {
   return {DefenderTopic(thing) + "/rejected"};
 }
 
-void Health::OnOnline(ThingLink& link, bool) {
+void Health::OnOnline(ThingLink& link) {
   if (link.thing() == world_.gateway) link_ = &link;
 }
 

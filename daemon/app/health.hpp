@@ -74,7 +74,7 @@ class Health : public LinkClient {
   void BusesGone() { world_.buses = nullptr; }
 
   std::vector<std::string> Subscriptions(const std::string& thing) override;
-  void OnOnline(ThingLink& link, bool session_present) override;
+  void OnOnline(ThingLink& link) override;
   void OnOffline(ThingLink& link) override;
   void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) override;
 

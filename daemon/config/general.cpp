@@ -102,6 +102,7 @@ class GeneralReader {
     upstream.connect_timeout = section.Time("connect_timeout").value_or(upstream.connect_timeout);
     upstream.operation_timeout = section.Time("operation_timeout").value_or(upstream.operation_timeout);
     upstream.keep_alive = section.Time("keep_alive").value_or(upstream.keep_alive);
+    upstream.session_expiry = section.Time("session_expiry").value_or(upstream.session_expiry);
     upstream.status_retained = section.Flag("status_retained").value_or(upstream.status_retained);
     ReadReconnect(section.Sub("reconnect"), upstream);
     ReadLimits(section.Sub("limits"), upstream);

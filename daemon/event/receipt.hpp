@@ -22,7 +22,7 @@ struct Receipt {
   std::int64_t unix_ms = 0;   // Unix time of this gateway at receipt, if it was trusted; 0: it was not
   std::string boot;           // boot id, and the time in that boot
   std::int64_t boot_ns = 0;
-  std::int64_t age_ms = 0;  // how old it was on receipt, by the sender's own clock alone
+  std::int64_t age_ms = 0;  // how old it was on receipt, by the sender's own clock alone; or at most, if no clock tells
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 

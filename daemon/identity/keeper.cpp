@@ -37,6 +37,23 @@ std::uint32_t Hash(std::string_view text) {
   return hash;
 }
 
+// An installation that a crash interrupted is finished.
+void RecoverOne(const Plan& plan) {
+  const auto lock = LockCredentials(plan.certificate.parent_path());
+  if (!lock) return;  // the folder is not there yet, or somebody is at it and will finish
+  const auto recovered = RecoverInstall(plan);
+  if (!recovered) {
+    log::Warning("credentials.journal", recovered.error().message, {{"thing", plan.thing}});
+  } else if (*recovered) {
+    log::Notice("credentials.recovered", "the new certificate is in place; a crash had interrupted that",
+                {{"thing", plan.thing}});
+  }
+}
+
+bool SameFiles(const Plan& a, const Plan& b) {
+  return a.certificate == b.certificate && a.private_key == b.private_key;
+}
+
 }  // namespace
 
 std::optional<int> WarningDays(std::int64_t left_s) {
@@ -53,7 +70,8 @@ std::int64_t RotationDue(std::int64_t not_after_s, Duration rotate_before, std::
 
 // What the worker found of one thing's files.
 struct CertificateKeeper::Seen {
-  std::string thing, fingerprint;
+  Plan plan;  // of which these are the files
+  std::string fingerprint;
   std::optional<CredentialFacts> facts;  // nullopt: not read again
   bool rotation_pending = false;         // a journal of ours
 };
@@ -85,21 +103,68 @@ CertificateKeeper::Kept* CertificateKeeper::Find(const std::string& thing) {
 }
 
 void CertificateKeeper::Recover() {
-  for (const Kept& kept : kept_) {
-    const auto lock = LockCredentials(kept.plan.certificate.parent_path());
-    if (!lock) continue;  // the folder is not there yet, or somebody is at it and will finish
-    const auto recovered = RecoverInstall(kept.plan);
-    if (!recovered) {
-      log::Warning("credentials.journal", recovered.error().message, {{"thing", kept.plan.thing}});
-    } else if (*recovered) {
-      log::Notice("credentials.recovered", "the new certificate is in place; a crash had interrupted that",
-                  {{"thing", kept.plan.thing}});
-    }
-  }
+  for (const Kept& kept : kept_) RecoverOne(kept.plan);
 }
 
 void CertificateKeeper::Start() {
+  started_ = true;
   Look();
+}
+
+// --- another configuration ---
+
+void CertificateKeeper::Reconfigure(const UpstreamSettings& upstream, const CredentialSettings& credentials,
+                                    std::vector<Plan> plans) {
+  options_.upstream = upstream;
+  options_.credentials = credentials;
+  std::vector<std::string> gone;
+  for (const Kept& kept : kept_) {
+    const bool stays =
+        std::any_of(plans.begin(), plans.end(), [&](const Plan& plan) { return plan.thing == kept.plan.thing; });
+    if (!stays) gone.push_back(kept.plan.thing);
+  }
+  for (const std::string& thing : gone) Drop(thing);
+  std::vector<Plan> fresh;
+  for (Plan& plan : plans) {
+    Kept* kept = Find(plan.thing);
+    if (kept == nullptr) {
+      fresh.push_back(plan);
+      kept = &kept_.emplace_back();
+      kept->state.thing = plan.thing;
+    } else if (!SameFiles(kept->plan, plan)) {
+      // Other files are another certificate, and nothing that was replaced.
+      kept->known = false;
+      kept->state.certificate_id.clear();
+      kept->warned.reset();
+    }
+    kept->leaving = false;
+    kept->next_try = {};
+    kept->retry.Reset();
+    kept->plan = std::move(plan);
+  }
+  if (!MayRotate()) {
+    for (const std::string& thing : std::exchange(queue_, {})) {
+      for (const auto& done : std::exchange(Find(thing)->waiting, {})) {
+        done(Fail(Action::kGiveUp, "the configuration has no endpoint or no provisioning template any more"));
+      }
+    }
+  }
+  if (!started_) return;
+  worker_([fresh = std::move(fresh)] { std::for_each(fresh.begin(), fresh.end(), RecoverOne); },
+          [this, alive = alive_] {
+            if (*alive) Look();
+          });
+}
+
+// A thing that is not configured any more.
+void CertificateKeeper::Drop(const std::string& thing) {
+  Kept& kept = *Find(thing);
+  if (busy_ == thing) return void(kept.leaving = true);
+  std::erase(queue_, thing);
+  bounces_.erase(thing);
+  const auto waiting = std::exchange(kept.waiting, {});
+  std::erase_if(kept_, [&thing](const Kept& one) { return one.plan.thing == thing; });
+  for (const auto& done : waiting) done(Fail(Action::kGiveUp, thing + " is not configured any more"));
 }
 
 // --- looking ---
@@ -121,7 +186,7 @@ void CertificateKeeper::Look() {
   worker_(
       [seen, tasks = std::move(tasks), now_s] {
         for (const Task& task : tasks) {
-          Seen one{task.plan.thing, Fingerprint(task.plan), std::nullopt, false};
+          Seen one{task.plan, Fingerprint(task.plan), std::nullopt, false};
           if (task.read || one.fingerprint != task.fingerprint) {
             one.facts = InspectCredentials(task.plan.certificate, task.plan.private_key, now_s);
             const auto journal = LoadJournal(PendingFiles(task.plan), task.plan.thing);
@@ -138,11 +203,12 @@ void CertificateKeeper::Look() {
 }
 
 void CertificateKeeper::Take(const Seen& seen) {
-  Kept* const kept = Find(seen.thing);
-  if (kept == nullptr) return;
+  const std::string& thing = seen.plan.thing;
+  Kept* const kept = Find(thing);
+  if (kept == nullptr || !SameFiles(kept->plan, seen.plan)) return;
   const std::int64_t now_s = trust_.UnixMs() / 1000;
   if (seen.facts) {
-    const bool replaced = kept->known && busy_ != seen.thing && !kept->state.certificate_id.empty() &&
+    const bool replaced = kept->known && busy_ != thing && !kept->state.certificate_id.empty() &&
                           !seen.facts->certificate_id.empty() &&
                           seen.facts->certificate_id != kept->state.certificate_id && seen.facts->Usable();
     const bool first = !std::exchange(kept->known, true);
@@ -151,10 +217,10 @@ void CertificateKeeper::Take(const Seen& seen) {
     kept->state.certificate_id = seen.facts->certificate_id;
     kept->state.not_after_s = seen.facts->not_after_s;
     kept->state.trouble = seen.facts->findings.empty() ? "" : seen.facts->findings.front().message;
-    if (replaced) Bounce(seen.thing);
+    if (replaced) Bounce(thing);
     if (first && seen.rotation_pending) {
       log::Notice("credentials.rotation_resumed", "a rotation was under way when the daemon stopped",
-                  {{"thing", seen.thing}});
+                  {{"thing", thing}});
       Enqueue(*kept);
     }
   }
@@ -191,7 +257,9 @@ void CertificateKeeper::Bounce(const std::string& thing) {
 // --- rotating ---
 
 void CertificateKeeper::ConsiderRotation(Kept& kept, std::int64_t now_s) {
-  if (!options_.credentials.rotate_before || loop_.Now() < kept.next_try || now_s >= kept.state.not_after_s) return;
+  if (kept.leaving || !options_.credentials.rotate_before || loop_.Now() < kept.next_try ||
+      now_s >= kept.state.not_after_s)
+    return;
   if (now_s < RotationDue(kept.state.not_after_s, *options_.credentials.rotate_before, kept.plan.thing)) return;
   kept.next_try = loop_.Now() + kept.retry.Next(random_);
   Enqueue(kept);
@@ -210,8 +278,12 @@ void CertificateKeeper::Rotate(const std::string& thing, std::function<void(Resu
   Enqueue(*kept);
 }
 
+bool CertificateKeeper::MayRotate() const {
+  return !options_.credentials.template_name.empty() && !options_.upstream.endpoint.empty();
+}
+
 void CertificateKeeper::Enqueue(Kept& kept) {
-  if (options_.credentials.template_name.empty() || options_.upstream.endpoint.empty()) return;
+  if (!MayRotate()) return;
   if (busy_ == kept.plan.thing || std::count(queue_.begin(), queue_.end(), kept.plan.thing) > 0) return;
   queue_.push_back(kept.plan.thing);
   Next();
@@ -271,6 +343,7 @@ void CertificateKeeper::Finish(const std::string& thing, const Result<Enrolled>&
     lock_ = UniqueFd();
     busy_.clear();
     uplink_.Release(thing);
+    if (Find(thing)->leaving) Drop(thing);
     Next();
   });
   for (const auto& done : waiting) done(result);

@@ -61,6 +61,9 @@ class CertificateKeeper {
   void Recover();
   // Begins to look, and resumes rotations that were under way.
   void Start();
+  // Other things, other rules for their certificates, while everything runs. A rotation under way is finished as it was
+  // begun, also of a thing that is gone; one that waited until a retry is considered at once.
+  void Reconfigure(const UpstreamSettings& upstream, const CredentialSettings& credentials, std::vector<Plan> plans);
   // A new key and certificate for this thing. `done` once; errors: kGiveUp (no such thing, no template), and those of
   // Enrolment. A second request while the first waits shares its result.
   void Rotate(const std::string& thing, std::function<void(Result<Enrolled>)> done);
@@ -69,6 +72,7 @@ class CertificateKeeper {
  private:
   struct Kept {
     Plan plan;
+    bool leaving = false;  // not configured any more: only its rotation is finished
     CertificateState state;
     std::string fingerprint;
     BootTime inspected{};
@@ -80,6 +84,8 @@ class CertificateKeeper {
   };
   struct Seen;
 
+  bool MayRotate() const;
+  void Drop(const std::string& thing);
   void Look();
   void Take(const Seen& seen);
   void Warn(Kept& kept, std::int64_t now_s);
@@ -91,7 +97,7 @@ class CertificateKeeper {
   void Finish(const std::string& thing, const Result<Enrolled>& result);
   Kept* Find(const std::string& thing);
 
-  const Options options_;
+  Options options_;
   EventLoop& loop_;
   mqtt::Transport& transport_;
   Uplink& uplink_;
@@ -105,6 +111,7 @@ class CertificateKeeper {
   std::unique_ptr<Office> office_;
   std::unique_ptr<Enrolment> enrolment_;
   std::map<std::string, SubscriptionPtr> bounces_;
+  bool started_ = false;
   SubscriptionPtr look_timer_, end_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

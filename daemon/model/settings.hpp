@@ -104,9 +104,10 @@ struct UpstreamSettings {
   Duration connect_timeout = std::chrono::seconds(10);
   Duration operation_timeout = std::chrono::seconds(5);
   Duration keep_alive = std::chrono::seconds(60);
-  double publish_rate = 50;  // messages a second and connection
-  int in_flight = 20;        // unacknowledged messages per connection
-  double connect_rate = 1;   // connects a second, whole gateway
+  Duration session_expiry = std::chrono::hours(1);  // the cloud keeps messages for who is away; 0: it does not
+  double publish_rate = 50;                         // messages a second and connection
+  int in_flight = 20;                               // unacknowledged messages per connection
+  double connect_rate = 1;                          // connects a second, whole gateway
   bool status_retained = false;
   friend bool operator==(const UpstreamSettings&, const UpstreamSettings&) = default;
 };

@@ -80,7 +80,8 @@ std::string_view Word(MqttProtocol protocol) {
 
 Keys KeysOf(const UpstreamSettings& upstream) {
   const auto& [endpoint, port, root_ca, protocol, reconnect_base, reconnect_max, reconnect_stable, connect_timeout,
-               operation_timeout, keep_alive, publish_rate, in_flight, connect_rate, status_retained] = upstream;
+               operation_timeout, keep_alive, session_expiry, publish_rate, in_flight, connect_rate, status_retained] =
+      upstream;
   return {{"endpoint", endpoint, Effect::kReconnect},
           {"port", port, Effect::kReconnect},
           {"root_ca", root_ca.string(), Effect::kReconnect},
@@ -91,6 +92,7 @@ Keys KeysOf(const UpstreamSettings& upstream) {
           {"connect_timeout", Text(connect_timeout)},
           {"operation_timeout", Text(operation_timeout)},
           {"keep_alive", Text(keep_alive), Effect::kReconnect},
+          {"session_expiry", Text(session_expiry), Effect::kReconnect},
           {"limits.publish_rate", publish_rate},
           {"limits.in_flight", in_flight},
           {"limits.connect_rate", connect_rate},
@@ -151,10 +153,10 @@ Keys KeysOf(const HealthSettings& health) {
 
 Keys KeysOf(const CredentialSettings& credentials) {
   const auto& [template_name, parameters, rsa, rotate_before] = credentials;
-  return {{"template", template_name, Effect::kRestart},
-          {"parameters", parameters, Effect::kRestart},
-          {"key", rsa ? "rsa-2048" : "p-256", Effect::kRestart},
-          {"rotate_before", rotate_before ? Json(Text(*rotate_before)) : Json(), Effect::kRestart}};
+  return {{"template", template_name},
+          {"parameters", parameters},
+          {"key", rsa ? "rsa-2048" : "p-256"},
+          {"rotate_before", rotate_before ? Json(Text(*rotate_before)) : Json()}};
 }
 
 Keys KeysOf(const BusSettings& bus) {

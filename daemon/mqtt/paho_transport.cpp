@@ -165,17 +165,38 @@ int PahoSession::Create() {
   return code;
 }
 
+// The one property of our CONNECT; Paho copies it.
+class SessionExpiry {
+ public:
+  explicit SessionExpiry(Duration expiry) {
+    MQTTProperty property{};
+    property.identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL;
+    property.value.integer4 = static_cast<unsigned int>(std::chrono::ceil<std::chrono::seconds>(expiry).count());
+    MQTTProperties_add(&properties_, &property);
+  }
+  ~SessionExpiry() { MQTTProperties_free(&properties_); }
+  SessionExpiry(const SessionExpiry&) = delete;
+  SessionExpiry& operator=(const SessionExpiry&) = delete;
+  MQTTProperties* get() { return &properties_; }
+
+ private:
+  MQTTProperties properties_ = MQTTProperties_initializer;
+};
+
 int PahoSession::Connect() {
+  const bool keeps_session = options_.session_expiry > Duration::zero();
+  SessionExpiry expiry(options_.session_expiry);
   MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
   if (v5()) {
     const MQTTAsync_connectOptions five = MQTTAsync_connectOptions_initializer5;
     connect = five;
-    connect.cleanstart = options_.clean_start ? 1 : 0;
+    connect.cleanstart = keeps_session ? 0 : 1;
+    if (keeps_session) connect.connectProperties = expiry.get();
     connect.onSuccess5 = &OnConnect5;
     connect.onFailure5 = &OnConnectFailure5;
   } else {
     connect.MQTTVersion = MQTTVERSION_3_1_1;  // explicit: the default version would try twice
-    connect.cleansession = options_.clean_start ? 1 : 0;
+    connect.cleansession = keeps_session ? 0 : 1;
     connect.onSuccess = &OnConnect;
     connect.onFailure = &OnConnectFailure;
   }

@@ -33,7 +33,9 @@ struct ConnectOptions {
   Version version = Version::k5;
   Duration connect_timeout = std::chrono::seconds(10);
   Duration keep_alive = std::chrono::seconds(60);
-  bool clean_start = true;
+  // How long the server keeps subscriptions and messages for us after the end; zero: nothing is kept, and what an
+  // earlier session had is forgotten. MQTT 3.1.1 knows only whether.
+  Duration session_expiry{};
   std::optional<Will> will;
 };
 

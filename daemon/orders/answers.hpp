@@ -12,6 +12,20 @@ inline constexpr std::size_t kMaxDetails = 10;        // pairs in a job's status
 inline constexpr std::size_t kMaxDetailBytes = 1024;  // of a value there, and of a reasonDescription
 inline constexpr std::size_t kMaxDetailKeyBytes = 128;
 
+// What a publication is for.
+enum class Tells {
+  kQuestion,  // whether there is a job
+  kUnderWay,  // that an order was accepted
+  kOutcome,   // what became of it
+};
+
+struct Publication {
+  std::string topic;
+  std::string payload;
+  std::string token;
+  Tells tells = Tells::kQuestion;
+};
+
 // Where an order is answered, and what is said there. `final`: its outcome; else that it is under way.
 std::string CommandAnswerTopic(const std::string& thing);
 std::string CommandAnswer(const OrderRow& row, bool final);

@@ -13,34 +13,9 @@ namespace {
 constexpr Duration kAskAgain = std::chrono::seconds(1);
 constexpr std::int64_t kFutureMs = 5 * 60 * 1000;  // how far a sender's clock may be ahead
 constexpr std::size_t kMaxReasonBytes = 512;
-constexpr int kMaxMismatches = 3;  // versions that are taken over at once; more wait as other failures do
 
 bool NeedsAnnouncement(const OrderRow& row) {
   return row.action == kReboot || row.action == kUpdateConfig || row.action == kSet;
-}
-
-// Times of the Jobs service are seconds or milliseconds, depending on the page one reads.
-std::int64_t Milliseconds(std::int64_t time) {
-  constexpr std::int64_t kLeastMs = 100'000'000'000;
-  return time > 0 && time < kLeastMs ? time * 1000 : std::max<std::int64_t>(time, 0);
-}
-
-bool IsUsableId(std::string_view id) {
-  return IsThingName(id, kMaxIdBytes);
-}
-
-// The rest of `topic` behind `prefix`, if it begins with it.
-bool TakePrefix(std::string_view& topic, std::string_view prefix) {
-  if (topic.substr(0, prefix.size()) != prefix) return false;
-  topic.remove_prefix(prefix.size());
-  return true;
-}
-
-const Json& Member(const Json& object, const char* key) {
-  static const Json none = Json::object();
-  if (!object.is_object()) return none;
-  const auto it = object.find(key);
-  return it == object.end() ? none : *it;
 }
 
 }  // namespace
@@ -54,7 +29,7 @@ OrderBook::OrderBook(std::string thing, std::vector<OrderRow> rows, const BookOp
       started_(now.boot),
       session_(std::move(session)),
       random_(seed),
-      start_backoff_(options.retry_base, options.retry_max) {
+      question_(options.retry_base, options.retry_max, options.answer_timeout) {
   for (OrderRow& row : rows) {
     next_seq_ = std::max(next_seq_, row.seq + 1);
     OrderKey key{row.channel, row.id};
@@ -74,235 +49,23 @@ std::vector<std::string> OrderBook::Filters(const std::string& thing) {
 
 void OrderBook::OnOnline() {
   online_ = true;
-  want_start_ = true;
-  start_after_ = {};
+  question_.OnOnline();
   for (auto& [key, entry] : entries_) entry.after = {};
 }
 
 void OrderBook::OnOffline() {
   online_ = false;
-  start_token_.clear();
+  question_.OnOffline();
   for (auto& [key, entry] : entries_) entry.token.clear();
-  for (Loose& loose : loose_) loose.token.clear();
+  loose_.OnOffline();
 }
 
-// --- what comes in ---
-
-void OrderBook::OnMessage(std::string_view topic, std::string_view payload, Moment now) {
-  if (TakePrefix(topic, fmt::format("commands/{}/", thing_))) return OnCommand(payload, now);
-  if (TakePrefix(topic, fmt::format("$aws/things/{}/jobs/", thing_))) return OnJobMessage(topic, payload, now);
-  if (!TakePrefix(topic, fmt::format("$aws/commands/things/{}/executions/", thing_))) return;
-  const std::size_t slash = topic.find('/');
-  const std::string_view id = topic.substr(0, slash);
-  const std::string_view stub = slash == std::string_view::npos ? std::string_view() : topic.substr(slash + 1);
-  if (!IsUsableId(id)) {
-    ++counters_.ignored;
-  } else if (stub == "request/json") {
-    OnExecution(id, payload, now);
-  } else if (stub == "response/accepted/json" || stub == "response/rejected/json") {
-    OnExecutionAnswer(std::string(id), stub == "response/accepted/json", payload, now);
-  } else {
-    ++counters_.ignored;
-  }
-}
-
-void OrderBook::OnCommand(std::string_view payload, Moment now) {
-  Request request = ParseCommand(payload);
-  OrderRow row;
-  row.channel = Channel::kCommand;
-  row.id = request.id;
-  if (row.id.empty()) {
-    row.anonymous = true;
-    row.id = fmt::format("~{}-{}", session_, next_seq_);
-  } else if (Repeated({Channel::kCommand, row.id})) {
-    return;
-  }
-  if (row.anonymous && request.action == kSet && request.fault.empty()) {
-    request.fault = "set needs an id, so that it is not done twice";
-  }
-  Receive(std::move(row), std::move(request), now);
-}
-
-void OrderBook::OnExecution(std::string_view id, std::string_view payload, Moment now) {
-  if (Repeated({Channel::kExecution, std::string(id)})) return;
-  OrderRow row;
-  row.channel = Channel::kExecution;
-  row.id = id;
-  Receive(std::move(row), ParseCommand(payload), now);
-}
-
-// The same order again. One that was answered is answered once more: the answer may be what got lost.
-bool OrderBook::Repeated(const OrderKey& key) {
-  Entry* entry = Find(key);
-  if (entry == nullptr) return false;
-  ++counters_.duplicates;
-  if (entry->row.phase == Phase::kAnswered) entry->row.phase = Phase::kDone;
-  return true;
-}
-
-void OrderBook::Receive(OrderRow row, Request request, Moment now) {
-  ++counters_.received;
-  row.seq = next_seq_++;
-  row.action = request.action;
-  row.arguments = std::move(request.arguments);
-  if (request.asked_ms > 0) row.receipt.asked_ms = request.asked_ms;
-  row.receipt.unix_ms = now.trusted ? now.unix_ms : 0;
-  row.receipt.boot = boot_id_;
-  row.receipt.boot_ns = now.boot.ns;
-  const std::int64_t ttl = options_.ttl / std::chrono::milliseconds(1);
-  const bool waits_for_ever = row.channel == Channel::kJob && row.action != kSet;
-  row.ttl_ms = request.ttl_ms.value_or(waits_for_ever ? 0 : ttl);
-  if (row.action == kSet && row.receipt.asked_ms == 0 && request.fault.empty()) {
-    request.fault = "set needs a timestamp (Unix milliseconds), so that a late one is not done";
-  }
-  const bool too_many = row.channel != Channel::kJob && OpenCount() >= options_.max_open;
-  if (too_many && request.fault.empty()) request.fault = "too many commands are under way";
-  Entry entry{.row = std::move(row), .dirty = true, .backoff = Backoff(options_.retry_base, options_.retry_max)};
-  if (!request.fault.empty()) End(entry, {Verdict::kRejected, request.fault, Json::object()});
-  // What is rejected and cannot be told apart from its like is not worth a write; nor is what there is no room for.
-  if (entry.row.phase == Phase::kDone && entry.row.channel == Channel::kCommand && (entry.row.anonymous || too_many)) {
-    return AnswerLoosely(entry.row);
-  }
-  if (too_many) return void(++counters_.answers_lost);  // an execution: the cloud lets it time out
-  const OrderKey key{entry.row.channel, entry.row.id};
-  entries_.insert_or_assign(key, std::move(entry));
-}
-
-void OrderBook::AnswerLoosely(const OrderRow& row) {
-  if (loose_.size() >= kMaxLoose) {
-    ++counters_.answers_lost;
-    loose_.pop_front();
-  }
-  loose_.push_back({CommandAnswer(row, true), {}});
-}
-
-void OrderBook::OnExecutionAnswer(const std::string& id, bool accepted, std::string_view, Moment now) {
-  Entry* entry = Find({Channel::kExecution, id});
-  if (entry == nullptr || entry->token.empty()) return;
-  if (accepted) {
-    // It does not say which of our messages it answers: the one on its way counts as answered when the broker has it.
-    entry->accepted = true;
-    if (entry->taken) Confirmed(*entry);
-    return;
-  }
-  entry->token.clear();
-  if (++entry->refusals < kMaxMismatches) return TellLater(*entry, now);
-  if (!entry->final) return void(entry->announced = true);
-  ++counters_.answers_lost;
-  entry->row.phase = Phase::kAnswered;
-  entry->dirty = true;
-}
-
-void OrderBook::OnJobMessage(std::string_view stub, std::string_view payload, Moment now) {
-  const auto body = ParseJson(payload);
-  if (!body || !body->is_object()) return void(++counters_.ignored);
-  if (stub == "notify-next") return OnNotify(*body);
-  if (stub == "start-next/accepted") return OnStarted(*body, now);
-  if (stub == "start-next/rejected") {
-    if (start_token_.empty() || GetString(*body, "clientToken") != start_token_) return;
-    start_token_.clear();
-    ++counters_.retries;
-    start_after_ = now.boot + start_backoff_.Next(random_);
-    return;
-  }
-  const std::size_t slash = stub.find('/');
-  const std::string_view job = stub.substr(0, slash);
-  const std::string_view rest = slash == std::string_view::npos ? std::string_view() : stub.substr(slash + 1);
-  if (!IsUsableId(job) || (rest != "update/accepted" && rest != "update/rejected")) return void(++counters_.ignored);
-  OnJobUpdated(std::string(job), rest == "update/accepted", *body, now);
-}
-
-void OrderBook::OnNotify(const Json& body) {
-  if (body.contains("execution")) want_start_ = true;
-}
-
-void OrderBook::OnStarted(const Json& body, Moment now) {
-  // Somebody else's answer, or a late one: what it says is as true, but only our own ends the waiting.
-  if (!start_token_.empty() && GetString(body, "clientToken") == start_token_) {
-    start_token_.clear();
-    start_backoff_.Reset();
-    want_start_ = false;
-  }
-  const Json& execution = Member(body, "execution");
-  const std::string job = GetString(execution, "jobId").value_or("");
-  if (job.empty()) return;
-  if (!IsUsableId(job)) return void(++counters_.ignored);
-  const std::int64_t number = GetInt(execution, "executionNumber").value_or(1);
-  const std::int64_t version = GetInt(execution, "versionNumber").value_or(1);
-  Entry* entry = Find({Channel::kJob, job});
-  // Messages have no order, and a resumed session brings old ones: an execution before the one we know is no new one.
-  if (entry == nullptr || (number > entry->row.number && entry->row.phase >= Phase::kDone)) {
-    return NewJob(job, number, execution, now);
-  }
-  // It is tried again while we are at it: we look again when that is over.
-  if (entry->row.number != number) return;
-  ++counters_.duplicates;
-  entry->row.version = std::max(entry->row.version, version);
-  if (entry->row.phase != Phase::kAnswered) return;
-  entry->row.phase = Phase::kDone;  // the cloud has missed the outcome
-  TellLater(*entry, now);
-}
-
-void OrderBook::NewJob(const std::string& job, std::int64_t number, const Json& execution, Moment now) {
-  OrderRow row;
-  row.channel = Channel::kJob;
-  row.id = job;
-  row.number = number;
-  row.version = GetInt(execution, "versionNumber").value_or(1);
-  Request request = ParseJobDocument(Member(execution, "jobDocument"));
-  if (request.asked_ms == 0) request.asked_ms = Milliseconds(GetInt(execution, "queuedAt").value_or(0));
-  Receive(std::move(row), std::move(request), now);
-  Entry& entry = *Find({Channel::kJob, job});
-  // The cloud's copy says that a reboot was asked of the machine, and our journal knows nothing of it: it was lost.
-  const Json& details = Member(execution, "statusDetails");
-  const auto boot = GetString(details, "boot");
-  if (entry.row.phase == Phase::kReceived && GetString(details, "step") == std::string(kReboot) && boot) {
-    entry.row.phase = Phase::kActing;
-    entry.row.acting_boot = *boot;
-    entry.row.acting_ns = now.boot.ns;
-  }
-}
-
-void OrderBook::OnJobUpdated(const std::string& job, bool accepted, const Json& body, Moment now) {
-  Entry* entry = Find({Channel::kJob, job});
-  if (entry == nullptr || entry->token.empty() || GetString(body, "clientToken") != entry->token) return;
-  const Json& state = Member(body, "executionState");
-  const auto version = GetInt(state, "versionNumber");
-  if (accepted) {
-    entry->row.version = version.value_or(entry->row.version + 1);
-    return Confirmed(*entry);
-  }
-  entry->token.clear();
-  const std::string code = GetString(body, "code").value_or("");
-  const std::string status = GetString(state, "status").value_or("");
-  const bool ended = !status.empty() && status != "QUEUED" && status != "IN_PROGRESS";
-  if (code == "VersionMismatch" && !ended && version && *version != entry->row.version) {
-    entry->row.version = *version;
-    if (++entry->refusals > kMaxMismatches) TellLater(*entry, now);
-    return;
-  }
-  if (ended || code == "InvalidStateTransition" || code == "TerminalStateReached" || code == "ResourceNotFound") {
-    return Cancelled(*entry, status.empty() ? code : status);
-  }
-  if (code == "InternalError" || code == "RequestThrottled" || ++entry->refusals < options_.max_refusals) {
-    return TellLater(*entry, now);
-  }
-  ++counters_.answers_lost;
-  Cancelled(*entry, code);
-}
+// --- what became of what went out ---
 
 void OrderBook::OnPublished(const std::string& token, const Status& status, Moment now) {
-  if (const auto loose =
-          std::find_if(loose_.begin(), loose_.end(), [&](const Loose& one) { return one.token == token; });
-      loose != loose_.end()) {
-    loose->token.clear();
-    if (status || status.error().action == Action::kGiveUp) loose_.erase(loose);
-    return;
-  }
-  if (!token.empty() && token == start_token_) {
-    if (status) return;
-    start_token_.clear();
-    start_after_ = now.boot + start_backoff_.Next(random_);
+  if (loose_.OnPublished(token, status)) return;
+  if (question_.Is(token)) {
+    if (!status) question_.Failed(now.boot, random_);
     return;
   }
   Entry* entry = FindToken(token);
@@ -347,11 +110,9 @@ void OrderBook::OnSaveFailed(const Effects& lost) {
     if (Find(key) == nullptr) forget_.push_back(key);
   }
   for (const Publication& publication : lost.publish) {
-    if (publication.token == start_token_) start_token_.clear();
+    if (question_.Is(publication.token)) question_.NotAsked();
+    loose_.NotSent(publication.token);
     if (Entry* entry = FindToken(publication.token)) entry->token.clear();
-    for (Loose& loose : loose_) {
-      if (loose.token == publication.token) loose.token.clear();
-    }
   }
   if (!lost.act || !running_ || running_->ticket != lost.act->ticket) return;
   running_.reset();
@@ -416,10 +177,9 @@ void OrderBook::CheckDeadlines(Moment now) {
     entry.token.clear();
     TellLater(entry, now);
   }
-  if (!start_token_.empty() && now.boot >= start_deadline_) {
-    start_token_.clear();
+  if (question_.TimedOut(now.boot)) {
     ++counters_.retries;
-    start_after_ = now.boot + start_backoff_.Next(random_);
+    question_.Failed(now.boot, random_);
   }
 }
 
@@ -471,7 +231,11 @@ std::optional<std::string> OrderBook::TooOld(const Entry& entry, Moment now, boo
   if (row.ttl_ms <= 0) return std::nullopt;
   const Duration ttl = std::chrono::milliseconds(row.ttl_ms);
   const Age age = AgeOf(row.receipt, boot_id_, now);
-  if (age.at_least > ttl) return "expired";
+  if (age.at_least > ttl) {
+    if (row.receipt.asked_ms > 0 || row.receipt.age_ms == 0) return "expired";
+    return fmt::format("expired: it may have waited {} s for this gateway; with a timestamp its age would be known",
+                       row.receipt.age_ms / 1000);
+  }
   // By what clock would we know when it was sent? Perhaps ours becomes right in time.
   const bool unclear = !age.known || (row.action == kSet && !now.trusted);
   if (!unclear) return std::nullopt;
@@ -553,7 +317,7 @@ void OrderBook::Confirmed(Entry& entry) {
   ++counters_.answered;
   entry.row.phase = Phase::kAnswered;
   entry.dirty = true;
-  if (entry.row.channel == Channel::kJob) want_start_ = true;
+  if (entry.row.channel == Channel::kJob) question_.Want();
 }
 
 // The cloud does not want it any more, or knows its end already.
@@ -564,7 +328,7 @@ void OrderBook::Cancelled(Entry& entry, const std::string& why) {
   }
   entry.row.phase = Phase::kAnswered;
   entry.dirty = true;
-  if (entry.row.channel == Channel::kJob) want_start_ = true;
+  if (entry.row.channel == Channel::kJob) question_.Want();
 }
 
 void OrderBook::TellLater(Entry& entry, Moment now) {
@@ -586,10 +350,8 @@ void OrderBook::CollectReports(Moment now, Effects& effects) {
       Report(entry, false, now, effects);
     }
   }
-  for (Loose& loose : loose_) {
-    if (!loose.token.empty()) continue;
-    loose.token = NewToken();
-    effects.publish.push_back({CommandAnswerTopic(thing_), loose.payload, loose.token, Tells::kOutcome});
+  for (Publication& answer : loose_.Collect(CommandAnswerTopic(thing_), [this] { return NewToken(); })) {
+    effects.publish.push_back(std::move(answer));
   }
 }
 
@@ -616,11 +378,11 @@ void OrderBook::Report(Entry& entry, bool final, Moment now, Effects& effects) {
 }
 
 void OrderBook::CollectStartNext(Moment now, Effects& effects) {
-  if (!online_ || !want_start_ || !start_token_.empty() || start_after_ > now.boot || OpenJob() != nullptr) return;
-  start_token_ = NewToken();
-  start_deadline_ = now.boot + options_.answer_timeout;
-  effects.publish.push_back({fmt::format("$aws/things/{}/jobs/start-next", thing_),
-                             Dump(Json{{"clientToken", start_token_}}), start_token_, Tells::kQuestion});
+  if (!online_ || !question_.MayAsk(now.boot) || OpenJob() != nullptr) return;
+  const std::string token = NewToken();
+  question_.Asked(token, now.boot);
+  effects.publish.push_back({fmt::format("$aws/things/{}/jobs/start-next", thing_), Dump(Json{{"clientToken", token}}),
+                             token, Tells::kQuestion});
 }
 
 void OrderBook::CollectRows(Effects& effects) {
@@ -665,10 +427,7 @@ std::optional<BootTime> OrderBook::Due() const {
       consider(BootTime{entry.row.acting_ns} + options_.reboot_patience);
     }
   }
-  if (!start_token_.empty()) consider(start_deadline_);
-  if (start_token_.empty() && online_ && want_start_ && start_after_ > BootTime{} && OpenJob() == nullptr) {
-    consider(start_after_);
-  }
+  if (const auto question = question_.Due(online_ && OpenJob() == nullptr)) consider(*question);
   return due;
 }
 
@@ -679,7 +438,7 @@ std::vector<OrderRow> OrderBook::rows() const {
 }
 
 bool OrderBook::Quiet() const {
-  return loose_.empty() && OpenCount() == 0 && (!want_start_ || !online_) && start_token_.empty();
+  return loose_.empty() && OpenCount() == 0 && (!question_.wanted() || !online_) && !question_.under_way();
 }
 
 std::string OrderBook::NewToken() {

@@ -5,7 +5,8 @@
 //   an order with an id is done at most once, and one that was accepted gets its final answer;
 //   a reboot is never asked of the machine twice, and is answered after the boot id has changed;
 //   what is too old when its turn comes is not done; `set` (which moves something) only when its age is known, and
-//   never after a newer one for the same key.
+//   never after a newer one for the same key;
+//   what does not say when it was sent is as old as it may be: the cloud keeps messages for a thing that is away.
 // One order is done at a time and thing, in the order of receipt.
 //
 // Contract with the caller: what Advance() gives is carried out in its order: commit `save` and `forget`, and only when
@@ -13,7 +14,6 @@
 // it. Source: aws-iot-core.md, section 5 (state machine 1-5) and "Seed against reality"; interfaces.md, "Commands".
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -23,6 +23,9 @@
 #include <vector>
 
 #include "event/backoff.hpp"
+#include "orders/answers.hpp"
+#include "orders/job_question.hpp"
+#include "orders/loose_answers.hpp"
 #include "orders/order.hpp"
 #include "orders/parse.hpp"
 
@@ -43,20 +46,6 @@ struct BookOptions {
 struct BookCounters {
   std::uint64_t received = 0, duplicates = 0, done = 0, failed = 0, rejected = 0, expired = 0;
   std::uint64_t answered = 0, retries = 0, cancelled = 0, answers_lost = 0, ignored = 0;
-};
-
-// What a publication is for.
-enum class Tells {
-  kQuestion,  // whether there is a job
-  kUnderWay,  // that an order was accepted
-  kOutcome,   // what became of it
-};
-
-struct Publication {
-  std::string topic;
-  std::string payload;
-  std::string token;
-  Tells tells = Tells::kQuestion;
 };
 
 struct Act {
@@ -89,8 +78,9 @@ class OrderBook {
 
   void OnOnline();
   void OnOffline();
-  // Topics that are not this thing's orders are ignored; foreign bytes are answered or counted.
-  void OnMessage(std::string_view topic, std::string_view payload, Moment now);
+  // Topics that are not this thing's orders are ignored; foreign bytes are answered or counted. `waited`: how long at
+  // most it may have waited in the cloud for a thing that was away.
+  void OnMessage(std::string_view topic, std::string_view payload, Moment now, Duration waited = Duration::zero());
   // The PUBACK of a publication, or why there is none.
   void OnPublished(const std::string& token, const Status& status, Moment now);
   void OnActed(std::uint64_t ticket, Outcome outcome);
@@ -124,18 +114,14 @@ class OrderBook {
     std::optional<BootTime> waits_since;  // for the confirmation of "accepted"
     std::optional<BootTime> asked_again;  // Check said not yet; when to ask again
   };
-  struct Loose {  // an answer to what is not kept: garbage, and more than max_open
-    std::string payload;
-    std::string token;
-  };
   struct Running {
     OrderKey key;
     std::uint64_t ticket = 0;
   };
-  static constexpr std::size_t kMaxLoose = 32;
 
-  void OnCommand(std::string_view payload, Moment now);
-  void OnExecution(std::string_view id, std::string_view payload, Moment now);
+  // What comes in: book_messages.cpp.
+  void OnCommand(std::string_view payload, Moment now, Duration waited);
+  void OnExecution(std::string_view id, std::string_view payload, Moment now, Duration waited);
   void OnExecutionAnswer(const std::string& id, bool accepted, std::string_view payload, Moment now);
   void OnJobMessage(std::string_view stub, std::string_view payload, Moment now);
   void OnNotify(const Json& body);
@@ -143,9 +129,10 @@ class OrderBook {
   void OnJobUpdated(const std::string& job, bool accepted, const Json& body, Moment now);
   void NewJob(const std::string& job, std::int64_t number, const Json& execution, Moment now);
 
-  void Receive(OrderRow row, Request request, Moment now);
+  void Receive(OrderRow row, Request request, Moment now, Duration waited);
   bool Repeated(const OrderKey& key);
-  void AnswerLoosely(const OrderRow& row);
+
+  // What happens next, and what goes out: book.cpp.
   Entry* Find(const OrderKey& key);
   Entry* FindToken(const std::string& token);
   std::size_t OpenCount() const;
@@ -179,7 +166,7 @@ class OrderBook {
   const std::string session_;
   Random random_;
   std::map<OrderKey, Entry> entries_;
-  std::deque<Loose> loose_;
+  LooseAnswers loose_;
   std::vector<OrderKey> forget_;
   std::optional<Running> running_;
   bool online_ = false;
@@ -188,11 +175,7 @@ class OrderBook {
   std::uint64_t next_ticket_ = 1;
   std::uint64_t next_batch_ = 1;
 
-  bool want_start_ = true;  // there may be a job for us
-  std::string start_token_;
-  BootTime start_deadline_{};
-  BootTime start_after_{};
-  Backoff start_backoff_;
+  JobQuestion question_;
   BookCounters counters_;
 };
 

@@ -211,7 +211,7 @@ std::vector<std::string> Orders::Subscriptions(const std::string& thing) {
   return FindEntry(thing) == nullptr ? std::vector<std::string>{} : OrderBook::Filters(thing);
 }
 
-void Orders::OnOnline(ThingLink& link, bool) {
+void Orders::OnOnline(ThingLink& link) {
   Entry* entry = FindEntry(link.thing());
   if (entry == nullptr) return;
   entry->link = &link;
@@ -231,7 +231,7 @@ void Orders::OnMessage(ThingLink& link, const std::string& topic, const std::str
   Entry* entry = FindEntry(link.thing());
   // Every client of a session sees all its messages.
   if (entry == nullptr) return;
-  entry->book->OnMessage(topic, payload, Now());
+  entry->book->OnMessage(topic, payload, Now(), link.MayHaveWaited());
   Advance(link.thing());
 }
 

@@ -369,11 +369,11 @@ std::vector<std::string> Shadows::Subscriptions(const std::string& thing) {
   return FindEntry(thing) == nullptr ? std::vector<std::string>{} : ThingShadows::Filters(thing);
 }
 
-void Shadows::OnOnline(ThingLink& link, bool session_present) {
+void Shadows::OnOnline(ThingLink& link) {
   Entry* entry = FindEntry(link.thing());
   if (entry == nullptr) return;
   entry->link = &link;
-  entry->shadows->OnOnline(session_present, Now());
+  entry->shadows->OnOnline(Now());
   Advance(link.thing());
 }
 

@@ -80,7 +80,7 @@ class Shadows : public LinkClient {
   Status Report(const std::string& thing, const std::string& name, const Json& patch, Urgency urgency);
 
   std::vector<std::string> Subscriptions(const std::string& thing) override;
-  void OnOnline(ThingLink& link, bool session_present) override;
+  void OnOnline(ThingLink& link) override;
   void OnOffline(ThingLink& link) override;
   void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) override;
 

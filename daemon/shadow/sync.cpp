@@ -162,14 +162,13 @@ void SyncedShadow::Delete() {
 }
 
 // Rule 7.
-void SyncedShadow::OnOnline(bool session_present, BootTime now) {
+void SyncedShadow::OnOnline(BootTime now) {
   online_ = true;
   in_flight_.reset();
   gap_deadline_.reset();
   await_version_ = 0;
   WantGet();
-  const bool recent = session_present && last_pass_ && now - *last_pass_ < options_.full_pass;
-  get_after_ = recent ? *last_pass_ + options_.full_pass : now;
+  get_after_ = now;
   resync_at_ = now + options_.resync;
 }
 

@@ -58,7 +58,6 @@ struct SyncOptions {
   Duration backoff_max = std::chrono::seconds(60);
   Duration blocked_retry = std::chrono::hours(1);  // after an answer that says the request itself is wrong
   Duration resync = std::chrono::hours(1);         // a GET when nothing else brought news: a message may be lost
-  Duration full_pass = std::chrono::seconds(60);   // reconnects with a kept session ask at most this often
   OnCloudDelete on_cloud_delete = OnCloudDelete::kRecreate;
   std::size_t max_bytes = kMaxDocumentBytes;
   int max_depth = kMaxDepth;
@@ -89,7 +88,8 @@ class SyncedShadow {
   void Delete();
   bool removed() const { return removed_; }  // the deletion is complete: forget the row
 
-  void OnOnline(bool session_present, BootTime now);
+  // Asks at once, also in a session that the cloud has kept: of what waited there some may have been dropped.
+  void OnOnline(BootTime now);
   void OnOffline();
   // `stub` is the topic behind the shadow's prefix, "update/accepted". Unknown ones are ignored. True: desired() may
   // have changed.

@@ -89,8 +89,8 @@ std::vector<std::string> ThingShadows::Names() const {
   return names;
 }
 
-void ThingShadows::OnOnline(bool session_present, Moment now) {
-  for (auto& [name, shadow] : shadows_) shadow.OnOnline(session_present, now.boot);
+void ThingShadows::OnOnline(Moment now) {
+  for (auto& [name, shadow] : shadows_) shadow.OnOnline(now.boot);
 }
 
 void ThingShadows::OnOffline() {
@@ -111,7 +111,7 @@ void ThingShadows::OnMessage(std::string_view topic, std::string_view payload, M
     ++ignored_messages_;
     return;
   }
-  if (!known) shadow->OnOnline(false, now.boot);
+  if (!known) shadow->OnOnline(now.boot);
   if (shadow->OnMessage(parsed->stub, payload, now.boot, random_) && parsed->name.empty()) desired_changed_ = true;
 }
 

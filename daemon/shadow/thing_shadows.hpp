@@ -70,7 +70,7 @@ class ThingShadows {
   // The filters of its topics: one per kind for all named shadows. No trailing '#': AWS may add topics.
   static std::vector<std::string> Filters(const std::string& thing);
 
-  void OnOnline(bool session_present, Moment now);
+  void OnOnline(Moment now);
   void OnOffline();
   // Topics that are not this thing's shadows, unknown stubs and foreign bytes are ignored or counted.
   void OnMessage(std::string_view topic, std::string_view payload, Moment now);

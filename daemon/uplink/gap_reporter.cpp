@@ -4,7 +4,7 @@
 
 namespace penumbra {
 
-void GapReporter::OnOnline(ThingLink& link, bool) {
+void GapReporter::OnOnline(ThingLink& link) {
   online_[link.thing()] = &link;
   Send(link);
   if (timer_ == nullptr) LookLater();

@@ -24,7 +24,7 @@ class GapReporter : public LinkClient {
   GapReporter(EventLoop& loop, Store& store) : loop_(loop), store_(store) {}
 
   std::vector<std::string> Subscriptions(const std::string&) override { return {}; }
-  void OnOnline(ThingLink& link, bool session_present) override;
+  void OnOnline(ThingLink& link) override;
   void OnOffline(ThingLink& link) override;
   void OnMessage(ThingLink&, const std::string&, const std::string&) override {}
 

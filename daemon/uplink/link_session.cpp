@@ -40,6 +40,7 @@ LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway
       report_(thing_),
       outbox_(thing_, context.loop, context.store, context.trust, context.patience, suspension_,
               [this] { context_.turns.Wake(*this); }),
+      absence_({context.loop, context.trust, context.store, context.last_life_ms}, thing_.name),
       quota_backoff_(kQuotaBase, kQuotaMax, kQuotaBase / 2) {
   status_.thing = thing_.name;
 }
@@ -173,6 +174,7 @@ mqtt::ConnectOptions LinkSession::Options() const {
   options.version = version_;
   options.connect_timeout = upstream.connect_timeout;
   options.keep_alive = upstream.keep_alive;
+  options.session_expiry = upstream.session_expiry;
   options.will = mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.trust.UnixMs()),
                             upstream.status_retained};
   return options;
@@ -195,7 +197,8 @@ void LinkSession::EnterSubscribing() {
   subscribing_.clear();
   to_subscribe_.clear();
   for (std::string& filter : WantedFilters()) {
-    if (filters_.Allows(filter, context_.loop.Now())) to_subscribe_.push_back(std::move(filter));
+    if (granted_.count(filter) == 0 && filters_.Allows(filter, context_.loop.Now()))
+      to_subscribe_.push_back(std::move(filter));
   }
   if (to_subscribe_.empty()) return Fire(LinkEvent::kSubscribed);
   timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
@@ -275,7 +278,7 @@ void LinkSession::EnterOnline() {
   context_.turns.Wake(*this);
   announced_ = true;
   for (LinkClient* client : context_.clients) {
-    if (state_ == LinkState::kOnline) client->OnOnline(*this, session_.present);
+    if (state_ == LinkState::kOnline) client->OnOnline(*this);
   }
   WatchFilters();
 }
@@ -312,6 +315,9 @@ void LinkSession::Shutdown(std::function<void()> done) {
 void LinkSession::OnConnected(const mqtt::Session& session) {
   context_.gate.Finished(thing_.name);
   session_ = session;
+  const UpstreamSettings& upstream = context_.upstream;
+  absence_.Came(session.present, upstream.session_expiry, upstream.keep_alive * 3 / 2);
+  if (!session.present) granted_.clear();
   ++status_.connects;
   connected_at_ = context_.loop.Now();
   status_.connected_since_ms = context_.trust.UnixMs();
@@ -326,6 +332,7 @@ void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
   subscribing_.erase(found);
   bool granted_at_last = false;
   if (outcome.ok()) {
+    granted_.insert(filter);
     granted_at_last = filters_.Acked(filter);
   } else if (filters_.Refused(filter, context_.loop.Now())) {
     status_.last_error =
@@ -342,7 +349,7 @@ void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
                 {{"thing", thing_.name}, {"filter", filter}});
     // Whatever came while it was refused is missing: as after a connect without a session.
     for (LinkClient* client : context_.clients) {
-      if (state_ == LinkState::kOnline) client->OnOnline(*this, false);
+      if (state_ == LinkState::kOnline) client->OnOnline(*this);
     }
   }
   WatchFilters();
@@ -363,6 +370,7 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   const LinkState was = state_;
   context_.gate.Finished(thing_.name);
   connection_.reset();
+  if (status_.connected_since_ms != 0) absence_.Went();
   LeaveSubscribing(failure);
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
   if (failure.kind != Kind::kLocal) {

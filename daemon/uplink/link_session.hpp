@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "event/backoff.hpp"
 #include "mqtt/transport.hpp"
+#include "uplink/absence.hpp"
 #include "uplink/connect_gate.hpp"
 #include "uplink/link_state.hpp"
 #include "uplink/outbox_sender.hpp"
@@ -47,6 +49,7 @@ struct LinkContext {
   ConnectGate& gate;
   Turns& turns;
   ProtocolMemory& protocol;
+  std::int64_t last_life_ms = 0;  // see Absence::World
 };
 
 class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Taker {
@@ -80,6 +83,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   const std::string& thing() const override { return thing_.name; }
   bool online() const override { return state_ == LinkState::kOnline; }
+  Duration MayHaveWaited() const override { return absence_.MayHaveWaited(); }
   void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override;
 
  private:
@@ -152,12 +156,14 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   TopicSuspension filters_;  // subscriptions that the cloud refuses: telemetry goes on without them
   ReportGate report_;
   OutboxSender outbox_;
+  Absence absence_;
 
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age
   std::deque<Outgoing> queue_;                   // ahead of telemetry; bounded by kMaxQueuedPublishes and presence
   std::deque<std::string> to_subscribe_;
   std::map<std::uint64_t, std::string> subscribing_;  // sent, not answered
+  std::set<std::string> granted_;                     // what the session has, as long as the cloud keeps it
   Backoff quota_backoff_;
 
   SubscriptionPtr timer_;       // of the state: backoff, credentials, subscribe deadline

@@ -30,7 +30,7 @@ class LinkUplink : public Uplink {
         turns_(loop, kMaxInFlightTotal),
         clients_{&gaps_},
         context_{loop,     transport, store, trust,  options_.upstream, options_.clock.patience, options_.state,
-                 clients_, random_,   gate_, turns_, protocol_} {}
+                 clients_, random_,   gate_, turns_, protocol_,         store.NewestTrustedMs()} {}
   ~LinkUplink() override { *alive_ = false; }
 
   void Attach(LinkClient& client) override { clients_.push_back(&client); }
@@ -58,6 +58,7 @@ class LinkUplink : public Uplink {
   PlacePtr* FindPlace(const std::string& thing);
   ThingSettings WithCredentials(ThingSettings thing) const;
   void Add(ThingSettings thing, bool gateway);
+  void Begin(LinkSession& session);
   void Follow(Place& place, ThingSettings thing, bool reconnect);
   void Close(Place& place);
   void Closed(const std::string& thing);
@@ -79,6 +80,7 @@ class LinkUplink : public Uplink {
   LinkContext context_;
   std::vector<PlacePtr> links_;  // the gateway first, then as configured, then what came by reload
   std::map<std::string, LinkSession*> by_thing_;
+  std::set<std::string> held_;  // somebody else has their client ids: nothing is started, a reload does not either
   bool shutting_down_ = false;
   SubscriptionPtr leaving_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -122,7 +124,11 @@ void LinkUplink::Start(const GatewaySettings& gateway, const std::vector<ThingSe
     log::Notice("uplink.offline", "no [upstream] endpoint is configured: readings are stored and not sent");
     return;
   }
-  for (const auto& link : links_) link->session->Start();
+  for (const auto& link : links_) Begin(*link->session);
+}
+
+void LinkUplink::Begin(LinkSession& session) {
+  if (!options_.upstream.endpoint.empty() && held_.count(session.thing()) == 0) session.Start();
 }
 
 // --- another configuration ---
@@ -137,7 +143,8 @@ void LinkUplink::Reconfigure(const UpstreamSettings& upstream, const std::vector
   const UpstreamSettings before = std::exchange(options_.upstream, upstream);
   const bool elsewhere = before.endpoint != upstream.endpoint || before.port != upstream.port;
   const bool reconnect = elsewhere || before.root_ca != upstream.root_ca || before.protocol != upstream.protocol ||
-                         before.keep_alive != upstream.keep_alive || before.status_retained != upstream.status_retained;
+                         before.keep_alive != upstream.keep_alive || before.session_expiry != upstream.session_expiry ||
+                         before.status_retained != upstream.status_retained;
   if (elsewhere) protocol_ = {};
   if (before.connect_rate != upstream.connect_rate) gate_.Change(upstream.connect_rate);
   std::set<std::string> wanted;
@@ -148,7 +155,7 @@ void LinkUplink::Reconfigure(const UpstreamSettings& upstream, const std::vector
       continue;
     }
     Add(thing, false);
-    if (!upstream.endpoint.empty()) links_.back()->session->Start();
+    Begin(*links_.back()->session);
   }
   for (const auto& place : links_) {
     if (place->gateway) {
@@ -194,7 +201,7 @@ void LinkUplink::Closed(const std::string& thing) {
   (*place)->session.reset();  // gives up its turn at the gate before the next one asks for it
   (*place)->session = std::make_unique<LinkSession>(context_, std::move(settings), gateway);
   by_thing_[thing] = (*place)->session.get();
-  if (!options_.upstream.endpoint.empty()) (*place)->session->Start();
+  Begin(*(*place)->session);
 }
 
 void LinkUplink::Leave(Place& place) {
@@ -261,13 +268,14 @@ void LinkUplink::Shutdown(std::function<void()> done) {
 void LinkUplink::Hold(const std::string& thing, std::function<void()> done) {
   const auto found = by_thing_.find(thing);
   if (found == by_thing_.end() || shutting_down_) return done();
+  held_.insert(thing);
   found->second->Shutdown(std::move(done));
 }
 
 void LinkUplink::Release(const std::string& thing) {
+  held_.erase(thing);
   const auto found = by_thing_.find(thing);
-  if (found == by_thing_.end() || shutting_down_ || options_.upstream.endpoint.empty()) return;
-  found->second->Start();
+  if (found != by_thing_.end() && !shutting_down_) Begin(*found->second);
 }
 
 void LinkUplink::OneClosed() {

@@ -51,6 +51,9 @@ class ThingLink {
   virtual ~ThingLink() = default;
   virtual const std::string& thing() const = 0;
   virtual bool online() const = 0;
+  // How long at most a message that comes now may have waited in the cloud because the thing was not connected. Zero
+  // when the cloud kept no session, and once everything that it kept must have come.
+  virtual Duration MayHaveWaited() const = 0;
   // Publishes QoS 1 ahead of telemetry, within the same rate and window. Not stored: `done` says whether it was
   // acknowledged; a session that ends first answers kRetry, a refusal kGiveUp.
   virtual void Publish(std::string topic, std::string payload, std::function<void(Status)> done) = 0;
@@ -60,10 +63,11 @@ class ThingLink {
 class LinkClient {
  public:
   virtual ~LinkClient() = default;
-  // Filters to subscribe on every connect, before OnOnline.
+  // Filters to subscribe before OnOnline; those of a session that the cloud has kept it has kept, too. Messages that
+  // waited there may come before OnOnline.
   virtual std::vector<std::string> Subscriptions(const std::string& thing) = 0;
   // Subscribed (a refused filter is reported and the rest goes on).
-  virtual void OnOnline(ThingLink& link, bool session_present) = 0;
+  virtual void OnOnline(ThingLink& link) = 0;
   virtual void OnOffline(ThingLink& link) = 0;
   virtual void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) = 0;
 };
@@ -87,9 +91,9 @@ class Uplink {
   virtual void Start(const GatewaySettings& gateway, const std::vector<ThingSettings>& things) = 0;
   // Other things and other limits, while everything runs; after Start. A session of which only topic, report policy or
   // limits change goes on; where the connection itself would be another (credentials, endpoint, port, root_ca,
-  // protocol, keep_alive, status_retained) it says goodbye and connects anew through the gate. The session of a thing
-  // that is gone stays until all that the store holds for it is acknowledged (LinkStatus::leaving), then says goodbye;
-  // a restart ends it, too, and what is unsent then waits in the store for the thing to come again.
+  // protocol, keep_alive, session_expiry, status_retained) it says goodbye and connects anew through the gate. The
+  // session of a thing that is gone stays until all that the store holds for it is acknowledged (LinkStatus::leaving),
+  // then says goodbye; a restart ends it, too, and what is unsent then waits in the store for the thing to come again.
   virtual void Reconfigure(const UpstreamSettings& upstream, const std::vector<ThingSettings>& things) = 0;
   // What the store has just committed.
   virtual void OnCommitted(const std::vector<Reading>& readings) = 0;

@@ -51,7 +51,7 @@ class Harness {
 
   void Line(std::string_view line) {
     if (line == "online") {
-      thing_->OnOnline(false, Now());
+      thing_->OnOnline(Now());
     } else if (line == "offline") {
       thing_->OnOffline();
     } else if (line == "kill") {

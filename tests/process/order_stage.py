@@ -14,9 +14,10 @@ SET_POINT = {"name": "setpoint", "table": "holding", "address": REGISTER, "type"
 class Stage:
     """A gateway with a thing of its own and one device; "rebooting" leaves a line in a file."""
 
-    def __init__(self, tmp_path, bus=None):
-        """bus: further keys of the bus."""
+    def __init__(self, tmp_path, bus=None, upstream=None):
+        """bus, upstream: further keys of theirs."""
         self.folder = tmp_path
+        self.upstream_keys = upstream or {}
         self.bus_keys = bus or {}
         self.bus = CountingBus(units=[1])
         self.unit = self.bus.units[1]
@@ -38,7 +39,7 @@ class Stage:
             things=[{"name": THING, "bus": "hall", "unit": 1, "sample_interval": "200ms", "points": COUNTER_POINTS + [SET_POINT]}],
             gateway=GATEWAY,
             upstream={**self.cloud.upstream(), "reconnect": {"base": "100ms", "max": "500ms", "stable": "5s"},
-                      "limits": {"connect_rate": 50, "publish_rate": 100}},
+                      "limits": {"connect_rate": 50, "publish_rate": 100}, **self.upstream_keys},
             store={"commit_interval": "200ms"})
         with open(self.gateway.config, "a", encoding="utf-8") as config:
             config.write(f'[orders]\nreboot_command = "{script} now"\n[health]\ninterval = "2s"\ndefender = true\n')

@@ -102,3 +102,33 @@ def test_health_and_presence_are_told(stage):
                     30, f"a dead sensor shows on its status: {stage.messages(f'status/{THING}')[-1]}")
     assert dead["connected"] is True and dead["reason"] and dead["since"] > 1_700_000_000_000, dead
     wait_for(lambda: stage.cloud.ctl("shadow", "get", f"{GATEWAY}/health")["state"]["reported"]["status"] == "degraded", 20, "health says so")
+
+
+@pytest.mark.parametrize("ended, protocol", [("stopped", "5"), ("killed", "5"), ("killed", "3.1.1")])
+def test_what_is_sent_while_the_daemon_is_away_is_done_once_if_it_is_fresh_and_refused_if_not(tmp_path, ended, protocol):
+    with Stage(tmp_path, upstream={"protocol": protocol}) as stage:
+        is_away_for_a_while(stage, ended)
+
+
+def is_away_for_a_while(stage, ended):
+    stage.start()
+    if ended == "stopped":
+        assert stage.gateway.stop()[0] == 0
+    else:
+        stage.gateway.kill()
+    now = int(time.time() * 1000)
+    stage.ask(THING, action="set", id="fresh", timestamp=now, values={"setpoint": 12.5})
+    stage.ask(THING, action="set", id="stale", timestamp=now, ttl="1s", values={"setpoint": 25})
+    stage.ask(THING, action="read_now", id="ageless", ttl="1s")
+    stage.ask(THING, action="ping", id="patient")
+    execution = stage.cloud.start_command(THING, {"action": "ping"}, timeout_s=60)
+    assert not stage.acks("fresh")
+    time.sleep(1.2)
+    stage.start()
+    assert stage.final("fresh")["status"] == "succeeded"
+    stale, ageless = stage.final("stale"), stage.final("ageless")
+    assert stale["status"] == "rejected" and stale["reason"] == "expired", stale
+    assert ageless["status"] == "rejected" and "it may have waited" in ageless["reason"], ageless
+    assert stage.final("patient")["status"] == "succeeded", "away for less than what it may wait"
+    wait_for(lambda: stage.cloud.command(execution)["status"] == "SUCCEEDED", 10, "an execution waits, too")
+    assert stage.register() == 125 and [value for _, value, _ in stage.unit.writes] == [125], "nothing stale reaches the device"

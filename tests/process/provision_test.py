@@ -279,12 +279,20 @@ def test_a_rotation_without_a_daemon(site):
     assert f"--certificate-id {before}" in done.stdout
 
 
-def test_a_daemon_rotates_by_itself_before_the_end(tmp_path):
+@pytest.mark.parametrize("told", ["from the start", "by a reload"])
+def test_a_daemon_rotates_by_itself_before_the_end(tmp_path, told):
     """The stand-in's certificates live a day."""
-    with Site(tmp_path, ["sensor-001"], credentials={"template": "penumbra", "rotate_before": "30d"}, gateway=None) as site:
+    wanted = {"template": "penumbra"} | ({"rotate_before": "30d"} if told == "from the start" else {})
+    with Site(tmp_path, ["sensor-001"], credentials=wanted, gateway=None) as site:
         assert site.provision("sensor-001").returncode == 0
         before = site.in_use("sensor-001")
         site.gateway.start()
+        if told == "by a reload":
+            site.publishing(["sensor-001"])
+            text = site.gateway.config.read_text()
+            site.gateway.config.write_text(text.replace('template = "penumbra"\n', 'template = "penumbra"\nrotate_before = "30d"\n'))
+            done = site.gateway.cli("reload")
+            assert done.returncode == 0 and "rotate_before" in done.stdout, done.stdout + done.stderr
         wait_for(lambda: site.in_use("sensor-001") != before, 30, "a new certificate")
         assert "credentials.expiring" in site.gateway.tail(100_000)
         assert "expires within 1 day;" in site.gateway.tail(100_000)

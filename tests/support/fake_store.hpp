@@ -31,6 +31,7 @@ class FakeStore : public Store {
   std::optional<Error> read_error;
   std::map<std::string, std::set<std::uint64_t>> acked;
   TimeBook times;
+  std::int64_t newest_trusted_ms = 0;
 
   void Append(Reading reading) override {
     auto& readings = readings_[reading.thing];
@@ -89,7 +90,7 @@ class FakeStore : public Store {
   void LowerNewestTrusted(std::int64_t) override {}
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { done(0); }
   std::vector<std::string> Things() const override { return {}; }
-  std::int64_t NewestTrustedMs() const override { return 0; }
+  std::int64_t NewestTrustedMs() const override { return newest_trusted_ms; }
   StoreStats Stats() const override { return {}; }
   std::optional<std::string> Setting(const std::string& key) const override {
     const auto found = settings_.find(key);

@@ -131,7 +131,7 @@ void ShadowWorld::Connect() {
   if (online_) return;
   online_ = true;
   ++session_;
-  thing_->OnOnline(false, Now());
+  thing_->OnOnline(Now());
   Advance();
 }
 

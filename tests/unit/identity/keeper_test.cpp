@@ -199,5 +199,79 @@ TEST_F(KeeperTest, ARotationThatACrashInterruptedIsResumedAtTheStart) {
   EXPECT_FALSE(device->Leftovers());
 }
 
+// --- another configuration ---
+
+TEST_F(KeeperTest, RotationThatAReloadTurnsOnOrBringsForwardBeginsAtOnce) {
+  Start();
+  DaysLeft(10);
+  device->loop.Advance(2h);
+  ASSERT_EQ(InUse(), old);
+  options.credentials.rotate_before = std::chrono::hours(24 * 5);
+  keeper->Reconfigure(options.upstream, options.credentials, options.plans);
+  device->loop.Advance(1min);
+  EXPECT_EQ(InUse(), old) << "not yet due";
+  options.credentials.rotate_before = std::chrono::hours(24 * 20);
+  keeper->Reconfigure(options.upstream, options.credentials, options.plans);
+  device->loop.Advance(1min);
+  EXPECT_NE(InUse(), old);
+}
+
+TEST_F(KeeperTest, ATemplateThatAReloadPutsRightIsTriedWithoutWaitingForTheRetry) {
+  options.credentials.rotate_before = std::chrono::hours(24 * 20);
+  const auto cloud_takes =
+      std::exchange(device->transport.puback, [](const std::string&, const std::string&) { return 0x87; });
+  Start();
+  DaysLeft(10);
+  device->loop.Advance(2min);
+  ASSERT_FALSE(keeper->States()[0].last_error.empty());
+  device->transport.puback = cloud_takes;
+  device->loop.Advance(2min);
+  ASSERT_EQ(InUse(), old) << "the retry is an hour away";
+  keeper->Reconfigure(options.upstream, options.credentials, options.plans);
+  device->loop.Advance(1min);
+  EXPECT_NE(InUse(), old);
+}
+
+TEST_F(KeeperTest, AThingThatComesByAReloadIsLookedAfterAndOneThatGoesIsNot) {
+  const std::vector<Plan> plans = std::exchange(options.plans, {});
+  options.credentials.rotate_before = std::chrono::hours(24 * 20);
+  Start();
+  DaysLeft(10);
+  EXPECT_THAT(keeper->States(), IsEmpty());
+  keeper->Reconfigure(options.upstream, options.credentials, plans);
+  device->loop.Advance(1min);
+  EXPECT_NE(InUse(), old);
+  ASSERT_EQ(keeper->States().size(), 1u);
+  EXPECT_EQ(keeper->States()[0].certificate_id, InUse());
+  keeper->Reconfigure(options.upstream, options.credentials, {});
+  device->loop.Advance(1min);
+  EXPECT_THAT(keeper->States(), IsEmpty());
+}
+
+TEST_F(KeeperTest, ARotationUnderWayIsFinishedThoughItsThingIsGone) {
+  Start();
+  std::optional<Result<Enrolled>> result;
+  keeper->Rotate("sensor-001", [&](Result<Enrolled> done) { result = std::move(done); });
+  device->loop.Advance(20ms);
+  keeper->Reconfigure(options.upstream, options.credentials, {});
+  EXPECT_EQ(keeper->States().size(), 1u);
+  device->loop.Advance(1min);
+  ASSERT_TRUE(result && *result);
+  EXPECT_NE(InUse(), old);
+  EXPECT_THAT(keeper->States(), IsEmpty());
+}
+
+TEST_F(KeeperTest, WhoeverWaitsForARotationHearsThatTheConfigurationHasTakenItAway) {
+  options.plans.push_back(device->plan);
+  options.plans.back().thing = "sensor-002";
+  Start();
+  std::string error;
+  keeper->Rotate("sensor-001", [](const Result<Enrolled>&) {});
+  keeper->Rotate("sensor-002", [&](const Result<Enrolled>& result) { error = result.error().message; });
+  options.credentials.template_name.clear();
+  keeper->Reconfigure(options.upstream, options.credentials, options.plans);
+  EXPECT_THAT(error, HasSubstr("no provisioning template any more"));
+}
+
 }  // namespace
 }  // namespace penumbra::identity::test

@@ -117,6 +117,7 @@ const std::vector<KeyCase>& EveryKey() {
       {"[upstream]: connect_timeout live", [](Settings& s) { s.upstream.connect_timeout = 2min; }},
       {"[upstream]: operation_timeout live", [](Settings& s) { s.upstream.operation_timeout = 2min; }},
       {"[upstream]: keep_alive reconnect", [](Settings& s) { s.upstream.keep_alive = 2min; }},
+      {"[upstream]: session_expiry reconnect", [](Settings& s) { s.upstream.session_expiry = 2min; }},
       {"[upstream]: limits.publish_rate live", [](Settings& s) { s.upstream.publish_rate = 10; }},
       {"[upstream]: limits.in_flight live", [](Settings& s) { s.upstream.in_flight = 10; }},
       {"[upstream]: limits.connect_rate live", [](Settings& s) { s.upstream.connect_rate = 10; }},

@@ -98,6 +98,26 @@ TEST(OrderBook, CountsTheAgeFromWhenItWasSentAndAcrossAReboot) {
   EXPECT_TRUE(world.done.empty());
 }
 
+// The cloud keeps messages for a thing that is away, and says of none how long it has.
+TEST(OrderBook, TakesWhatDoesNotSayItsTimeForAsOldAsItMayBe) {
+  World world;
+  const auto comes = [&world](const std::string& topic, Json order, Duration waited) {
+    world.book().OnMessage(topic, Dump(order), world.now, waited);
+    world.Advance(1s);
+  };
+  comes("commands/t1/do", {{"action", "ping"}, {"id", "a"}}, 11min);
+  EXPECT_EQ(world.acks.at(0)["status"], "rejected");
+  EXPECT_EQ(world.acks.at(0)["reason"],
+            "expired: it may have waited 660 s for this gateway; with a timestamp its age would be known");
+  comes("$aws/commands/things/t1/executions/f/request/json", {{"action", "ping"}}, 11min);
+  EXPECT_EQ(world.done["ping"], 0);
+  EXPECT_EQ(world.book().counters().expired, 2u);
+  comes("commands/t1/do", {{"action", "ping"}, {"id", "b"}}, 9min);
+  EXPECT_EQ(world.done["ping"], 1) << "it cannot be too old";
+  comes("commands/t1/do", {{"action", "ping"}, {"id", "c"}, {"timestamp", world.now.unix_ms - 1000}}, 11min);
+  EXPECT_EQ(world.done["ping"], 2) << "its sender knows better";
+}
+
 TEST(OrderBook, WaitsForTheClockWhenNothingElseTellsTheAge) {
   World world;
   world.now.trusted = false;

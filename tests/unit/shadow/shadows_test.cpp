@@ -72,6 +72,7 @@ class FakeLink : public ThingLink {
  public:
   const std::string& thing() const override { return name; }
   bool online() const override { return true; }
+  Duration MayHaveWaited() const override { return Duration::zero(); }
   void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override {
     published.push_back({std::move(topic), std::move(payload)});
     dones.push_back(std::move(done));
@@ -276,7 +277,7 @@ TEST_F(ShadowsTest, EveryConnectAsksTheCloudFirstAndNeverTalksToAnEndedSession) 
   Start();
   EXPECT_EQ(shadows->Subscriptions("t1").size(), 16U);
   EXPECT_TRUE(shadows->Subscriptions("gateway").empty());
-  shadows->OnOnline(link, false);
+  shadows->OnOnline(link);
   ASSERT_EQ(link.published.size(), 1U);
   EXPECT_EQ(link.published[0].first, "$aws/things/t1/shadow/get");
   shadows->OnOffline(link);
@@ -317,7 +318,7 @@ TEST_F(ShadowsTest, AThingThatGoesIsForgottenAndOneThatComesAgainIsLoaded) {
   loop.RunReady();
   EXPECT_EQ(shadows->Find("t1"), nullptr);
   shadows->OnReading(Read(5));
-  shadows->OnOnline(link, false);
+  shadows->OnOnline(link);
   const int loads = store.loads;
   bool ready = false;
   shadows->Reconfigure({thing}, [&ready] { ready = true; });

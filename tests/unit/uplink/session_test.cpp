@@ -13,7 +13,7 @@ struct RecordingClient : LinkClient {
     for (int i = 0; i < filters; ++i) all.push_back("commands/" + thing + "/" + std::to_string(i));
     return all;
   }
-  void OnOnline(ThingLink& l, bool) override {
+  void OnOnline(ThingLink& l) override {
     link = &l;
     ++online;
   }
@@ -54,6 +54,22 @@ TEST_F(Session, ThatIsHeldStaysClosedUntilItIsReleasedAndLosesNothing) {
   loop.Advance(1s);
   EXPECT_EQ(Sent("a"), std::vector<std::uint64_t>{seq});
   EXPECT_EQ(store.Outbox("a").unsent, 0u);
+}
+
+// Two connections with one client id throw each other out.
+TEST_F(Session, ThatIsHeldIsNotStartedByAReload) {
+  const ThingSettings thing = Thing("a");
+  Create({thing});
+  AdvanceUntil([&] { return Online("a"); });
+  uplink->Hold("a", [] {});
+  loop.Advance(1s);
+  upstream.keep_alive = 2min;  // which would have it connect anew
+  uplink->Reconfigure(upstream, {thing});
+  loop.Advance(1min);
+  EXPECT_EQ(transport.connects.size(), 1u);
+  uplink->Release("a");
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(transport.connects.back().options.keep_alive, 2min);
 }
 
 TEST_F(Session, ThatIsHeldDoesNotComeBackWhileTheDaemonStops) {
@@ -355,6 +371,115 @@ TEST_F(Session, AnOverdueAckForcesAReconnectAndEverythingIsSentAgain) {
   AdvanceUntil([&] { return store.acked["a"].count(seq) == 1; });
   EXPECT_EQ(transport.connects.size(), 2u);
   EXPECT_EQ(SentCounts("a")[seq], 2);
+}
+
+// --- a session that the cloud keeps ---
+
+TEST_F(Session, AsksTheCloudToKeepItForAsLongAsConfigured) {
+  upstream.session_expiry = 10min;
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(transport.connects.back().options.session_expiry, 10min);
+}
+
+TEST_F(Session, ThatTheCloudHasKeptSubscribesOnlyWhatItDoesNotHave) {
+  RecordingClient client;
+  client.filters = 2;
+  clients.push_back(&client);
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(transport.subscribed.size(), 2u);
+  const auto again = [&] {
+    transport.subscribed.clear();
+    transport.CloseAll();
+    loop.Advance(1ms);
+    AdvanceUntil([&] { return Online("a"); });
+    return transport.subscribed.size();
+  };
+  transport.session.present = true;
+  EXPECT_EQ(again(), 0u);
+  client.filters = 3;
+  EXPECT_EQ(again(), 1u);
+  transport.session.present = false;
+  EXPECT_EQ(again(), 3u) << "the cloud has forgotten it";
+  EXPECT_EQ(client.online, 4);
+}
+
+struct KeptSession : Session {
+  KeptSession() { clients.push_back(&client); }
+  // Online, and everything that the cloud may have kept before has come.
+  void Settle() {
+    AdvanceUntil([&] { return Online("a"); });
+    loop.Advance(2min);
+  }
+  void Away(Duration time) {
+    transport.reachable = false;
+    transport.CloseAll();
+    loop.Advance(time);
+    transport.reachable = true;
+    transport.session.present = true;
+    AdvanceUntil([&] { return Online("a"); });
+  }
+  RecordingClient client;
+};
+
+TEST_F(KeptSession, SaysHowLongAMessageMayHaveWaitedUntilAllOfThemMustHaveCome) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(client.link->MayHaveWaited(), Duration::zero()) << "nothing was kept";
+  Settle();
+  Away(20min);
+  EXPECT_GE(client.link->MayHaveWaited(), 20min);
+  EXPECT_LE(client.link->MayHaveWaited(), 24min);
+  loop.Advance(1min);
+  EXPECT_EQ(client.link->MayHaveWaited(), Duration::zero());
+  Away(10h);
+  EXPECT_EQ(client.link->MayHaveWaited(), 90min) << "the cloud keeps nothing for longer";
+}
+
+// Kept messages come ten a second: those that did not come before it was cut again are as old as they were.
+TEST_F(KeptSession, ThatIsCutAtOnceDoesNotMakeItsMessagesYounger) {
+  Create({Thing("a")});
+  Settle();
+  Away(20min);
+  loop.Advance(2s);
+  Away(1s);
+  EXPECT_GE(client.link->MayHaveWaited(), 20min);
+}
+
+TEST_F(KeptSession, KnowsAfterARestartSinceWhenItWasAway) {
+  Create({Thing("a")});
+  Settle();
+  bool closed = false;
+  uplink->Shutdown([&] { closed = true; });
+  AdvanceUntil([&] { return closed; });
+  uplink.reset();
+  loop.Advance(20min);
+  transport.session.present = true;
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_GE(client.link->MayHaveWaited(), 20min);
+  EXPECT_LE(client.link->MayHaveWaited(), 24min);
+}
+
+TEST_F(KeptSession, CountsAfterACrashFromTheLastSignOfLife) {
+  Create({Thing("a")});
+  Settle();
+  store.newest_trusted_ms = loop.virtual_clock.UnixMs();
+  uplink.reset();
+  loop.Advance(20min);
+  transport.session.present = true;
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_GE(client.link->MayHaveWaited(), 20min);
+  EXPECT_LE(client.link->MayHaveWaited(), 24min);
+  // Without one nothing is known.
+  store.newest_trusted_ms = 0;
+  loop.Advance(2min);
+  uplink.reset();
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(client.link->MayHaveWaited(), 90min);
 }
 
 }  // namespace
