@@ -10,31 +10,29 @@
 #include "store/column.hpp"
 #include "store/crc32.hpp"
 #include "store/seq_mark.hpp"
+#include "store/series.hpp"
+#include "store/wrapping.hpp"
 
 namespace penumbra {
 namespace {
 
 using Kind = Dictionary::Kind;
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kVersionWithHoles = 2;
+constexpr std::uint8_t kOldVersion = 1;
+constexpr std::uint8_t kOldVersionWithHoles = 2;
+constexpr std::uint8_t kVersion = 3;
 constexpr std::size_t kCrcBytes = 4;
 constexpr std::uint8_t kRowTrusted = 1;
 constexpr std::uint8_t kRowHasTrusted = 2;
+constexpr std::uint8_t kRowHoles = 4;
 constexpr std::uint8_t kRunTrusted = 1;
 constexpr std::uint8_t kRunBootInline = 2;
 constexpr std::uint8_t kRunPointsInline = 4;
 constexpr std::uint8_t kRunHoles = 8;
+constexpr std::uint8_t kRunSeries = 16;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr char kPointSeparator = '\n';
 
-// Differences wrap, so that any pair of numbers has one; adding wraps back.
-std::int64_t Minus(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-}
-std::int64_t Plus(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
 std::int64_t MsToNs(std::int64_t ms) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(ms) * static_cast<std::uint64_t>(kNsPerMs));
 }
@@ -61,13 +59,18 @@ std::optional<std::string> JoinPoints(const Reading& reading) {
   return joined.empty() ? std::nullopt : std::optional(joined);
 }
 
+bool IsSeries(std::size_t count) {
+  return count >= kFewestForSeries;
+}
+
 void WriteRunHead(ByteWriter& out, const Reading& first, std::size_t count, bool holes, Dictionary& dictionary) {
   const auto boot = dictionary.Intern(Kind::kWord, first.boot_id);
   const std::optional<std::string> joined = JoinPoints(first);
   const auto points = joined ? dictionary.Intern(Kind::kPointSet, *joined) : std::nullopt;
   out.Varint(count);
   out.U8(static_cast<std::uint8_t>((first.time_trusted ? kRunTrusted : 0) | (boot ? 0 : kRunBootInline) |
-                                   (points ? 0 : kRunPointsInline) | (holes ? kRunHoles : 0)));
+                                   (points ? 0 : kRunPointsInline) | (holes ? kRunHoles : 0) |
+                                   (IsSeries(count) ? kRunSeries : 0)));
   if (boot) {
     out.Varint(*boot);
   } else {
@@ -98,7 +101,21 @@ struct TimeBase {
   std::int64_t boot_ns;
 };
 
+// What is left of BootTime when the milliseconds are taken off: both clocks advance together.
+void WriteTimeSeries(ByteWriter& out, std::span<const Reading* const> run, TimeBase& before) {
+  std::vector<std::int64_t> ms(run.size());
+  std::vector<std::int64_t> rest(run.size());
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    ms[i] = Minus(run[i]->unix_ms, before.ms);
+    rest[i] = Minus(Minus(run[i]->boot_ns, before.boot_ns), MsToNs(ms[i]));
+  }
+  EncodeSeries(out, ms);
+  EncodeSeries(out, rest);
+  before = {run.back()->unix_ms, run.back()->boot_ns};
+}
+
 void WriteTimes(ByteWriter& out, std::span<const Reading* const> run, TimeBase& before) {
+  if (IsSeries(run.size())) return WriteTimeSeries(out, run, before);
   for (const Reading* reading : run) {
     const std::int64_t ms = Minus(reading->unix_ms, before.ms);
     out.Zigzag(ms);
@@ -123,7 +140,7 @@ std::string EncodeSection(const ReadingList& readings, TimeBase before, Dictiona
     std::vector<const PointValue*> column(run.size());
     for (std::size_t point = 0; point < run.front()->values.size(); ++point) {
       for (std::size_t i = 0; i < run.size(); ++i) column[i] = &run[i]->values[point];
-      EncodeColumn(out, column, dictionary);
+      EncodeColumn(out, column, IsSeries(run.size()), dictionary);
     }
     begin = end;
   }
@@ -149,25 +166,46 @@ std::vector<Section> GroupByThing(std::span<const Reading> readings, Dictionary&
   return sections;
 }
 
-void WriteAcks(ByteWriter& out, std::span<const AckRange> acks) {
+// What the number of a thing's first ack is told against: acks ride with the thing's next readings, else the thing
+// before it is as good as anything.
+class AckBase {
+ public:
+  explicit AckBase(const std::vector<RowSection>& sections) {
+    for (const RowSection& section : sections) firsts_.emplace(section.thing, section.first_seq);
+  }
+  std::uint64_t For(std::uint64_t thing, std::uint64_t acked_before) const {
+    const auto it = firsts_.find(thing);
+    return it == firsts_.end() ? acked_before : it->second;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint64_t> firsts_;
+};
+
+void WriteAcks(ByteWriter& out, std::span<const AckRange> acks, const std::vector<RowSection>& sections) {
   std::size_t things = 0;
   for (std::size_t i = 0; i < acks.size(); ++i) things += i == 0 || acks[i].thing != acks[i - 1].thing ? 1 : 0;
   out.Varint(things);
+  const AckBase base(sections);
+  AckRange before;
   for (std::size_t begin = 0; begin < acks.size();) {
     std::size_t end = begin;
     while (end < acks.size() && acks[end].thing == acks[begin].thing) ++end;
-    out.Varint(acks[begin].thing);
-    out.Varint(end - begin);
-    std::uint64_t before = 0;
-    for (; begin < end; ++begin) {
-      out.Varint(acks[begin].first - before);
-      out.Varint(acks[begin].last - acks[begin].first);
-      before = acks[begin].last;
+    const bool one = end == begin + 1 && acks[begin].first == acks[begin].last;
+    out.Varint(acks[begin].thing - before.thing);
+    out.Varint(one ? 0 : end - begin);
+    out.Zigzag(static_cast<std::int64_t>(acks[begin].first - base.For(acks[begin].thing, before.first)));
+    before = acks[begin];
+    if (!one) out.Varint(acks[begin].last - acks[begin].first);
+    for (std::size_t i = begin + 1; i < end; ++i) {
+      out.Varint(acks[i].first - acks[i - 1].last);
+      out.Varint(acks[i].last - acks[i].first);
     }
+    begin = end;
   }
 }
 
-void WriteTimeSpan(ByteWriter& out, std::span<const Reading> readings, std::int64_t base_ms) {
+void WriteTimeSpan(ByteWriter& out, std::span<const Reading> readings, std::int64_t base_ms, bool holes) {
   std::int64_t oldest = base_ms;
   std::int64_t newest = base_ms;
   std::optional<std::int64_t> trusted;
@@ -178,7 +216,7 @@ void WriteTimeSpan(ByteWriter& out, std::span<const Reading> readings, std::int6
     if (reading.time_trusted) trusted = std::max(trusted.value_or(reading.unix_ms), reading.unix_ms);
     all &= reading.time_trusted;
   }
-  out.U8(static_cast<std::uint8_t>((all ? kRowTrusted : 0) | (trusted ? kRowHasTrusted : 0)));
+  out.U8(static_cast<std::uint8_t>((all ? kRowTrusted : 0) | (trusted ? kRowHasTrusted : 0) | (holes ? kRowHoles : 0)));
   out.Zigzag(Minus(oldest, base_ms));
   out.Zigzag(Minus(newest, base_ms));
   if (trusted) out.Zigzag(Minus(*trusted, base_ms));
@@ -188,7 +226,30 @@ Error Damaged(std::string_view what) {
   return {Action::kGiveUp, fmt::format("damaged journal row: {}", what)};
 }
 
-bool ReadAcks(ByteReader& in, std::vector<AckRange>& acks) {
+bool ReadAcks(ByteReader& in, RowHeader& header) {
+  const AckBase base(header.sections);
+  const std::size_t things = in.Count();
+  AckRange before;
+  for (std::size_t i = 0; i < things && in.Ok(); ++i) {
+    AckRange ack{.thing = before.thing + in.Varint()};
+    const std::size_t more = in.Count();
+    ack.first = base.For(ack.thing, before.first) + static_cast<std::uint64_t>(in.Zigzag());
+    ack.last = ack.first + (more == 0 ? 0 : in.Varint());
+    before = ack;
+    for (std::size_t r = 0; in.Ok(); ++r) {
+      if (ack.first == 0 || ack.first > ack.last || ack.last > SeqMark::kMaxSeq) return false;
+      header.acks.push_back(ack);
+      if (r + 1 >= more) break;
+      const std::uint64_t end = ack.last;
+      ack.first = end + in.Varint();
+      ack.last = ack.first + in.Varint();
+      if (ack.first < end) return false;
+    }
+  }
+  return in.Ok();
+}
+
+bool ReadOldAcks(ByteReader& in, std::vector<AckRange>& acks) {
   const std::size_t things = in.Count();
   for (std::size_t i = 0; i < things; ++i) {
     const std::uint64_t thing = in.Varint();
@@ -205,12 +266,13 @@ bool ReadAcks(ByteReader& in, std::vector<AckRange>& acks) {
   return in.Ok();
 }
 
-void ReadTimeSpan(ByteReader& in, RowHeader& header) {
+std::uint8_t ReadTimeSpan(ByteReader& in, RowHeader& header) {
   const std::uint8_t flags = in.U8();
   header.all_trusted = (flags & kRowTrusted) != 0;
   header.oldest_ms = Plus(header.base_ms, in.Zigzag());
   header.newest_ms = Plus(header.base_ms, in.Zigzag());
   if ((flags & kRowHasTrusted) != 0) header.newest_trusted_ms = Plus(header.base_ms, in.Zigzag());
+  return flags;
 }
 
 bool ReadDirectory(ByteReader& in, bool with_holes, RowHeader& header) {
@@ -226,7 +288,8 @@ bool ReadDirectory(ByteReader& in, bool with_holes, RowHeader& header) {
     section.last_ms = Plus(header.base_ms, in.Zigzag());
     section.length = in.Varint();
     if (section.count == 0 || section.first_seq == 0 || section.first_seq > SeqMark::kMaxSeq ||
-        section.count > section.length || section.holes > SeqMark::kMaxSeq || section.last_seq() > SeqMark::kMaxSeq) {
+        section.count > MostInSeries(section.length) || section.holes > SeqMark::kMaxSeq ||
+        section.last_seq() > SeqMark::kMaxSeq) {
       return false;
     }
     header.sections.push_back(section);
@@ -248,6 +311,7 @@ struct RunHead {
   std::size_t count = 0;
   bool trusted = false;
   bool holes = false;
+  bool series = false;
   std::string boot_id;
   std::vector<std::string> points;
 };
@@ -264,8 +328,10 @@ bool SplitPoints(const std::string* joined, std::vector<std::string>& points) {
 }
 
 bool ReadRunHead(ByteReader& in, const Dictionary& dictionary, RunHead& head) {
-  head.count = in.Count();
+  head.count = in.Varint();
   const std::uint8_t flags = in.U8();
+  head.series = (flags & kRunSeries) != 0;
+  if (head.count > (head.series ? MostInSeries(in.remaining()) : in.remaining())) return false;
   head.trusted = (flags & kRunTrusted) != 0;
   head.holes = (flags & kRunHoles) != 0;
   if ((flags & kRunBootInline) != 0) {
@@ -281,21 +347,39 @@ bool ReadRunHead(ByteReader& in, const Dictionary& dictionary, RunHead& head) {
   return in.Ok();
 }
 
+bool ReadTimes(ByteReader& in, bool series, TimeBase& before, std::span<Reading> run) {
+  if (!series) {
+    for (Reading& reading : run) {
+      const std::int64_t ms = in.Zigzag();
+      const std::int64_t rest = in.Zigzag();
+      before = {Plus(before.ms, ms), Plus(Plus(before.boot_ns, MsToNs(ms)), rest)};
+      reading.unix_ms = before.ms;
+      reading.boot_ns = before.boot_ns;
+    }
+    return in.Ok();
+  }
+  std::vector<std::int64_t> ms(run.size());
+  std::vector<std::int64_t> rest(run.size());
+  if (!DecodeSeries(in, ms) || !DecodeSeries(in, rest)) return false;
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    run[i].unix_ms = Plus(before.ms, ms[i]);
+    run[i].boot_ns = Plus(Plus(before.boot_ns, MsToNs(ms[i])), rest[i]);
+  }
+  before = {run.back().unix_ms, run.back().boot_ns};
+  return true;
+}
+
 bool ReadRun(ByteReader& in, const RunHead& head, const Dictionary& dictionary, TimeBase& before,
              std::span<Reading> run) {
+  if (!ReadTimes(in, head.series, before, run)) return false;
   for (Reading& reading : run) {
-    const std::int64_t ms = in.Zigzag();
-    const std::int64_t rest = in.Zigzag();
-    before = {Plus(before.ms, ms), Plus(Plus(before.boot_ns, MsToNs(ms)), rest)};
-    reading.unix_ms = before.ms;
-    reading.boot_ns = before.boot_ns;
     reading.boot_id = head.boot_id;
     reading.time_trusted = head.trusted;
   }
   std::vector<PointValue*> column(run.size());
   for (std::size_t point = 0; point < head.points.size(); ++point) {
-    // Each value takes at least one byte, so memory stays proportional to the input.
-    if (!in.Ok() || run.size() > in.remaining()) return false;
+    // Each value takes at least a byte, or a bit of a series, so memory stays proportional to the input.
+    if (!in.Ok() || run.size() > (head.series ? MostInSeries(in.remaining()) : in.remaining())) return false;
     for (std::size_t i = 0; i < run.size(); ++i) {
       column[i] = &run[i].values.emplace_back();
       column[i]->point = head.points[point];
@@ -326,12 +410,12 @@ std::string EncodeRow(std::span<const Reading> readings, std::span<const AckRang
   const std::vector<Section> sections = GroupByThing(readings, dictionary);
   const bool holes = std::any_of(sections.begin(), sections.end(), [](const Section& s) { return s.holes() > 0; });
   ByteWriter out;
-  out.U8(holes ? kVersionWithHoles : kVersion);
+  out.U8(kVersion);
   out.Zigzag(base.ms);
   out.Zigzag(base.boot_ns);
-  WriteAcks(out, acks);
-  WriteTimeSpan(out, readings, base.ms);
+  WriteTimeSpan(out, readings, base.ms, holes);
   out.Varint(sections.size());
+  std::vector<RowSection> directory;
   std::string bodies;
   std::uint64_t thing = 0;
   std::uint64_t seq = 0;
@@ -346,7 +430,9 @@ std::string EncodeRow(std::span<const Reading> readings, std::span<const AckRang
     bodies += body;
     thing = section.thing;
     seq = section.readings.front()->seq;
+    directory.push_back({.thing = thing, .first_seq = seq});
   }
+  WriteAcks(out, acks, directory);
   out.Raw(bodies);
   const std::uint32_t crc = Crc32(out.bytes());
   std::string blob;
@@ -365,13 +451,16 @@ Result<RowHeader> DecodeHeader(std::string_view blob) {
   if (Crc32(body) != crc) return Fail(Damaged("checksum"));
   ByteReader in(body);
   const std::uint8_t version = in.U8();
-  if (version != kVersion && version != kVersionWithHoles) return Fail(Damaged("unknown version"));
+  if (version < kOldVersion || version > kVersion) return Fail(Damaged("unknown version"));
+  const bool old = version != kVersion;
   RowHeader header;
   header.base_ms = in.Zigzag();
   header.base_boot_ns = in.Zigzag();
-  if (!ReadAcks(in, header.acks)) return Fail(Damaged("acks"));
-  ReadTimeSpan(in, header);
-  if (!ReadDirectory(in, version == kVersionWithHoles, header)) return Fail(Damaged("directory"));
+  if (old && !ReadOldAcks(in, header.acks)) return Fail(Damaged("acks"));
+  const std::uint8_t flags = ReadTimeSpan(in, header);
+  const bool holes = old ? version == kOldVersionWithHoles : (flags & kRowHoles) != 0;
+  if (!ReadDirectory(in, holes, header)) return Fail(Damaged("directory"));
+  if (!old && !ReadAcks(in, header)) return Fail(Damaged("acks"));
   if (!PlaceSections(header, blob.size() - in.remaining(), blob.size())) return Fail(Damaged("section lengths"));
   return header;
 }

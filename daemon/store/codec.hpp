@@ -4,19 +4,26 @@
 //
 // Layout (varint = LEB128, zz = zigzag varint; see base/bytes.hpp):
 //   u32 crc            little endian, CRC-32 of everything behind it
-//   u8  version        1, or 2: seqs of a section may have holes (what thinning leaves)
+//   u8  version        3 (1 and 2, of earlier releases, are read: what differs is in brackets)
 //   zz base_ms, zz base_boot_ns     what the times below are relative to (the first reading's)
-//   varint acks        of these: varint thing, varint ranges, of these: varint gap after the last one, varint length-1
-//   u8  flags          bit 0: every time is trusted; bit 1: newest_trusted follows
+//   [1, 2: the acks stand here: varint things, of these: varint thing, varint ranges, of these: varint gap after the
+//       last one, varint length-1]
+//   u8  flags          bit 0: every time is trusted; bit 1: newest_trusted follows; bit 2: the directory has holes, the
+//                      seqs that thinning left out [1: never; 2: always]
 //   zz oldest, zz newest [, zz newest_trusted]        - base_ms
 //   varint sections    the directory, of these:
-//       zz thing - thing before, zz first_seq - first_seq before, varint count, (2: varint holes,)
+//       zz thing - thing before, zz first_seq - first_seq before, varint count, (with holes: varint holes,)
 //       zz last_ms - base_ms, varint bytes
+//   varint things      the acks, of these: varint thing - thing before, varint ranges (0: a single seq),
+//       zz first - first_seq of the thing's section, or - first of the thing before when it has none, (ranges > 0:)
+//       varint length-1, and of each further range: varint gap after the last one, varint length-1
 //   the sections' bytes. A section is all readings of one thing in this commit, ascending in seq, without holes unless
 //   bit 3 below says so, as runs of readings with the same points, boot and trust:
-//       varint count, u8 flags (bit 0 trusted, bit 1 boot inline, bit 2 points inline, bit 3 holes), boot, points
-//       with bit 3, per reading: varint seqs left out before it
-//       per reading: zz ms - ms before, zz (boot_ns - boot_ns before) - 1e6 * (ms - ms before)
+//       varint count, u8 flags (bit 0 trusted, bit 1 boot inline, bit 2 points inline, bit 3 holes, bit 4 series),
+//       boot, points with bit 3, per reading: varint seqs left out before it per reading: zz ms - ms before, zz
+//       (boot_ns - boot_ns before) - 1e6 * (ms - ms before)
+//           with bit 4 (of at least 8 readings) two series (series.hpp) instead: ms - ms before the run, and
+//           (boot_ns - boot_ns before the run) - 1e6 * (ms - ms before the run)
 //       per point a column: u8 kind (Column below) + 0x80 when all are Good without a reason;
 //           values; unless 0x80, per reading: u8 quality + 4 * (0 no reason, 1 word follows, 2 text follows)
 #pragma once

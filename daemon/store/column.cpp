@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <vector>
+
+#include "store/series.hpp"
+#include "store/wrapping.hpp"
 
 namespace penumbra {
 namespace {
@@ -38,24 +42,34 @@ std::optional<std::size_t> CommonExponent(Values values) {
   return exponent;
 }
 
-void WriteDecimals(ByteWriter& out, Values values, std::size_t exponent) {
-  out.U8(static_cast<std::uint8_t>(exponent));
-  std::int64_t before = 0;
+// As whole numbers; unsigned ones keep their bits.
+std::vector<std::int64_t> Numbers(Values values, std::optional<std::size_t> exponent) {
+  std::vector<std::int64_t> numbers;
+  numbers.reserve(values.size());
   for (const PointValue* value : values) {
-    const std::int64_t scaled = *Scaled(std::get<double>(value->value), exponent);
-    out.Zigzag(scaled - before);
-    before = scaled;
+    if (exponent) {
+      numbers.push_back(*Scaled(std::get<double>(value->value), *exponent));
+    } else if (const auto* number = std::get_if<std::int64_t>(&value->value)) {
+      numbers.push_back(*number);
+    } else {
+      numbers.push_back(static_cast<std::int64_t>(std::get<std::uint64_t>(value->value)));
+    }
+  }
+  return numbers;
+}
+
+void WriteDifferences(ByteWriter& out, std::span<const std::int64_t> numbers) {
+  std::int64_t before = 0;
+  for (const std::int64_t number : numbers) {
+    out.Zigzag(Minus(number, before));
+    before = number;
   }
 }
 
-template <typename Integer>
-void WriteDifferences(ByteWriter& out, Values values) {
-  std::uint64_t before = 0;
-  for (const PointValue* value : values) {
-    const auto number = static_cast<std::uint64_t>(std::get<Integer>(value->value));
-    out.Zigzag(static_cast<std::int64_t>(number - before));
-    before = number;
-  }
+bool ReadDifferences(ByteReader& in, std::span<std::int64_t> numbers) {
+  std::int64_t before = 0;
+  for (std::int64_t& number : numbers) number = before = Plus(before, in.Zigzag());
+  return in.Ok();
 }
 
 struct WriteValue {
@@ -94,7 +108,7 @@ bool ReadValue(ByteReader& in, Value& value) {
   return in.Ok();
 }
 
-Column Choose(Values values, std::optional<std::size_t>& exponent) {
+Column Choose(Values values, bool series, std::optional<std::size_t>& exponent) {
   const std::size_t type = values.front()->value.index();
   const bool same =
       std::all_of(values.begin(), values.end(), [type](const auto* v) { return v->value.index() == type; });
@@ -103,18 +117,20 @@ Column Choose(Values values, std::optional<std::size_t>& exponent) {
     case 1:
       return Column::kBool;
     case 2:
-      return Column::kSigned;
+      return series ? Column::kSignedSeries : Column::kSigned;
     case 3:
-      return Column::kUnsigned;
+      return series ? Column::kUnsignedSeries : Column::kUnsigned;
     case 4:
       exponent = CommonExponent(values);
-      return exponent ? Column::kDecimal : Column::kDouble;
+      if (!exponent) return Column::kDouble;
+      return series ? Column::kDecimalSeries : Column::kDecimal;
     default:
       return Column::kMixed;
   }
 }
 
 void WriteValues(ByteWriter& out, Column kind, Values values, std::optional<std::size_t> exponent) {
+  if (exponent) out.U8(static_cast<std::uint8_t>(*exponent));
   switch (kind) {
     case Column::kMixed:
       for (const PointValue* value : values) {
@@ -123,11 +139,13 @@ void WriteValues(ByteWriter& out, Column kind, Values values, std::optional<std:
       }
       return;
     case Column::kDecimal:
-      return WriteDecimals(out, values, *exponent);
     case Column::kSigned:
-      return WriteDifferences<std::int64_t>(out, values);
     case Column::kUnsigned:
-      return WriteDifferences<std::uint64_t>(out, values);
+      return WriteDifferences(out, Numbers(values, exponent));
+    case Column::kDecimalSeries:
+    case Column::kSignedSeries:
+    case Column::kUnsignedSeries:
+      return EncodeSeries(out, Numbers(values, exponent));
     case Column::kBool:
     case Column::kDouble:
       for (const PointValue* value : values) std::visit(WriteValue{out}, value->value);
@@ -135,35 +153,43 @@ void WriteValues(ByteWriter& out, Column kind, Values values, std::optional<std:
   }
 }
 
+bool ReadNumbers(ByteReader& in, Column kind, std::span<PointValue* const> values) {
+  const bool decimal = kind == Column::kDecimal || kind == Column::kDecimalSeries;
+  const bool is_unsigned = kind == Column::kUnsigned || kind == Column::kUnsignedSeries;
+  const bool differences = kind == Column::kDecimal || kind == Column::kSigned || kind == Column::kUnsigned;
+  const std::size_t exponent = decimal ? in.U8() : 0;
+  std::vector<std::int64_t> numbers(values.size());
+  if (exponent >= kExponents) return false;
+  if (!(differences ? ReadDifferences(in, numbers) : DecodeSeries(in, numbers))) return false;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (decimal) {
+      values[i]->value = static_cast<double>(numbers[i]) / kPowersOfTen[exponent];
+    } else if (is_unsigned) {
+      values[i]->value = static_cast<std::uint64_t>(numbers[i]);
+    } else {
+      values[i]->value = numbers[i];
+    }
+  }
+  return true;
+}
+
 bool ReadValues(ByteReader& in, Column kind, std::span<PointValue* const> values) {
-  std::uint64_t before = 0;
   switch (kind) {
     case Column::kMixed:
       return std::all_of(values.begin(), values.end(), [&in](PointValue* v) { return ReadValue(in, v->value); });
-    case Column::kDecimal: {
-      const std::size_t exponent = in.U8();
-      if (exponent >= kExponents) return false;
-      for (PointValue* value : values) {
-        before += static_cast<std::uint64_t>(in.Zigzag());
-        value->value = static_cast<double>(static_cast<std::int64_t>(before)) / kPowersOfTen[exponent];
-      }
-      return in.Ok();
-    }
-    case Column::kSigned:
-      for (PointValue* value : values) {
-        before += static_cast<std::uint64_t>(in.Zigzag());
-        value->value = static_cast<std::int64_t>(before);
-      }
-      return in.Ok();
-    case Column::kUnsigned:
-      for (PointValue* value : values) value->value = before += static_cast<std::uint64_t>(in.Zigzag());
-      return in.Ok();
     case Column::kBool:
       for (PointValue* value : values) value->value = in.U8() != 0;
       return in.Ok();
     case Column::kDouble:
       for (PointValue* value : values) value->value = in.F64();
       return in.Ok();
+    case Column::kDecimal:
+    case Column::kSigned:
+    case Column::kUnsigned:
+    case Column::kDecimalSeries:
+    case Column::kSignedSeries:
+    case Column::kUnsignedSeries:
+      return ReadNumbers(in, kind, values);
   }
   return false;
 }
@@ -202,9 +228,9 @@ bool ReadQuality(ByteReader& in, PointValue& value, const Dictionary& dictionary
 
 }  // namespace
 
-void EncodeColumn(ByteWriter& out, Values values, Dictionary& dictionary) {
+void EncodeColumn(ByteWriter& out, Values values, bool series, Dictionary& dictionary) {
   std::optional<std::size_t> exponent;
-  const Column kind = Choose(values, exponent);
+  const Column kind = Choose(values, series, exponent);
   const bool plain = std::all_of(values.begin(), values.end(), [](const PointValue* value) {
     return value->quality == Quality::kGood && value->reason.empty();
   });

@@ -17,10 +17,15 @@ enum class Column : std::uint8_t {
   kUnsigned = 3,
   kBool = 4,    // a byte each
   kDouble = 5,  // 8 bytes each
+  // The same numbers as a series (series.hpp), in runs that are written so.
+  kDecimalSeries = 6,
+  kSignedSeries = 7,
+  kUnsignedSeries = 8,
 };
 constexpr std::uint8_t kColumnPlain = 0x80;  // all Good, no reasons
 
-void EncodeColumn(ByteWriter& out, std::span<const PointValue* const> values, Dictionary& dictionary);
+// `series`: there are enough values for one.
+void EncodeColumn(ByteWriter& out, std::span<const PointValue* const> values, bool series, Dictionary& dictionary);
 // Sets value, quality and reason of each. false: damaged.
 bool DecodeColumn(ByteReader& in, std::span<PointValue* const> values, const Dictionary& dictionary);
 

@@ -216,6 +216,7 @@ Result<Statement> Database::Prepare(std::string_view sql) {
     sqlite3_stmt* statement = nullptr;
     const int code = sqlite3_prepare_v3(db_, key.c_str(), static_cast<int>(key.size()), SQLITE_PREPARE_PERSISTENT,
                                         &statement, nullptr);
+    misfits_ |= code == SQLITE_ERROR;
     if (code != SQLITE_OK) return Fail(TakeError(sql, code));
     it = statements_.emplace(key, statement).first;
   }

@@ -5,6 +5,14 @@
 #include "store/seq_mark.hpp"
 
 namespace penumbra {
+namespace {
+
+// A packed row fills several pages, or half of each would stay empty: about this many readings (a thing has one for
+// each commit, more or less), of at most this many things, because a query for one of them loads them all.
+constexpr std::int64_t kPackedReadings = 512;
+constexpr std::int64_t kMaxThingsOfRow = 8;
+
+}  // namespace
 
 Block Block::StartingAt(std::int64_t row) {
   Block block;
@@ -39,10 +47,11 @@ const BlockThing* Block::Find(std::uint64_t thing) const {
 }
 
 std::int64_t Block::RowOf(std::size_t index) const {
-  const std::int64_t rows = last_row - first_row + 1;
-  const auto at = static_cast<std::int64_t>(index);
+  const std::int64_t commits = last_row - first_row + 1;
   const auto count = static_cast<std::int64_t>(things.size());
-  return first_row + (count <= rows ? at : at * rows / count);
+  const std::int64_t together = std::clamp<std::int64_t>(kPackedReadings / commits, 1, kMaxThingsOfRow);
+  const std::int64_t rows = std::clamp<std::int64_t>((count + together - 1) / together, 1, commits);
+  return first_row + static_cast<std::int64_t>(index) * rows / count;
 }
 
 std::int64_t BlockSum(const Block& block, std::string_view things) {

@@ -44,8 +44,8 @@ struct Block {
   bool empty() const { return last_row < first_row; }
   void Add(const RowHeader& row, std::size_t blob_bytes);
   const BlockThing* Find(std::uint64_t thing) const;
-  // By thing: the row that has the readings of things[index]. Neighbours share one when there are more things than
-  // rows.
+  // By thing: the row that has the readings of things[index]. Neighbours may share one. (Blocks packed by earlier
+  // releases had a row for each thing: there it may be another one.)
   std::int64_t RowOf(std::size_t index) const;
 };
 

@@ -12,7 +12,7 @@ constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kWalShare = 16;              // of max_size: a WAL above it is cut before readings go
 constexpr auto kQuiet = std::chrono::hours(6);       // without a drop: the next one is news again
 constexpr int kBlocksLookedAt = 64;                  // for one whose times can be believed
-constexpr int kPagesPerStep = 256;                   // of vacuum: a quarter of a MiB, a few milliseconds
+constexpr std::uint64_t kFewestPages = 8;            // of a step of vacuum
 constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
 
 }  // namespace
@@ -63,13 +63,14 @@ Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal)
   const Need need = WhatIsNeeded(*space, journal);
   // A long WAL is no reason to give up readings: it shrinks by itself.
   if (need == Need::kSpace && space->wal > settings_.max_size / kWalShare) {
-    if (const Status cut = database.Checkpoint(true); !cut) return Fail(cut.error());
+    // Where there is no room for that either, removing makes some.
+    if (const Status cut = database.Checkpoint(true); !cut && !database.full()) return Fail(cut.error());
     const Result<Space> after = Measure(database, files_);
     if (!after) return Fail(after.error());
     if (after->wal < space->wal) return Outcome{.more = true};
   }
   if (need != Need::kNone) {
-    Result<Outcome> removed = RemoveOne(database, journal, need);
+    Result<Outcome> removed = RemoveOne(database, journal, need, *space);
     if (!removed || removed->more) return removed;
   }
   return GiveBack(database, *space);
@@ -87,7 +88,7 @@ Result<bool> Retention::IsOlderThan(Journal& journal, const Block& block, std::i
   return false;
 }
 
-Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& journal, Need need) {
+Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& journal, Need need, const Space& space) {
   if (need == Need::kAge) cursor_ = 0;
   const std::int64_t from = need == Need::kSpace && !dropping_unsent_ ? cursor_ : 0;
   const auto block = journal.StoredBlockFrom(from);
@@ -122,7 +123,9 @@ Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& jou
   if (dropping_unsent_) {
     const auto whole = journal.ThinCandidate();
     if (!whole) return Fail(whole.error());
-    if (*whole) return Thin(database, journal, **whole);
+    // What stays is written again: on a full disk there is no room for that.
+    const bool writable = *whole && space.free > (*whole)->bytes;
+    if (writable) return Thin(database, journal, **whole);
   }
   return Remove(database, journal, **block);
 }
@@ -161,8 +164,8 @@ void Retention::ReportDrop(std::uint64_t dropped) {
   last_drop_ = now;
 }
 
-Status Retention::GiveBackPages(Database& database) {
-  return database.Execute("PRAGMA incremental_vacuum(" + std::to_string(kPagesPerStep) + ")");
+Status Retention::GiveBackPages(Database& database, std::uint64_t pages) {
+  return database.Execute("PRAGMA incremental_vacuum(" + std::to_string(pages) + ")");
 }
 
 Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& space) {
@@ -170,8 +173,11 @@ Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& 
   const bool must = inside > 0 && (space.file > settings_.max_size || space.free < MinFree(space));
   const bool worth = inside > kWorthGivingBack && inside > space.file / 4;
   if (!must && !worth) return Outcome{};
-  if (const Status done = GiveBackPages(database); !done) return Fail(done.error());
-  return Outcome{.more = inside > static_cast<std::uint64_t>(kPagesPerStep) * Database::kPageSize};
+  // A page that moves is written to the WAL first: on a full disk there is room for a few only.
+  const std::uint64_t pages =
+      std::clamp<std::uint64_t>(space.free / Database::kPageSize / 2, kFewestPages, kPagesPerStep);
+  if (const Status done = GiveBackPages(database, pages); !done) return Fail(done.error());
+  return Outcome{.more = inside > pages * Database::kPageSize};
 }
 
 }  // namespace penumbra

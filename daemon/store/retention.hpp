@@ -26,6 +26,8 @@ class Retention {
   // What is never given up for other programs' sake, however little they leave free.
   static constexpr std::uint64_t kAlwaysKept = 1024 * 1024;
 
+  static constexpr std::uint64_t kPagesPerStep = 256;  // of vacuum: a quarter of a MiB, a few milliseconds
+
   struct Space {
     std::uint64_t used = 0;  // pages in use and WAL
     std::uint64_t file = 0;  // database file and WAL
@@ -42,17 +44,19 @@ class Retention {
   Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
 
   static Result<Space> Measure(Database& database, Files& files);
-  // A few of the free pages, in a transaction of its own; none when there are none.
-  static Status GiveBackPages(Database& database);
+  // At most so many of the free pages, in a transaction of its own; none when there are none.
+  static Status GiveBackPages(Database& database, std::uint64_t pages = kPagesPerStep);
   // One step: at most one block or a few pages.
   Result<Outcome> Step(Database& database, Journal& journal);
+  // As of the last step: a limit is reached.
+  bool making_room() const { return making_room_; }
 
  private:
   enum class Need { kNone, kAge, kSpace };
   Need WhatIsNeeded(const Space& space, const Journal& journal);
   std::uint64_t MinFree(const Space& space) const;
   static Result<bool> IsOlderThan(Journal& journal, const Block& block, std::int64_t cutoff_ms);
-  Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need);
+  Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need, const Space& space);
   Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
   Result<Outcome> Thin(Database& database, Journal& journal, const Block& block);
   void ReportDrop(std::uint64_t dropped);

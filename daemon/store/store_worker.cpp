@@ -15,6 +15,7 @@ constexpr int kAckIntervals = 3;           // acks wait that many commit interva
 constexpr auto kMinAckInterval = 1s;       // where an interval counts as this at least
 constexpr auto kReadSlice = 20ms;          // a read pauses after this, so that commits are not late
 constexpr int kReadsBetweenCommits = 64;
+constexpr auto kRoomSlice = 100ms;  // of making room between two commits
 constexpr auto kMaintenancePause = 1s;
 constexpr auto kFirstRetry = 100ms;
 constexpr auto kLastRetry = 5s;
@@ -242,7 +243,8 @@ bool StoreWorker::Turn() {
   AnswerRequests();
   ForgetMissing();
   if (journal_ != nullptr && database_->corrupt()) Failed({Action::kFatal, "the database file is damaged"}, now);
-  if (journal_ != nullptr) Maintain(now);
+  // After the commit, and not after the next one: until then there may be no room left to make room.
+  if (journal_ != nullptr) Maintain(Now());
   return journal_ == nullptr || !Idle();
 }
 
@@ -636,22 +638,41 @@ void StoreWorker::Maintain(Time now) {
   if (!maintain_at_ || now < *maintain_at_) return;
   maintain_at_.reset();
   if (database_->WantsCheckpoint()) {
-    if (const Status done = Checkpoint(false); !done) return Failed(done.error(), now);
+    // Without room for it the WAL stays, which holds everything: what retention removes below makes that room.
+    if (const Status done = Checkpoint(false); !done && !IsOnlyFull()) return Failed(done.error(), now);
   }
-  const auto outcome = retention_->Step(*database_, *journal_);
-  if (!outcome) return Failed(outcome.error(), now);
-  if (outcome->more) maintain_at_ = now;
-  if (outcome->dropped_unsent > 0) {
-    stats_.dropped_unsent += outcome->dropped_unsent;
-    WorkerReport report;
-    report.gone = outcome->gone;
+  const auto more = MakeRoom(now);
+  if (!more) return;
+  if (*more) {
+    maintain_at_ = now;
+    return;
+  }
+  LayInReserve();
+  if (!SalvageStep(now)) Pack(now);
+}
+
+// One step of retention, and while readings come faster than a step for each commit can bear, some more: a commit may
+// bring several blocks. true: there is more to do; nothing: it failed.
+std::optional<bool> StoreWorker::MakeRoom(Time now) {
+  const auto until = std::chrono::steady_clock::now() + kRoomSlice;
+  WorkerReport report;
+  std::uint64_t dropped = 0;
+  Result<Retention::Outcome> outcome = retention_->Step(*database_, *journal_);
+  for (;; outcome = retention_->Step(*database_, *journal_)) {
+    if (!outcome) break;
+    dropped += outcome->dropped_unsent;
+    Append(report.gone, outcome->gone);
+    if (!outcome->more || !retention_->making_room() || std::chrono::steady_clock::now() >= until) break;
+  }
+  if (dropped > 0) {
+    stats_.dropped_unsent += dropped;
     FillOldest(report);
     FillGaps(report);
     Report(std::move(report));
   }
-  if (outcome->more) return;
-  LayInReserve();
-  if (!SalvageStep(now)) Pack(now);
+  if (outcome) return outcome->more;
+  Failed(outcome.error(), now);
+  return std::nullopt;
 }
 
 // false: there is nothing to bring back, or it failed.

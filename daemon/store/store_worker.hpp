@@ -171,6 +171,7 @@ class StoreWorker {
   void ForgetMissing();
   bool Idle();
   void Maintain(Time now);
+  std::optional<bool> MakeRoom(Time now);
   bool SalvageStep(Time now);
   void Pack(Time now);
   void FillOldest(WorkerReport& report);

@@ -81,8 +81,9 @@ void StoreWorker::Abandon() {
 Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   Abandon();
   damaged = false;
-  // Small stores get a small WAL and small blocks, so that retention removes a small part of them.
-  const std::uint64_t size = options_.settings.max_size;
+  // Small stores get a small WAL and small blocks, so that retention removes a small part of them. So do those on a
+  // small file system, where what it keeps free must be room enough for a checkpoint.
+  const std::uint64_t size = std::min(options_.settings.max_size, files_.SpaceAt(options_.file).total);
   const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
   const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
   // Only now can be seen what SQLite is about to pass over.
@@ -118,7 +119,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
     }
   }
   if (ready) return {};
-  damaged = database_->corrupt() || ready.error().action == Action::kGiveUp;
+  damaged = database_->corrupt() || database_->misfits() || ready.error().action == Action::kGiveUp;
   Abandon();
   return ready;
 }

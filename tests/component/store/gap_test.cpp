@@ -129,7 +129,7 @@ TEST_F(GapTest, EveryReadingIsSentOrToldOfWhenTheStoreOverflowsForLong) {
 }
 
 TEST_F(GapTest, AThingWithManyReadingsInACommitIsThinnedToo) {
-  options.settings.max_size = 512 * 1024;
+  options.settings.max_size = 128 * 1024;
   MustOpen();
   while (store->Stats().dropped_unsent == 0 && committed.size() < 100'000) Fill("a", 1000, 500);
   WaitUntilNothingIsDropped();

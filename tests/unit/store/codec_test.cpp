@@ -221,5 +221,73 @@ TEST(Codec, PacksSlowlyChangingDecimalsIntoAFewBytes) {
   EXPECT_LT(blob.size(), 200u * 8);
 }
 
+// As earlier releases wrote them: two readings of one point, and acks of 3 and 7 to 9.
+TEST(Codec, ReadsTheRowsOfEarlierReleases) {
+  Dictionary dictionary;
+  dictionary.Load(Kind::kThing, 1, "sensor-001");
+  dictionary.Load(Kind::kWord, 1, "boot-1");
+  dictionary.Load(Kind::kPointSet, 1, "temperature");
+  const std::string without_holes(
+      "\x0b\x83\x90\x5e\x01\x80\xa8\xb7\xd2\xd5\x66\x92\xd4\xaf\xa0\x25\x01\x01\x02\x03\x00\x04\x02\x03\x00\xd0\x0f\xd0"
+      "\x0f\x01\x02\x14\x02\xd0\x0f\x0e\x02\x01\x01\x01\x00\x00\xd0\x0f\x18\x81\x01\xc2\x03\x02",
+      50);
+  const std::string with_holes(
+      "\x8e\x71\xd3\x30\x02\x80\xa8\xb7\xd2\xd5\x66\x92\xd4\xaf\xa0\x25\x01\x01\x02\x03\x00\x04\x02\x03\x00\xd0\x0f\xd0"
+      "\x0f\x01\x02\x14\x02\x05\xd0\x0f\x10\x02\x09\x01\x01\x00\x05\x00\x00\xd0\x0f\x18\x81\x01\xc2\x03\x02",
+      53);
+  for (const auto& [blob, last] : {std::pair(without_holes, 11u), std::pair(with_holes, 16u)}) {
+    const std::vector<Reading> readings = DecodeAll(blob, dictionary);
+    ASSERT_EQ(readings.size(), 2u);
+    EXPECT_EQ(readings[0].seq, 10u);
+    EXPECT_EQ(readings[1].seq, last);
+    EXPECT_EQ(readings[1].unix_ms, 1'763'841'601'000);
+    EXPECT_EQ(readings[1].boot_ns, 6'000'000'789);
+    EXPECT_EQ(readings[1].values, (std::vector<PointValue>{{"temperature", 22.6, Quality::kGood, ""}}));
+    EXPECT_EQ(DecodeHeader(blob)->acks, (std::vector<AckRange>{{1, 3, 3}, {1, 7, 9}}));
+  }
+}
+
+TEST(Codec, KeepsAcksOfThingsWithReadingsAndWithout) {
+  Dictionary dictionary;
+  const std::vector<Reading> readings = {Plain(5000, 22.5)};
+  const std::string blob = EncodeRow(readings, {}, dictionary);
+  const std::uint64_t thing = DecodeHeader(blob)->sections[0].thing;
+  const std::vector<AckRange> acks = {
+      {thing, 4999, 4999}, {thing + 1, 1, 1}, {thing + 2, 1ULL << 40, 1ULL << 41}, {thing + 2, 1ULL << 42, 1ULL << 42},
+      {thing + 3, 7, 8},   {thing + 90, 1, 1}};
+  EXPECT_EQ(DecodeHeader(EncodeRow(readings, acks, dictionary))->acks, acks);
+  EXPECT_EQ(DecodeHeader(EncodeRow({}, acks, dictionary))->acks, acks);
+}
+
+// Acks ride with the thing's next readings, whatever number it is at.
+TEST(Codec, AnAckOfTheReadingBeforeTakesThreeBytes) {
+  Dictionary dictionary;
+  std::vector<Reading> readings;
+  std::vector<AckRange> acks;
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    readings.push_back(Plain(1'763'841'600'000 + i * i * 1'000'003, 22.5));
+    readings.back().thing = "t" + std::to_string(i);
+    acks.push_back({i, readings.back().seq - 1, readings.back().seq - 1});
+  }
+  const std::size_t without = EncodeRow(readings, {}, dictionary).size();
+  EXPECT_LE(EncodeRow(readings, acks, dictionary).size(), without + 300);
+}
+
+// A second apart give or take a millisecond, BootTime exact to the nanosecond, a tenth of a degree or two.
+TEST(Codec, PacksALongRunIntoFourBytesAReading) {
+  Dictionary dictionary;
+  std::vector<Reading> readings;
+  for (std::uint64_t i = 0; i < 512; ++i) {
+    Reading reading = Plain(i + 1, 20.0 + static_cast<double>(i * 13 % 40) / 10);
+    reading.values.pop_back();
+    reading.unix_ms += static_cast<std::int64_t>(i * 7 % 3);
+    reading.boot_ns += static_cast<std::int64_t>(i * 7919 % 1'000'000);
+    readings.push_back(reading);
+  }
+  const std::string blob = EncodeRow(readings, {}, dictionary);
+  EXPECT_LT(blob.size(), 512u * 4);
+  EXPECT_EQ(DecodeAll(blob, dictionary), readings);
+}
+
 }  // namespace
 }  // namespace penumbra
