@@ -56,6 +56,15 @@ constexpr std::int64_t RoundedDivide(std::int64_t numerator, std::int64_t denomi
   return (numerator >= 0 ? numerator + half : numerator - half) / denominator;
 }
 
+// The entry of a table of choices with that name; the first one, which is the default, when there is none.
+template <typename Table>
+const typename Table::value_type& EntryNamed(const Table& table, const std::string& name) {
+  for (const auto& entry : table) {
+    if (name == entry.name) return entry;
+  }
+  return table.front();
+}
+
 class Chip {
  public:
   Chip() = default;

@@ -13,6 +13,10 @@ inline Outcome ReadWord(Device& device, std::uint8_t reg, std::uint16_t& word) {
   return outcome;
 }
 
+inline Outcome WriteWord(Device& device, std::uint8_t reg, std::uint16_t word) {
+  return device.WriteBytes(reg, word >> 8U, word & 0xffU);
+}
+
 // For chips that refuse to be read while they measure: waits, reads up to `tries` times, and goes on waiting in steps.
 inline Outcome ReadWhenReady(Device& device, std::span<std::uint8_t> into, std::int64_t first_wait_us, int tries = 10) {
   constexpr std::int64_t kStepMs = 10;

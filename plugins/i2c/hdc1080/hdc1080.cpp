@@ -25,11 +25,12 @@ class Hdc1080 : public Chip {
     if (manufacturer != kTexasInstruments || (chip != kHdc1080 && chip != kHdc1000)) {
       return {Fault::kForeign, 0, "its identity registers are not those of an HDC1080"};
     }
-    return device.WriteBytes(kRegConfiguration, configuration_ >> 8U, configuration_ & 0xffU);
+    return WriteWord(device, kRegConfiguration, configuration_);
   }
 
   Outcome Measure(Device& device, Values& values) override {
-    // The heater is on during measurements alone (feature description), so that nothing is warm afterwards that was not before.
+    // The heater is on during measurements alone (feature description), so that nothing is warm afterwards that was not
+    // before.
     if ((configuration_ & kHeater) != 0) values.doubt = "its heater is on";
     Outcome outcome = device.WriteBytes(kRegTemperature);
     std::array<std::uint8_t, kAnswerSize> answer{};
@@ -39,7 +40,7 @@ class Hdc1080 : public Chip {
   }
 
   Outcome Reset(Device& device) override {
-    const Outcome outcome = device.WriteBytes(kRegConfiguration, kReset >> 8U, 0);
+    const Outcome outcome = WriteWord(device, kRegConfiguration, kReset);
     return outcome.ok() ? device.SleepMs(kStartMs) : outcome;
   }
 

@@ -76,12 +76,8 @@ class Htu21d : public Chip {
 };
 
 std::unique_ptr<Chip> Make(const nlohmann::json& thing) {
-  const std::string wanted = thing.value("resolution", "12/14");
-  std::uint8_t bits = 0;
-  for (const Resolution& known : kResolutions) {
-    if (wanted == known.name) bits = known.bits;
-  }
-  return std::make_unique<Htu21d>(bits, thing.value("heater", false));
+  return std::make_unique<Htu21d>(EntryNamed(kResolutions, thing.value("resolution", "12/14")).bits,
+                                  thing.value("heater", false));
 }
 
 constexpr std::array<Measurand, 2> kMeasurands{{{Quantity::kTemperature, -40, 125}, {Quantity::kHumidity, 0, 100}}};

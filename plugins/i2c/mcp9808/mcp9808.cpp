@@ -29,7 +29,7 @@ class Mcp9808 : public Chip {
       if ((configuration & kLockBits) != 0)
         return {Fault::kNotReady, 0, "it is shut down, and locked so until power goes"};
       configuration = static_cast<std::uint16_t>(configuration & ~kShutdown);
-      outcome = device.WriteBytes(kRegConfiguration, configuration >> 8U, configuration & 0xffU);
+      outcome = WriteWord(device, kRegConfiguration, configuration);
     }
     if (outcome.ok()) outcome = device.WriteBytes(kRegResolution, resolution_);
     // What is in the register now may be from before, or the reset value.

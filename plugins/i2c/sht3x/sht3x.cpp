@@ -57,12 +57,8 @@ class Sht3x : public Chip {
 };
 
 std::unique_ptr<Chip> Make(const nlohmann::json& thing) {
-  const std::string wanted = thing.value("repeatability", "high");
-  const Repeatability* repeatability = &kRepeatabilities.front();
-  for (const Repeatability& known : kRepeatabilities) {
-    if (wanted == known.name) repeatability = &known;
-  }
-  return std::make_unique<Sht3x>(*repeatability, thing.value("heater", false));
+  return std::make_unique<Sht3x>(EntryNamed(kRepeatabilities, thing.value("repeatability", "high")),
+                                 thing.value("heater", false));
 }
 
 constexpr std::array<Measurand, 2> kMeasurands{{{Quantity::kTemperature, -40, 125}, {Quantity::kHumidity, 0, 100}}};

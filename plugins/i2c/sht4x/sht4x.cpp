@@ -111,12 +111,8 @@ std::int64_t IntervalNs(const nlohmann::json& thing) {
 }
 
 std::unique_ptr<Chip> Make(const nlohmann::json& thing) {
-  const std::string wanted = thing.value("precision", "high");
-  const Precision* precision = &kPrecisions.front();
-  for (const Precision& known : kPrecisions) {
-    if (wanted == known.name) precision = &known;
-  }
-  return std::make_unique<Sht4x>(*precision, Heater(PulseOf(thing), IntervalNs(thing)));
+  return std::make_unique<Sht4x>(EntryNamed(kPrecisions, thing.value("precision", "high")),
+                                 Heater(PulseOf(thing), IntervalNs(thing)));
 }
 
 void Check(const nlohmann::json& thing, const ComplainOfKey& complain) {
