@@ -113,6 +113,10 @@ std::optional<NetworkTotals> ParseNetworkTotals(std::string_view proc_net_dev) {
   return found ? std::optional(totals) : std::nullopt;
 }
 
+bool DefenderDue(std::optional<BootTime> last, BootTime now, Duration interval) {
+  return !last || now - *last >= std::max(interval, kLeastDefenderInterval);
+}
+
 Json DefenderReport(const HealthFacts& facts, const std::optional<NetworkTotals>& before,
                     const std::optional<NetworkTotals>& now) {
   const auto number = [](auto value) { return Json::array({Json{{"number", value}}}); };
@@ -217,14 +221,16 @@ void Health::TellShadow(const HealthFacts& facts) {
 
 void Health::TellDefender(const HealthFacts& facts) {
   const BootTime now = world_.loop.Now();
-  const Duration interval = std::max(world_.duties.health.interval, kLeastDefenderInterval);
-  if (link_ == nullptr || (defended_at_ && now - *defended_at_ < interval)) return;
+  if (link_ == nullptr || !DefenderDue(defended_at_, now, world_.duties.health.interval)) return;
   defended_at_ = now;
   std::ifstream file("/proc/net/dev");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   const auto network = ParseNetworkTotals(text);
-  link_->Publish(DefenderTopic(world_.gateway), Dump(DefenderReport(facts, network_, network)), [](const Status&) {});
-  network_ = network;
+  link_->Publish(DefenderTopic(world_.gateway), Dump(DefenderReport(facts, network_, network)),
+                 [this, network](const Status& taken) {
+                   // What a lost report counted is part of the next one.
+                   if (taken) network_ = network;
+                 });
 }
 
 }  // namespace penumbra

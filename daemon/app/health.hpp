@@ -45,6 +45,10 @@ struct NetworkTotals {
   std::uint64_t bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0;
 };
 std::optional<NetworkTotals> ParseNetworkTotals(std::string_view proc_net_dev);
+// AWS throttles Device Defender's reports below this interval.
+inline constexpr Duration kLeastDefenderInterval = std::chrono::seconds(300);
+// Whether the next report is due: every `interval` ([health] interval), and never more often than AWS takes.
+bool DefenderDue(std::optional<BootTime> last, BootTime now, Duration interval);
 // A report for Device Defender; without network figures where there are none before it to subtract.
 Json DefenderReport(const HealthFacts& facts, const std::optional<NetworkTotals>& before,
                     const std::optional<NetworkTotals>& now);
@@ -52,7 +56,6 @@ Json DefenderReport(const HealthFacts& facts, const std::optional<NetworkTotals>
 class Health : public LinkClient {
  public:
   static constexpr Duration kLook = std::chrono::seconds(5);
-  static constexpr Duration kLeastDefenderInterval = std::chrono::seconds(300);  // AWS throttles below
 
   struct World {
     EventLoop& loop;
@@ -91,7 +94,7 @@ class Health : public LinkClient {
   Json conditions_;  // as last reported
   std::optional<BootTime> reported_at_;
   std::optional<BootTime> defended_at_;
-  std::optional<NetworkTotals> network_;
+  std::optional<NetworkTotals> network_;  // of the last report that arrived
   SubscriptionPtr timer_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "store/database.hpp"
+#include "store/rows.hpp"
 
 namespace penumbra::orders {
 namespace {
@@ -38,23 +38,14 @@ Status ForgetOne(Database& database, const std::string& thing, const OrderKey& k
   return statement->Run();
 }
 
-// A JSON object from a column; false marks a row that is not ours or is damaged.
-bool Object(const Statement& statement, int column, Json& out) {
-  auto parsed = ParseJson(statement.Bytes(column));
-  if (!parsed || !parsed->is_object()) return false;
-  out = std::move(*parsed);
-  return true;
-}
-
-void ReadOne(const Statement& statement, StoredOrders& loaded) {
+Status ReadOne(const Statement& statement, StoredOrders& loaded) {
   OrderRow row;
   const std::string thing(statement.Bytes(0));
   row.id = statement.Bytes(2);
   const std::int64_t channel = statement.Int(1), phase = statement.Int(8), verdict = statement.Int(9);
   const bool known = channel >= 0 && channel <= 2 && phase >= 0 && phase <= 3 && verdict >= 0 && verdict <= 3;
-  if (!known || !Object(statement, 7, row.arguments) || !Object(statement, 11, row.result)) {
-    loaded.unreadable.push_back(fmt::format("stored order '{}' of {} cannot be read", row.id, thing));
-    return;
+  if (!known || !TakeObject(statement, 7, row.arguments) || !TakeObject(statement, 11, row.result)) {
+    return Fail(Action::kGiveUp, fmt::format("stored order '{}' of {} cannot be read", row.id, thing));
   }
   row.channel = static_cast<Channel>(channel);
   row.phase = static_cast<Phase>(phase);
@@ -74,6 +65,7 @@ void ReadOne(const Statement& statement, StoredOrders& loaded) {
   row.acting_ns = statement.Int(19);
   row.version = statement.Int(20);
   loaded.things[thing].push_back(std::move(row));
+  return {};
 }
 
 class SqliteOrderStore : public OrderStore {
@@ -81,17 +73,7 @@ class SqliteOrderStore : public OrderStore {
   explicit SqliteOrderStore(Store& store) : store_(store) {}
 
   void Load(std::function<void(Result<StoredOrders>)> done) override {
-    auto loaded = std::make_shared<StoredOrders>();
-    const auto work = [loaded](Database& database) -> Status {
-      auto read = LoadOrders(database);
-      if (!read) return Fail(read.error());
-      *loaded = std::move(*read);
-      return {};
-    };
-    store_.Transact(work, [loaded, done = std::move(done)](const Status& status) {
-      if (!status) return done(Fail(status.error().WithContext("reading orders")));
-      done(std::move(*loaded));
-    });
+    LoadThrough<StoredOrders>(store_, "orders", &LoadOrders, std::move(done));
   }
 
   void Save(const std::string& thing, std::vector<OrderRow> save, std::vector<OrderKey> forget,
@@ -120,14 +102,9 @@ Status SaveOrders(Database& database, const std::string& thing, const std::vecto
 
 Result<StoredOrders> LoadOrders(Database& database) {
   StoredOrders loaded;
-  auto statement = database.Prepare(kLoad);
-  if (!statement) return Fail(statement.error());
-  for (;;) {
-    const auto row = statement->Step();
-    if (!row) return Fail(row.error());
-    if (!*row) return loaded;
-    ReadOne(*statement, loaded);
-  }
+  const auto read = [&loaded](const Statement& row) { return ReadOne(row, loaded); };
+  if (auto status = ReadRows(database, kLoad, read, loaded.unreadable); !status) return Fail(status.error());
+  return loaded;
 }
 
 std::unique_ptr<OrderStore> MakeSqliteOrderStore(Store& store) {

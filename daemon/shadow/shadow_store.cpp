@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "store/database.hpp"
+#include "store/rows.hpp"
 
 namespace penumbra::shadow {
 namespace {
@@ -56,14 +56,6 @@ Status Remove(Database& database, std::string_view sql, const std::string& thing
   return statement->Run();
 }
 
-// A JSON object from a column; false marks a row that is not ours or is damaged.
-bool Object(const Statement& statement, int column, Json& out) {
-  auto parsed = ParseJson(statement.Bytes(column));
-  if (!parsed || !parsed->is_object()) return false;
-  out = std::move(*parsed);
-  return true;
-}
-
 Status ReadShadow(const Statement& statement, StoredShadows& loaded) {
   ShadowRow row;
   row.thing = statement.Bytes(0);
@@ -72,9 +64,10 @@ Status ReadShadow(const Statement& statement, StoredShadows& loaded) {
   row.mirror.version = statement.Int(3);
   row.mirror.timestamp = statement.Int(4);
   row.mirror.delta_version = statement.Int(5);
-  const bool readable = Object(statement, 6, row.mirror.state) && Object(statement, 7, row.mirror.desired_times) &&
-                        Object(statement, 8, row.reported_local) && Object(statement, 9, row.reported_base) &&
-                        Object(statement, 10, row.desired_pending) && Object(statement, 11, row.desired_base);
+  const bool readable = TakeObject(statement, 6, row.mirror.state) &&
+                        TakeObject(statement, 7, row.mirror.desired_times) &&
+                        TakeObject(statement, 8, row.reported_local) && TakeObject(statement, 9, row.reported_base) &&
+                        TakeObject(statement, 10, row.desired_pending) && TakeObject(statement, 11, row.desired_base);
   const std::int64_t intent = statement.Int(14);
   if (!readable || intent < 0 || intent > 2) {
     return Fail(Action::kGiveUp, fmt::format("stored shadow '{}' of {} cannot be read", row.name, row.thing));
@@ -110,35 +103,12 @@ Status ReadCommand(const Statement& statement, StoredShadows& loaded) {
   return {};
 }
 
-// A row that cannot be read costs itself, not the others.
-Status ReadAll(Database& database, std::string_view sql, Status (*read)(const Statement&, StoredShadows&),
-               StoredShadows& loaded) {
-  auto statement = database.Prepare(sql);
-  if (!statement) return Fail(statement.error());
-  for (;;) {
-    const auto row = statement->Step();
-    if (!row) return Fail(row.error());
-    if (!*row) return {};
-    if (auto status = read(*statement, loaded); !status) loaded.unreadable.push_back(status.error().message);
-  }
-}
-
 class SqliteShadowStore : public ShadowStore {
  public:
   explicit SqliteShadowStore(Store& store) : store_(store) {}
 
   void Load(std::function<void(Result<StoredShadows>)> done) override {
-    auto loaded = std::make_shared<StoredShadows>();
-    const auto work = [loaded](Database& database) -> Status {
-      auto read = LoadShadows(database);
-      if (!read) return Fail(read.error());
-      *loaded = std::move(*read);
-      return {};
-    };
-    store_.Transact(work, [loaded, done = std::move(done)](const Status& status) {
-      if (!status) return done(Fail(status.error().WithContext("reading shadows")));
-      done(std::move(*loaded));
-    });
+    LoadThrough<StoredShadows>(store_, "shadows", &LoadShadows, std::move(done));
   }
 
   void Save(Batch batch, std::function<void(Status)> done) override {
@@ -172,8 +142,10 @@ Status SaveBatch(Database& database, const Batch& batch) {
 
 Result<StoredShadows> LoadShadows(Database& database) {
   StoredShadows loaded;
-  if (auto status = ReadAll(database, kLoadShadows, &ReadShadow, loaded); !status) return Fail(status.error());
-  if (auto status = ReadAll(database, kLoadCommands, &ReadCommand, loaded); !status) return Fail(status.error());
+  const auto shadow = [&loaded](const Statement& row) { return ReadShadow(row, loaded); };
+  if (auto status = ReadRows(database, kLoadShadows, shadow, loaded.unreadable); !status) return Fail(status.error());
+  const auto command = [&loaded](const Statement& row) { return ReadCommand(row, loaded); };
+  if (auto status = ReadRows(database, kLoadCommands, command, loaded.unreadable); !status) return Fail(status.error());
   return loaded;
 }
 

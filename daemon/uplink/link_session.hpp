@@ -76,6 +76,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   const ThingSettings& settings() const { return thing_; }
   void Committed(const Reading& reading);
   void SetSensor(SensorState sensor);
+  const std::optional<SensorState>& sensor() const { return sensor_; }
   // Says status false and DISCONNECT if it can; `done` once it is closed. Start() begins again.
   void Shutdown(std::function<void()> done);
   LinkStatus Snapshot() const;

@@ -197,9 +197,11 @@ void LinkUplink::Closed(const std::string& thing) {
   }
   ThingSettings settings = *std::exchange((*place)->after, std::nullopt);
   const bool gateway = (*place)->gateway;
+  const std::optional<SensorState> sensor = (*place)->session->sensor();
   (*place)->closing = false;
   (*place)->session.reset();  // gives up its turn at the gate before the next one asks for it
   (*place)->session = std::make_unique<LinkSession>(context_, std::move(settings), gateway);
+  if (sensor) (*place)->session->SetSensor(*sensor);
   by_thing_[thing] = (*place)->session.get();
   Begin(*(*place)->session);
 }

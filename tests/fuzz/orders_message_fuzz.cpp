@@ -5,17 +5,15 @@
 // The input is a script, one line an event, so that a corpus can be read and written by hand:
 //   command PAYLOAD | execution ID PAYLOAD | job STUB PAYLOAD    messages ("job start-next/accepted {...}")
 //   $TOPIC PAYLOAD    a message on this very topic
+//   ~SECONDS          so long the messages from here on may have waited in the cloud
 //   +SECONDS          time passes       online | offline | kill | reboot     the connection, a restart, a new boot
 //   ok | bad          what is under way is done, or could not be          ack     everything published is acknowledged
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <set>
 
+#include "fuzz/script.hpp"
 #include "orders/answers.hpp"
 #include "orders/book.hpp"
 
@@ -23,12 +21,7 @@ namespace {
 
 using namespace penumbra;
 using namespace penumbra::orders;
-
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
+using fuzz::Require;
 
 class Harness {
  public:
@@ -47,7 +40,9 @@ class Harness {
     } else if (line == "ack") {
       for (const std::string& token : std::exchange(tokens_, {})) book_->OnPublished(token, {}, Now());
     } else if (line.starts_with('+')) {
-      Pass(line.substr(1));
+      time_.Pass(fuzz::Seconds(line.substr(1)));
+    } else if (line.starts_with('~')) {
+      waited_ = fuzz::Seconds(line.substr(1));
     } else {
       Message(line);
     }
@@ -55,7 +50,7 @@ class Harness {
   }
 
  private:
-  Moment Now() const { return {BootTime{now_ns_}, 1'700'000'000'000 + now_ns_ / 1'000'000, true}; }
+  Moment Now() const { return time_.Now(); }
 
   void Start() {
     std::vector<OrderRow> rows;
@@ -70,21 +65,14 @@ class Harness {
     Advance();
   }
 
-  static std::string_view Word(std::string_view& rest) {
-    const std::size_t space = std::min(rest.find(' '), rest.size());
-    const std::string_view word = rest.substr(0, space);
-    rest.remove_prefix(std::min(space + 1, rest.size()));
-    return word;
-  }
-
   void Message(std::string_view line) {
-    const std::string_view kind = Word(line);
+    const std::string_view kind = fuzz::Take(line, ' ');
     std::string topic(kind);
     if (kind == "command") topic = "commands/t1/x";
     if (kind == "execution") {
-      topic = "$aws/commands/things/t1/executions/" + std::string(Word(line)) + "/request/json";
+      topic = "$aws/commands/things/t1/executions/" + std::string(fuzz::Take(line, ' ')) + "/request/json";
     }
-    if (kind == "job") topic = "$aws/things/t1/jobs/" + std::string(Word(line));
+    if (kind == "job") topic = "$aws/things/t1/jobs/" + std::string(fuzz::Take(line, ' '));
     // A script cannot know the token that an answer has to carry.
     std::string payload(line);
     for (const std::string& token : tokens_) {
@@ -92,13 +80,7 @@ class Harness {
       if (at == std::string::npos) break;
       payload.replace(at, 5, token);
     }
-    book_->OnMessage(topic, payload, Now());
-  }
-
-  void Pass(std::string_view seconds) {
-    std::uint32_t value = 0;
-    std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
-    now_ns_ += std::int64_t{std::min<std::uint32_t>(value, 100'000)} * 1'000'000'000;
+    book_->OnMessage(topic, payload, Now(), waited_);
   }
 
   void AnswerAct(bool well) {
@@ -146,7 +128,8 @@ class Harness {
     if (tokens_.size() > 64) tokens_.pop_front();
   }
 
-  std::int64_t now_ns_ = 1'000'000'000;
+  fuzz::Time time_;
+  Duration waited_{};  // of the messages that follow
   int boot_ = 1;
   int lives_ = 0;
   std::unique_ptr<OrderBook> book_;
@@ -159,12 +142,6 @@ class Harness {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Harness harness;
-  std::string_view script(reinterpret_cast<const char*>(data), size);
-  for (int lines = 0; !script.empty() && lines < 200; ++lines) {
-    const std::size_t end = std::min(script.find('\n'), script.size());
-    harness.Line(script.substr(0, end));
-    script.remove_prefix(std::min(end + 1, script.size()));
-  }
+  fuzz::RunScript<Harness>(data, size);
   return 0;
 }

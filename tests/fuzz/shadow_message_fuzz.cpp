@@ -6,24 +6,18 @@
 //   $TOPIC PAYLOAD    a message on this very topic
 //   +SECONDS          time passes       online | offline | kill     the connection, a restart from what was stored
 //   ok | bad          the device has done the step it was given, or could not
-#include <charconv>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
 
+#include "fuzz/script.hpp"
 #include "shadow/thing_shadows.hpp"
 
 namespace {
 
 using namespace penumbra;
 using namespace penumbra::shadow;
-
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
+using fuzz::Require;
 
 bool ReadsBack(const Json& value) {
   const auto back = ParseJson(Dump(value));
@@ -59,18 +53,17 @@ class Harness {
     } else if (line == "ok" || line == "bad") {
       AnswerStep(line == "ok");
     } else if (line.starts_with('+')) {
-      Pass(line.substr(1));
+      time_.Pass(fuzz::Seconds(line.substr(1)));
     } else {
-      const std::size_t space = std::min(line.find(' '), line.size());
-      std::string topic(line.substr(0, space));
+      std::string topic(fuzz::Take(line, ' '));
       if (!topic.starts_with('$')) topic = "$aws/things/t1/shadow/" + topic;
-      thing_->OnMessage(topic, line.substr(std::min(space + 1, line.size())), Now());
+      thing_->OnMessage(topic, line, Now());
     }
     Advance();
   }
 
  private:
-  Moment Now() const { return {BootTime{now_ns_}, 1'700'000'000'000 + now_ns_ / 1'000'000, true}; }
+  Moment Now() const { return time_.Now(); }
 
   void Start() {
     StoredThing stored;
@@ -79,12 +72,6 @@ class Harness {
     step_.reset();
     thing_ = std::make_unique<ThingShadows>(Settings(), std::move(stored), ThingOptions{}, "f", "boot-1", Now(), 1);
     Advance();
-  }
-
-  void Pass(std::string_view seconds) {
-    std::uint32_t value = 0;
-    std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
-    now_ns_ += std::int64_t{std::min<std::uint32_t>(value, 100'000)} * 1'000'000'000;
   }
 
   void AnswerStep(bool well) {
@@ -140,7 +127,7 @@ class Harness {
     Require(publication.payload.size() <= 2 * kMaxDocumentBytes, "an update larger than a document");
   }
 
-  std::int64_t now_ns_ = 1'000'000'000;
+  fuzz::Time time_;
   std::unique_ptr<ThingShadows> thing_;
   std::map<std::string, ShadowRow> shadows_;
   std::map<std::string, CommandRow> commands_;
@@ -150,12 +137,6 @@ class Harness {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Harness harness;
-  std::string_view script(reinterpret_cast<const char*>(data), size);
-  for (int lines = 0; !script.empty() && lines < 200; ++lines) {
-    const std::size_t end = std::min(script.find('\n'), script.size());
-    harness.Line(script.substr(0, end));
-    script.remove_prefix(std::min(end + 1, script.size()));
-  }
+  fuzz::RunScript<Harness>(data, size);
   return 0;
 }

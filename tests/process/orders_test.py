@@ -102,6 +102,9 @@ def test_health_and_presence_are_told(stage):
                     30, f"a dead sensor shows on its status: {stage.messages(f'status/{THING}')[-1]}")
     assert dead["connected"] is True and dead["reason"] and dead["since"] > 1_700_000_000_000, dead
     wait_for(lambda: stage.cloud.ctl("shadow", "get", f"{GATEWAY}/health")["state"]["reported"]["status"] == "degraded", 20, "health says so")
+    stage.gateway.kill()
+    for thing in (THING, GATEWAY):
+        wait_for(lambda thing=thing: not stage.online(thing), 10, f"the last will of {thing}")
 
 
 @pytest.mark.parametrize("ended, protocol", [("stopped", "5"), ("killed", "5"), ("killed", "3.1.1")])

@@ -165,6 +165,17 @@ TEST(HealthShadow, FitsIntoAShadowHoweverMuchIsWrong) {
   EXPECT_LT(HealthConditions(facts).dump().size(), 6000U);
 }
 
+TEST(DefenderReport, IsDueEveryFiveMinutesOrLessOftenAndNeverMoreOften) {
+  const BootTime last{1'000'000'000};
+  EXPECT_TRUE(DefenderDue(std::nullopt, last, 5min));
+  EXPECT_FALSE(DefenderDue(last, last + 299s, 5min));
+  EXPECT_TRUE(DefenderDue(last, last + 300s, 5min));
+  EXPECT_FALSE(DefenderDue(last, last + 299s, 2s)) << "AWS throttles";
+  EXPECT_TRUE(DefenderDue(last, last + 300s, 2s));
+  EXPECT_FALSE(DefenderDue(last, last + 599s, 10min));
+  EXPECT_TRUE(DefenderDue(last, last + 600s, 10min));
+}
+
 TEST(DefenderReport, HasTheShapeThatAwsTakes) {
   const Json first = DefenderReport(Facts(), std::nullopt, NetworkTotals{100, 50, 3, 2});
   EXPECT_EQ(first["header"], Json::parse(R"({"report_id":1763841600,"version":"1.0"})"));

@@ -152,6 +152,18 @@ TEST_F(ReconfigureTest, AThingThatGoesDuringItsGoodbyeStillSendsWhatIsLeft) {
   EXPECT_EQ(store.acked["a"].count(seq), 1U);
 }
 
+TEST_F(ReconfigureTest, ASessionThatConnectsAnewStillKnowsItsSensor) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  uplink->SetSensor("a", {"unreachable", "timeout", 1'700'000'000'000});
+  loop.Advance(1s);
+  upstream.keep_alive = 30s;
+  uplink->Reconfigure(upstream, {Thing("a")});
+  AdvanceUntil([&] { return transport.connects.size() == 2 && Online("a"); });
+  loop.Advance(1s);
+  EXPECT_EQ((*ParseJson(transport.published.back().payload))["sensor"], "unreachable");
+}
+
 TEST_F(ReconfigureTest, AStopInTheMiddleOfItEnds) {
   Create({Thing("a"), Thing("b"), Thing("c")});
   AdvanceUntil([&] { return Online("a") && Online("b") && Online("c"); });
