@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <limits>
 #include <utility>
 
@@ -252,6 +253,15 @@ void HostSupervisor::OnClosed() {
   closed_ = loop_.After(kClosedGrace, [this] { Down(Fault::kCrashed, "closed its connection"); });
 }
 
+namespace {
+
+// What an operator needs to look for beside the bare signal. Only of an end that the gateway did not ask for.
+std::string Hint(const std::string& how) {
+  return how == DescribeExit(SIGKILL) ? ": out of memory (journalctl -k), or by hand" : "";
+}
+
+}  // namespace
+
 void HostSupervisor::OnEnded(const std::string& how) {
   const std::unique_ptr<HostProcess> ended = std::move(process_);
   JudgeEnd(how);
@@ -259,7 +269,7 @@ void HostSupervisor::OnEnded(const std::string& how) {
     if (const auto left = std::exchange(closed_for_good_, {})) left();
     return;
   }
-  if (!given_up_) return Down(Fault::kCrashed, how + Doing());
+  if (!given_up_) return Down(Fault::kCrashed, how + Doing() + Hint(how));
   if (retry_due_) Launch();
 }
 

@@ -2,7 +2,7 @@
 # The packages in a booted Debian 12 with systemd, a serial line and I2C, with power cuts. A program of its own and not one of the tests:
 # it needs a virtual machine harness whose accept.sh boots a guest, runs a guest script in it, and knows the options used below.
 #
-#   PENUMBRA_VM=FOLDER tests/vm/run.sh [life|powercut]... [-- options of accept.sh]
+#   PENUMBRA_VM=FOLDER tests/vm/run.sh [life|powercut|memory]... [-- options of accept.sh]
 #
 # FOLDER is a built copy of the harness. The package is the one of build/deb (packaging/build-deb.sh), or PENUMBRA_DEB.
 set -euo pipefail
@@ -19,7 +19,7 @@ packaging/repack-deb.sh "$deb" "$(dpkg-deb -f "$deb" Version)+newer" "$work/newe
 scripts=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do scripts+=("$1"); shift; done
 [ "${1:-}" != -- ] || shift
-[ ${#scripts[@]} -gt 0 ] || scripts=(life powercut)
+[ ${#scripts[@]} -gt 0 ] || scripts=(life powercut memory)
 result=0
 for script in "${scripts[@]}"; do
   mode=none

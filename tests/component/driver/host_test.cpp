@@ -1,6 +1,8 @@
 // What one real host does with its driver, without any fault.
 #include <gmock/gmock.h>
 
+#include <fmt/format.h>
+
 #include <fstream>
 
 #include "driver_rig.hpp"
@@ -55,6 +57,14 @@ TEST_F(Host, TellsWhyAWriteWasNotDone) {
   EXPECT_THAT(reasons[0], HasSubstr("no point"));
   EXPECT_THAT(reasons[1], HasSubstr("only a setpoint"));
   EXPECT_THAT(reasons[2], HasSubstr("exception 4"));
+}
+
+TEST_F(Host, GoesBeforeTheDaemonWhenMemoryIsShort) {
+  Start({MakeBus("b")}, {MakeThing("t", "b")});
+  ASSERT_TRUE(RunUntil([this] { return readings_["t"].size() >= 1; })) << Word("b");
+  int score = 0;
+  std::ifstream(fmt::format("/proc/{}/oom_score_adj", Bus("b").pid)) >> score;
+  EXPECT_EQ(score, 500);
 }
 
 TEST_F(Host, EndsWithItsManager) {

@@ -265,6 +265,13 @@ TEST_F(HostSupervisorTest, AHostStuckInTheKernelGetsNoSecondBesideIt) {
   EXPECT_EQ(supervisor.state(), State::kRunning);
 }
 
+TEST_F(HostSupervisorTest, AKillThatTheGatewayDidNotSendPointsToTheKernel) {
+  Start();
+  launcher.newest->End("killed by SIGKILL");
+  loop.RunReady();
+  EXPECT_EQ(supervisor.reason(), "killed by SIGKILL while idle: out of memory (journalctl -k), or by hand");
+}
+
 TEST_F(HostSupervisorTest, AClosedSocketWaitsAMomentForTheCauseOfDeath) {
   Start();
   launcher.newest->CloseSocket();
