@@ -71,13 +71,15 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
   const double polls = kMonthSeconds / std::max(0.05, Seconds(thing.sample_interval));
   const Range told = thing.telemetry == Telemetry::kOnReport ? Reports(thing, polls) : Range{polls, polls};
   const bool basic = IsBasicIngest(thing.topic);
-  if (!basic) counts.messages = told * Units(MessageBytes(thing), prices.message_unit);
+  const Range messages = told * Units(MessageBytes(thing), prices.message_unit);
+  if (!basic) counts.messages = messages;
   for (const RuleSettings& rule : rules) {
     const auto parsed = rules::ParseStatement(rule.sql);
     if (!parsed || !rules::RuleSees(rule.name, parsed->statement.filter, thing.topic)) continue;
-    counts.triggers = counts.triggers + told;
+    // By units of 5 KB like messages, with and without the broker.
+    counts.triggers = counts.triggers + messages;
     // A rule with a condition acts when it holds, which may be never.
-    counts.actions = counts.actions + Range{parsed->statement.select.where ? 0 : told.least, told.most};
+    counts.actions = counts.actions + Range{parsed->statement.select.where ? 0 : messages.least, messages.most};
   }
   const double units = Units(MessageBytes(thing) + 64, prices.shadow_unit);
   counts.shadow = Reports(thing, polls) * units;

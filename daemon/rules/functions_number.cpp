@@ -1,6 +1,6 @@
 // Functions over numbers. Those of school mathematics go through double precision, as AWS says of its own; all others
 // keep 34 digits. Bit functions work on 64 bits; what is beyond is Undefined.
-#include <cmath>
+#include <math.h>  // the C library's functions: those of <cmath> are overloaded
 
 #include "rules/function_table.hpp"
 
@@ -65,60 +65,14 @@ Value Trunc(const Arguments& arguments, Environment&) {
   return Value(number->Truncated(static_cast<int>(count)));
 }
 
-double Acos(double x) {
-  return std::acos(x);
-}
-double Asin(double x) {
-  return std::asin(x);
-}
-double Atan(double x) {
-  return std::atan(x);
-}
-double Atan2(double y, double x) {
-  return std::atan2(y, x);
-}
-double Cos(double x) {
-  return std::cos(x);
-}
-double Cosh(double x) {
-  return std::cosh(x);
-}
-double Exp(double x) {
-  return std::exp(x);
-}
-double Ln(double x) {
-  return std::log(x);
-}
-double Log(double x) {
-  return std::log10(x);
-}
-double Power(double x, double y) {
-  return std::pow(x, y);
-}
-double Sin(double x) {
-  return std::sin(x);
-}
-double Sinh(double x) {
-  return std::sinh(x);
-}
-double Sqrt(double x) {
-  return std::sqrt(x);
-}
-double Tan(double x) {
-  return std::tan(x);
-}
-double Tanh(double x) {
-  return std::tanh(x);
-}
-
 using I = std::int64_t;
 
 constexpr FunctionEntry kEntries[] = {
     {Function::kAbs, Abs},
-    {Function::kAcos, Real<Acos>},
-    {Function::kAsin, Real<Asin>},
-    {Function::kAtan, Real<Atan>},
-    {Function::kAtan2, Real2<Atan2>},
+    {Function::kAcos, Real<::acos>},
+    {Function::kAsin, Real<::asin>},
+    {Function::kAtan, Real<::atan>},
+    {Function::kAtan2, Real2<::atan2>},
     {Function::kBitAnd, [](const Arguments& a, Environment&) { return Bits2(a, [](I x, I y) { return x & y; }); }},
     {Function::kBitOr, [](const Arguments& a, Environment&) { return Bits2(a, [](I x, I y) { return x | y; }); }},
     {Function::kBitXor, [](const Arguments& a, Environment&) { return Bits2(a, [](I x, I y) { return x ^ y; }); }},
@@ -128,22 +82,22 @@ constexpr FunctionEntry kEntries[] = {
        return bits ? Value(Number::FromInt(~*bits)) : Value();
      }},
     {Function::kCeil, Whole<Rounding::kUp>},
-    {Function::kCos, Real<Cos>},
-    {Function::kCosh, Real<Cosh>},
-    {Function::kExp, Real<Exp>},
+    {Function::kCos, Real<::cos>},
+    {Function::kCosh, Real<::cosh>},
+    {Function::kExp, Real<::exp>},
     {Function::kFloor, Whole<Rounding::kDown>},
-    {Function::kLn, Real<Ln>},
-    {Function::kLog, Real<Log>},
+    {Function::kLn, Real<::log>},
+    {Function::kLog, Real<::log10>},
     {Function::kMod, Mod},
     {Function::kRemainder, Mod},
-    {Function::kPower, Real2<Power>},
+    {Function::kPower, Real2<::pow>},
     {Function::kRound, Whole<Rounding::kHalfAway>},
     {Function::kSign, Sign},
-    {Function::kSin, Real<Sin>},
-    {Function::kSinh, Real<Sinh>},
-    {Function::kSqrt, Real<Sqrt>},
-    {Function::kTan, Real<Tan>},
-    {Function::kTanh, Real<Tanh>},
+    {Function::kSin, Real<::sin>},
+    {Function::kSinh, Real<::sinh>},
+    {Function::kSqrt, Real<::sqrt>},
+    {Function::kTan, Real<::tan>},
+    {Function::kTanh, Real<::tanh>},
     {Function::kTrunc, Trunc},
 };
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "cloud/infrastructure.hpp"
 #include "unit/cloud/cloud_fixture.hpp"
 
@@ -64,6 +66,35 @@ TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
       EXPECT_DOUBLE_EQ(saving.price.most, after.total.most);
     }
   }
+}
+
+TEST(AwsCost, CountsRulesByUnitsOfFiveKilobytesLikeMessages) {
+  Settings settings = test::TwoSensors();
+  settings.things.resize(1);
+  const std::vector<RuleSettings> rules = {{"All", "SELECT * FROM 'sensors/+/temperature'", "lambda", "f"}};
+  EXPECT_DOUBLE_EQ(Row(Estimate(settings, rules, BuiltIn()), "rules triggered").count.most, 86'400);
+  for (int i = 0; i < 300; ++i) {
+    PointSettings point;
+    point.name = "point_with_a_long_name_" + std::to_string(i);
+    settings.things[0].points.push_back(point);
+  }
+  const Cost cost = Estimate(settings, rules, BuiltIn());
+  ASSERT_GT(cost.message_bytes, 5120u);
+  const double units = 86'400 * std::ceil(static_cast<double>(cost.message_bytes) / 5120.0);
+  EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").count.most, units);
+  EXPECT_DOUBLE_EQ(Row(cost, "rule actions").count.most, units);
+}
+
+// Each price of the reference (aws-iot-core.md, section 3) times each count, for a month of 30 days.
+TEST(AwsCost, EachRowIsItsCountTimesItsPrice) {
+  const Settings settings = test::TwoSensors();
+  const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(cost, "connection").price.most, 129'600 * 0.08 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "messages").price.most, 172'800 * 1.00 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").price.most, (172'800 + 8'640) * 1.25 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").price.most, 2 * 172'800 * 0.15 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "rule actions").price.most, 2 * 172'800 * 0.15 / 1e6);
+  EXPECT_NEAR(cost.total.most, 0.010368 + 0.1728 + 0.2268 + 0.05184 + 0.05184, 1e-9);
 }
 
 TEST(AwsCost, CountsLargeMessagesByUnitsOfFiveKilobytes) {

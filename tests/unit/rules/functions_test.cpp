@@ -1,4 +1,5 @@
 // Every function that the library claims: the examples of AWS's documentation, Undefined, wrong types, bounds.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -340,6 +341,108 @@ TEST(RuleFunctions, HaveEachACaseAndOneThatIsUndefined) {
     if (!signature.needs.empty()) continue;
     EXPECT_TRUE(defined.count(name) || needs_facts.count(name)) << name;
     EXPECT_TRUE(undefined.count(name) || never.count(name)) << name;
+  }
+}
+
+// Every function that AWS's list has, by the names of aws-iot-core.md section 8; cast() is a form of the grammar.
+TEST(RuleFunctions, AreThoseOfAwsAndNoOthers) {
+  std::set<std::string> named, known = {"topic",
+                                        "timestamp",
+                                        "clientid",
+                                        "principal",
+                                        "accountid",
+                                        "traceid",
+                                        "sourceip",
+                                        "sql_version",
+                                        "newuuid",
+                                        "rand",
+                                        "get_mqtt_property",
+                                        "get_user_properties",
+                                        "isnull",
+                                        "isundefined",
+                                        "nanvl",
+                                        "get_or_default",
+                                        "abs",
+                                        "acos",
+                                        "asin",
+                                        "atan",
+                                        "atan2",
+                                        "bitand",
+                                        "bitor",
+                                        "bitxor",
+                                        "bitnot",
+                                        "ceil",
+                                        "cos",
+                                        "cosh",
+                                        "exp",
+                                        "floor",
+                                        "ln",
+                                        "log",
+                                        "mod",
+                                        "remainder",
+                                        "power",
+                                        "round",
+                                        "sign",
+                                        "sin",
+                                        "sinh",
+                                        "sqrt",
+                                        "tan",
+                                        "tanh",
+                                        "trunc",
+                                        "chr",
+                                        "concat",
+                                        "endswith",
+                                        "startswith",
+                                        "indexof",
+                                        "length",
+                                        "numbytes",
+                                        "lower",
+                                        "upper",
+                                        "lpad",
+                                        "rpad",
+                                        "ltrim",
+                                        "rtrim",
+                                        "trim",
+                                        "regexp_matches",
+                                        "regexp_replace",
+                                        "regexp_substr",
+                                        "replace",
+                                        "substring",
+                                        "md2",
+                                        "md5",
+                                        "sha1",
+                                        "sha224",
+                                        "sha256",
+                                        "sha384",
+                                        "sha512",
+                                        "get",
+                                        "transform",
+                                        "encode",
+                                        "decode",
+                                        "parse_time",
+                                        "time_to_epoch",
+                                        "get_thing_shadow",
+                                        "get_registry_data",
+                                        "get_dynamodb",
+                                        "get_secret",
+                                        "aws_lambda",
+                                        "machinelearning_predict"};
+  for (const Signature& signature : Signatures()) named.insert(std::string(signature.name));
+  EXPECT_EQ(named, known);
+  EXPECT_EQ(Eval("cast(\"7\" as Int)"), "7");
+}
+
+// Wherever a number is wanted, nothing else will do but text that is one: each wrong type in each place.
+TEST(RuleFunctions, OfNumbersAreUndefinedForEverythingThatIsNoNumber) {
+  const char* const one[] = {"abs", "acos", "asin",  "atan", "bitnot", "ceil", "cos",  "cosh", "exp",  "floor",
+                             "ln",  "log",  "round", "sign", "sin",    "sinh", "sqrt", "tan",  "tanh", "chr"};
+  const char* const two[] = {"atan2", "bitand", "bitor", "bitxor", "mod", "remainder", "power", "trunc"};
+  for (const char* wrong : {"nothing", "n", "t", "a", "o", "word", "\"\"", "\" 1\"", "\"0x1\"", "\"1,5\"", "\"NaN\""}) {
+    for (const char* name : one) EXPECT_EQ(Eval(fmt::format("{}({})", name, wrong)), "Undefined") << name << wrong;
+    for (const char* name : two) {
+      EXPECT_EQ(Eval(fmt::format("{}({}, 1)", name, wrong)), "Undefined") << name << wrong;
+      EXPECT_EQ(Eval(fmt::format("{}(1, {})", name, wrong)), "Undefined") << name << wrong;
+    }
   }
 }
 
