@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using Kind = ModelDisk::Kind;
 
 constexpr const char* kFile = "/store/penumbra.db";
-constexpr std::uint64_t kMaxSize = 64 * 1024;  // of the store: small blocks, an early checkpoint, early retention
+constexpr std::uint64_t kMaxSize = 56 * 1024;  // of the store: small blocks, an early checkpoint, early retention
 constexpr std::uint64_t kRoomToCheck = 1024 * 1024 * 1024;
 constexpr std::size_t kNever = SIZE_MAX;
 constexpr std::array kThings = {"boiler", "pump", "roof"};
