@@ -194,70 +194,35 @@ std::vector<std::string> LinkSession::WantedFilters() const {
 }
 
 void LinkSession::EnterSubscribing() {
-  subscribing_.clear();
-  to_subscribe_.clear();
-  for (std::string& filter : WantedFilters()) {
-    if (granted_.count(filter) == 0 && filters_.Allows(filter, context_.loop.Now()))
-      to_subscribe_.push_back(std::move(filter));
-  }
-  if (to_subscribe_.empty()) return Fire(LinkEvent::kSubscribed);
+  subscriptions_.Begin(session_.present, WantedFilters(), context_.loop.Now());
+  if (subscriptions_.Done()) return Fire(LinkEvent::kSubscribed);
   timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
   SubscribeNext();
 }
 
-// One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded. One packet at a time while a
-// filter is suspected of closing the connection, which is all that a 3.1.1 server can do to refuse it.
+// One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded.
 void LinkSession::SubscribeNext() {
-  while (!to_subscribe_.empty() && (subscribing_.empty() || !filters_.Suspects())) {
-    const std::string filter = std::move(to_subscribe_.front());
-    to_subscribe_.pop_front();
-    filters_.Sent(filter, context_.loop.Now());
-    subscribing_[next_token_] = filter;
-    connection_->Subscribe(next_token_++, filter);
-    if (!connection_) return;
+  while (connection_) {
+    const auto filter = subscriptions_.Next(next_token_, context_.loop.Now());
+    if (!filter) return;
+    connection_->Subscribe(next_token_++, *filter);
   }
 }
 
 void LinkSession::NoAnswerToSubscribe() {
-  std::string filters;
-  for (const auto& [token, filter] : subscribing_) {
-    filters += (filters.empty() ? "" : ", ") + filter;
-    filters_.Refused(filter, context_.loop.Now());
-  }
-  Drop("the server does not answer SUBSCRIBE of " + filters);
-}
-
-// The session ended before all subscriptions were answered.
-void LinkSession::LeaveSubscribing(const mqtt::Failure& failure) {
-  std::set<std::string> unanswered;
-  for (const auto& [token, filter] : subscribing_) unanswered.insert(filter);
-  subscribing_.clear();
-  to_subscribe_.clear();
-  const bool by_server = failure.kind == mqtt::Failure::Kind::kClosed;
-  for (const std::string& filter : filters_.SessionEnded(by_server, unanswered, context_.loop.Now())) {
-    log::Warning("uplink.subscribe_suspended",
-                 "the server closes the connection whenever we subscribe this; set aside, is the policy right?",
-                 {{"thing", thing_.name}, {"filter", filter}});
-  }
+  Drop("the server does not answer SUBSCRIBE of " + subscriptions_.NoAnswer(context_.loop.Now()));
 }
 
 // While online: a refused subscription is tried again from time to time.
 void LinkSession::WatchFilters() {
   filter_timer_.reset();
-  if (state_ != LinkState::kOnline || !subscribing_.empty()) return;
-  std::optional<Duration> soonest;
-  for (const std::string& filter : filters_.Topics()) {
-    const Duration wait = filters_.UntilProbe(filter, context_.loop.Now());
-    soonest = std::min(soonest.value_or(wait), wait);
-  }
-  if (!soonest) return;
-  filter_timer_ = context_.loop.After(*soonest, [this] {
-    for (std::string& filter : WantedFilters()) {
-      const bool due = filters_.Suspended(filter) && filters_.Allows(filter, context_.loop.Now());
-      if (due && to_subscribe_.empty()) to_subscribe_.push_back(std::move(filter));  // one at a time
-    }
+  if (state_ != LinkState::kOnline || subscriptions_.under_way()) return;
+  const auto wait = subscriptions_.UntilProbe(context_.loop.Now());
+  if (!wait) return;
+  filter_timer_ = context_.loop.After(*wait, [this] {
+    subscriptions_.Probe(WantedFilters(), context_.loop.Now());
     SubscribeNext();
-    if (subscribing_.empty()) return;  // nobody wants it any more
+    if (!subscriptions_.under_way()) return;  // nobody wants it any more
     filter_timer_ =
         context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
   });
@@ -271,7 +236,7 @@ void LinkSession::EnterOnline() {
     backoff_.Reset();
     quota_backoff_.Reset();
     suspension_.Stable();
-    filters_.Stable();
+    subscriptions_.Stable();
     kicks_ = 0;
     status_.last_error.clear();
   });
@@ -317,7 +282,6 @@ void LinkSession::OnConnected(const mqtt::Session& session) {
   session_ = session;
   const UpstreamSettings& upstream = context_.upstream;
   absence_.Came(session.present, upstream.session_expiry, upstream.keep_alive * 3 / 2);
-  if (!session.present) granted_.clear();
   ++status_.connects;
   connected_at_ = context_.loop.Now();
   status_.connected_since_ms = context_.trust.UnixMs();
@@ -326,27 +290,21 @@ void LinkSession::OnConnected(const mqtt::Session& session) {
 }
 
 void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
-  const auto found = subscribing_.find(token);
-  if (found == subscribing_.end()) return;
-  const std::string filter = std::move(found->second);
-  subscribing_.erase(found);
-  bool granted_at_last = false;
-  if (outcome.ok()) {
-    granted_.insert(filter);
-    granted_at_last = filters_.Acked(filter);
-  } else if (filters_.Refused(filter, context_.loop.Now())) {
+  const auto answer = subscriptions_.Answered(token, outcome.ok(), context_.loop.Now());
+  if (!answer) return;
+  if (answer->newly_refused) {
     status_.last_error =
-        fmt::format("subscribing {} was refused (0x{:02X}); is the policy right?", filter, outcome.code);
+        fmt::format("subscribing {} was refused (0x{:02X}); is the policy right?", answer->filter, outcome.code);
     log::Warning("uplink.subscribe_refused", status_.last_error, {{"thing", thing_.name}});
   }
   if (state_ == LinkState::kSubscribing) {
     SubscribeNext();
-    if (subscribing_.empty()) Fire(LinkEvent::kSubscribed);
+    if (subscriptions_.Done()) Fire(LinkEvent::kSubscribed);
     return;
   }
-  if (granted_at_last) {
+  if (answer->granted_at_last) {
     log::Notice("uplink.subscribed", "the cloud grants the subscription now",
-                {{"thing", thing_.name}, {"filter", filter}});
+                {{"thing", thing_.name}, {"filter", answer->filter}});
     // Whatever came while it was refused is missing: as after a connect without a session.
     for (LinkClient* client : context_.clients) {
       if (state_ == LinkState::kOnline) client->OnOnline(*this);
@@ -371,7 +329,12 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   context_.gate.Finished(thing_.name);
   connection_.reset();
   if (status_.connected_since_ms != 0) absence_.Went();
-  LeaveSubscribing(failure);
+  const bool by_server = failure.kind == Kind::kClosed;
+  for (const std::string& filter : subscriptions_.SessionEnded(by_server, context_.loop.Now())) {
+    log::Warning("uplink.subscribe_suspended",
+                 "the server closes the connection whenever we subscribe this; set aside, is the policy right?",
+                 {{"thing", thing_.name}, {"filter", filter}});
+  }
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
   if (failure.kind != Kind::kLocal) {
     // The same trouble again and again is one line; credentials have their own.
@@ -578,7 +541,7 @@ LinkStatus LinkSession::Snapshot() const {
   status.protocol = spoken ? Name(version_) : "";
   status.in_flight = static_cast<int>(in_flight_.size());
   status.suspended_topics = suspension_.Topics();
-  for (std::string& filter : filters_.Topics()) status.suspended_topics.push_back(std::move(filter));
+  for (std::string& filter : subscriptions_.Refused()) status.suspended_topics.push_back(std::move(filter));
   const BootTime now = context_.loop.Now();
   const std::int64_t now_ms = context_.trust.UnixMs();
   const auto in_ms = [&](BootTime due) { return now_ms + std::max<std::int64_t>(0, (due - now).count() / 1'000'000); };

@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +20,7 @@
 #include "uplink/outbox_sender.hpp"
 #include "uplink/rate_window.hpp"
 #include "uplink/report_gate.hpp"
+#include "uplink/subscriptions.hpp"
 #include "uplink/topic_suspension.hpp"
 #include "uplink/turns.hpp"
 #include "uplink/uplink.hpp"
@@ -121,7 +121,6 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::vector<std::string> WantedFilters() const;
   void SubscribeNext();
   void NoAnswerToSubscribe();
-  void LeaveSubscribing(const mqtt::Failure& failure);
   void WatchFilters();
 
   bool TakeTurn() override;
@@ -154,7 +153,6 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   Backoff backoff_;
   RateWindow rate_;
   TopicSuspension suspension_;
-  TopicSuspension filters_;  // subscriptions that the cloud refuses: telemetry goes on without them
   ReportGate report_;
   OutboxSender outbox_;
   Absence absence_;
@@ -162,9 +160,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age
   std::deque<Outgoing> queue_;                   // ahead of telemetry; bounded by kMaxQueuedPublishes and presence
-  std::deque<std::string> to_subscribe_;
-  std::map<std::uint64_t, std::string> subscribing_;  // sent, not answered
-  std::set<std::string> granted_;                     // what the session has, as long as the cloud keeps it
+  Subscriptions subscriptions_;                  // one that is refused does not keep telemetry from going on
   Backoff quota_backoff_;
 
   SubscriptionPtr timer_;       // of the state: backoff, credentials, subscribe deadline
