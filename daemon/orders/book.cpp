@@ -63,7 +63,7 @@ void OrderBook::OnOffline() {
 // --- what became of what went out ---
 
 void OrderBook::OnPublished(const std::string& token, const Status& status, Moment now) {
-  if (loose_.OnPublished(token, status)) return;
+  if (loose_.OnPublished(token, status, now.boot + options_.retry_base)) return;
   if (question_.Is(token)) {
     if (!status) question_.Failed(now.boot, random_);
     return;
@@ -350,7 +350,7 @@ void OrderBook::CollectReports(Moment now, Effects& effects) {
       Report(entry, false, now, effects);
     }
   }
-  for (Publication& answer : loose_.Collect(CommandAnswerTopic(thing_), [this] { return NewToken(); })) {
+  for (Publication& answer : loose_.Collect(CommandAnswerTopic(thing_), now.boot, [this] { return NewToken(); })) {
     effects.publish.push_back(std::move(answer));
   }
 }
@@ -427,6 +427,7 @@ std::optional<BootTime> OrderBook::Due() const {
       consider(BootTime{entry.row.acting_ns} + options_.reboot_patience);
     }
   }
+  if (const auto loose = loose_.Due(); loose && online_) consider(*loose);
   if (const auto question = question_.Due(online_ && OpenJob() == nullptr)) consider(*question);
   return due;
 }

@@ -11,29 +11,37 @@ std::deque<LooseAnswers::Loose>::iterator LooseAnswers::Find(const std::string& 
 }
 
 bool LooseAnswers::Add(std::string payload) {
-  const bool room = waiting_.size() < kMax;
-  if (!room) waiting_.pop_front();
-  waiting_.push_back({std::move(payload), {}});
-  return room;
+  if (waiting_.size() >= kMax) return false;
+  waiting_.push_back({.payload = std::move(payload)});
+  return true;
 }
 
-std::vector<Publication> LooseAnswers::Collect(const std::string& topic,
+std::vector<Publication> LooseAnswers::Collect(const std::string& topic, BootTime now,
                                                const std::function<std::string()>& new_token) {
   std::vector<Publication> all;
   for (Loose& loose : waiting_) {
-    if (!loose.token.empty()) continue;
+    if (!loose.token.empty() || loose.after > now) continue;
     loose.token = new_token();
     all.push_back({topic, loose.payload, loose.token, Tells::kOutcome});
   }
   return all;
 }
 
-bool LooseAnswers::OnPublished(const std::string& token, const Status& status) {
+bool LooseAnswers::OnPublished(const std::string& token, const Status& status, BootTime retry) {
   const auto found = Find(token);
   if (found == waiting_.end()) return false;
   found->token.clear();
+  found->after = retry;
   if (status || status.error().action == Action::kGiveUp) waiting_.erase(found);
   return true;
+}
+
+std::optional<BootTime> LooseAnswers::Due() const {
+  std::optional<BootTime> due;
+  for (const Loose& loose : waiting_) {
+    if (loose.token.empty()) due = due ? std::min(*due, loose.after) : loose.after;
+  }
+  return due;
 }
 
 void LooseAnswers::NotSent(const std::string& token) {

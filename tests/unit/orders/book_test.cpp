@@ -208,6 +208,29 @@ TEST(OrderBook, RefusesMoreThanItCanKeepAndForgetsOldOnes) {
   EXPECT_LE(world.disk.size(), 4U + 32U);
 }
 
+// A session whose queue is full says so within Publish. Asking again at once was a recursion until the stack ended.
+TEST(OrderBook, WhatTheSessionDoesNotTakeIsSaidAgainLaterNotAtOnce) {
+  World world;
+  world.acknowledges = false;
+  world.CommandText("no order");
+  ASSERT_EQ(world.acks.size(), 1U);
+  world.book().OnPublished(world.ack_token, Fail(Action::kBackOff, "too many messages wait already"), world.now);
+  EXPECT_TRUE(world.book().Advance(world.now).publish.empty());
+  const auto due = world.book().Due();
+  ASSERT_TRUE(due);
+  EXPECT_GE(*due - world.now.boot, 500ms);
+  world.Advance(1min);
+  EXPECT_EQ(world.acks.size(), 2U);
+}
+
+TEST(OrderBook, AFloodOfGarbageQueuesNoMoreAnswersThanItKeeps) {
+  World world;
+  world.acknowledges = false;
+  for (int i = 0; i < 500; ++i) world.CommandText("no order");
+  EXPECT_LE(world.acks.size(), 32U);
+  EXPECT_GE(world.book().counters().answers_lost, 400U);
+}
+
 TEST(OrderBook, GivesUpAnAnswerThatTheCloudNeverTakes) {
   World world;
   world.acknowledges = false;
