@@ -36,6 +36,16 @@ Result<Json> ParseMessage(std::string_view payload) {
   return body ? std::move(body) : ParseJson(QuoteHugeNumbers(payload));
 }
 
+std::string MessageOf(const Json& body) {
+  constexpr std::size_t kMaxMessage = 200;
+  std::string message = GetString(body, "message").value_or("");
+  if (message.size() <= kMaxMessage) return message;
+  std::size_t end = kMaxMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  message.resize(end);
+  return message;
+}
+
 std::int64_t VersionOf(const Json& body) {
   return GetInt(body, "version").value_or(0);
 }

@@ -390,7 +390,25 @@ void Shadows::OnMessage(ThingLink& link, const std::string& topic, const std::st
   // Every client of a session sees all its messages.
   if (entry == nullptr || topic.compare(0, 12, "$aws/things/") != 0) return;
   entry->shadows->OnMessage(topic, payload, Now());
+  TellBlocked(link.thing(), *entry);
   Advance(link.thing());
+}
+
+// At the transition: what is refused is kept and tried again, and nobody else would say that the cloud's shadow stands
+// still.
+void Shadows::TellBlocked(const std::string& thing, Entry& entry) {
+  for (const std::string& name : entry.shadows->Names()) {
+    const std::string& why = entry.shadows->Find(name)->blocked();
+    std::string& told = entry.blocked[name];
+    if (why == told) continue;
+    if (why.empty()) {
+      log::Notice("shadow.unblocked", "the cloud takes the shadow again", {{"thing", thing}, {"shadow", name}});
+    } else {
+      log::Warning("shadow.blocked", "the cloud refuses the shadow; it is kept here and tried again",
+                   {{"thing", thing}, {"shadow", name}, {"reason", why}});
+    }
+    told = why;
+  }
 }
 
 }  // namespace penumbra::shadow

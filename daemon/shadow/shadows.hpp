@@ -96,6 +96,7 @@ class Shadows : public LinkClient {
     ThingLink* link = nullptr;
     SubscriptionPtr timer;
     std::string status;
+    std::map<std::string, std::string> blocked;  // by shadow: why the cloud refuses it, as it was told last
     std::uint64_t life = 0;  // tells this entry from an earlier one of the same thing: late answers are not for it
     std::vector<Followed> followed;
   };
@@ -120,6 +121,7 @@ class Shadows : public LinkClient {
   void ReadBack(const std::string& thing, std::uint64_t life, const CommandBook::Step& step);
   void StepFailed(Entry& entry, const CommandBook::Step& step, const Error& error);
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);
+  void TellBlocked(const std::string& thing, Entry& entry);
   void WatchStatus();
   void UpdateStatus(const std::string& thing, Entry& entry);
   Entry* FindEntry(const std::string& thing);

@@ -103,6 +103,7 @@ Status SyncedShadow::EditDesired(const Json& patch) {
   row_.desired_pending = DiffSection(row_.mirror.desired(), edited);
   row_.desired_base = row_.mirror.desired();
   desired_after_ = {};
+  desired_refused_.clear();
   dirty_ = true;
   return {};
 }
@@ -197,6 +198,7 @@ void SyncedShadow::Confirmed(const InFlight& request, std::int64_t version, Boot
   check_report_ = true;
   if (request.kind == Kind::kDesired) {
     desired_backoff_.Reset();
+    desired_refused_.clear();
     return;
   }
   if (!request.repeated) report_backoff_.Reset();
@@ -290,6 +292,7 @@ bool SyncedShadow::OnGetAnswer(const Json& body, BootTime now, Random& random) {
 void SyncedShadow::GetAnswered(BootTime now) {
   need_get_ = std::exchange(get_again_, false);
   get_backoff_.Reset();
+  get_refused_.clear();
   last_pass_ = now;
   resync_at_ = now + options_.resync;
   gap_version_ = 0;
@@ -321,21 +324,22 @@ void SyncedShadow::CompleteDelete() {
 
 bool SyncedShadow::OnRejected(std::string_view operation, const Json& body, BootTime now, Random& random) {
   const int code = static_cast<int>(std::clamp<std::int64_t>(GetInt(body, "code").value_or(500), 0, 999));
+  const std::string message = MessageOf(body);
   if (!Mine(body, operation)) {
     if (operation != "get" || code != 404) return false;
     // Live answers come without a token at times (device-shadow.md, section 3). Otherwise somebody else was told.
     if (!body.contains("clientToken") && in_flight_ && in_flight_->kind == Kind::kGet) {
-      return OnGetRejected(code, now, random);
+      return OnGetRejected(code, message, now, random);
     }
     if (row_.mirror.exists) WantGet();
     return false;
   }
   ++counters_.rejected;
-  if (operation == "get") return OnGetRejected(code, now, random);
+  if (operation == "get") return OnGetRejected(code, message, now, random);
   const Kind kind = in_flight_->kind;
   in_flight_.reset();
   if (operation == "update") {
-    return OnUpdateRejected(kind, code, GetString(body, "message").value_or(""), now, random);
+    return OnUpdateRejected(kind, code, message, now, random);
   }
   if (code == 404) {
     row_.mirror.OnMissing();
@@ -348,13 +352,16 @@ bool SyncedShadow::OnRejected(std::string_view operation, const Json& body, Boot
   return false;
 }
 
-bool SyncedShadow::OnGetRejected(int code, BootTime now, Random& random) {
+bool SyncedShadow::OnGetRejected(int code, const std::string& message, BootTime now, Random& random) {
   const std::uint64_t taken_when_asked = in_flight_->taken;
   in_flight_.reset();
   if (code != 404) {
     const bool ours_is_wrong = code == 400 || code == 401 || code == 403;
     Failed(Kind::kGet, now, random);
-    if (ours_is_wrong) get_after_ = now + options_.blocked_retry;
+    if (ours_is_wrong) {
+      get_after_ = now + options_.blocked_retry;
+      get_refused_ = fmt::format("get: {} {}", code, message);
+    }
     return false;
   }
   // A document that arrived since we asked may be younger than this "no": versions cannot tell, so ask again.
@@ -385,13 +392,17 @@ bool SyncedShadow::OnUpdateRejected(Kind kind, int code, const std::string& mess
   }
   if (kind == Kind::kDesired) {
     desired_after_ = now + options_.blocked_retry;
+    desired_refused_ = fmt::format("desired: {} {}", code, message);
   } else {
-    Block(fmt::format("{} {}", code, message), now);
+    Block(fmt::format("{} {}", code, message), now, random);
   }
   return false;
 }
 
-void SyncedShadow::Block(const std::string& why, BootTime now) {
+// Another document may pass, so it is tried, but later each time: a device whose values change at each poll would
+// otherwise be refused at each poll.
+void SyncedShadow::Block(const std::string& why, BootTime now, Random& random) {
+  report_after_ = std::max(report_after_, now + report_backoff_.Next(random));
   blocked_why_ = why;
   blocked_rev_ = row_.local_rev;
   blocked_until_ = now + options_.blocked_retry;
@@ -415,15 +426,21 @@ void SyncedShadow::Failed(Kind kind, BootTime now, Random& random) {
   check_report_ = true;
 }
 
-void SyncedShadow::OnPublishRefused(std::string_view token, const std::string& why, BootTime now) {
+void SyncedShadow::OnPublishRefused(std::string_view token, const std::string& why, BootTime now, Random& random) {
   if (!in_flight_ || in_flight_->token != token) return;
   const Kind kind = in_flight_->kind;
   in_flight_.reset();
   ++counters_.rejected;
-  if (kind == Kind::kGet) get_after_ = now + options_.blocked_retry;
-  if (kind == Kind::kDesired) desired_after_ = now + options_.blocked_retry;
+  if (kind == Kind::kGet) {
+    get_after_ = now + options_.blocked_retry;
+    get_refused_ = why;
+  }
+  if (kind == Kind::kDesired) {
+    desired_after_ = now + options_.blocked_retry;
+    desired_refused_ = why;
+  }
   if (kind == Kind::kReport || kind == Kind::kDelete) {
-    Block(why, now);
+    Block(why, now, random);
     report_after_ = kind == Kind::kDelete ? now + options_.blocked_retry : report_after_;
   }
 }
@@ -477,6 +494,11 @@ std::optional<SyncedShadow::Request> SyncedShadow::Next(BootTime now, Random& ra
   if (row_.mirror.version < await_version_) return std::nullopt;  // rule 5
   if (auto request = NextDesired(now)) return request;
   return NextReport(now, random);
+}
+
+const std::string& SyncedShadow::blocked() const {
+  if (!blocked_why_.empty()) return blocked_why_;
+  return desired_refused_.empty() ? get_refused_ : desired_refused_;
 }
 
 std::optional<SyncedShadow::Request> SyncedShadow::NextDesired(BootTime now) {

@@ -95,7 +95,7 @@ class SyncedShadow {
   // have changed.
   bool OnMessage(std::string_view stub, std::string_view payload, BootTime now, Random& random);
   // The broker refused the publish of `token`, for good.
-  void OnPublishRefused(std::string_view token, const std::string& why, BootTime now);
+  void OnPublishRefused(std::string_view token, const std::string& why, BootTime now, Random& random);
 
   // What to publish now, or nothing. It counts as in flight from here on; at most one is.
   std::optional<Request> Next(BootTime now, Random& random);
@@ -121,7 +121,8 @@ class SyncedShadow {
   bool Pending() const;
   // What the next report would send.
   Json ReportPatch() const;
-  const std::string& blocked() const { return blocked_why_; }  // empty, or why the cloud does not take our report
+  // Why the cloud does not take our report, our desired, or our question; empty: it does as far as we know.
+  const std::string& blocked() const;
   const SyncCounters& counters() const { return counters_; }
 
  private:
@@ -141,7 +142,7 @@ class SyncedShadow {
   bool OnGetAnswer(const Json& body, BootTime now, Random& random);
   bool OnDeleted(const Json& body, BootTime now);
   bool OnRejected(std::string_view operation, const Json& body, BootTime now, Random& random);
-  bool OnGetRejected(int code, BootTime now, Random& random);
+  bool OnGetRejected(int code, const std::string& message, BootTime now, Random& random);
   bool OnUpdateRejected(Kind kind, int code, const std::string& message, BootTime now, Random& random);
   void Confirmed(const InFlight& request, std::int64_t version, BootTime now);
   void NoteDesired();
@@ -151,7 +152,7 @@ class SyncedShadow {
   void RebaseDesired();
   void CompleteDelete();
   void Failed(Kind kind, BootTime now, Random& random);
-  void Block(const std::string& why, BootTime now);
+  void Block(const std::string& why, BootTime now, Random& random);
   void GetAnswered(BootTime now);
   BootTime Due() const;
   BootTime ReportAfter() const;
@@ -200,6 +201,7 @@ class SyncedShadow {
   std::int64_t prompt_rev_ = 0;  // local_rev of the newest prompt report
   Backoff get_backoff_, report_backoff_, desired_backoff_;
   std::string blocked_why_;
+  std::string desired_refused_, get_refused_;  // likewise, of what a local user wants and of the question
   std::int64_t blocked_rev_ = -1;
   BootTime blocked_until_{};
   SyncCounters counters_;

@@ -117,7 +117,8 @@ void ThingShadows::OnMessage(std::string_view topic, std::string_view payload, M
 
 void ThingShadows::OnPublishRefused(const std::string& shadow, const std::string& token, const std::string& why,
                                     Moment now) {
-  if (const auto it = shadows_.find(shadow); it != shadows_.end()) it->second.OnPublishRefused(token, why, now.boot);
+  if (const auto it = shadows_.find(shadow); it != shadows_.end())
+    it->second.OnPublishRefused(token, why, now.boot, random_);
 }
 
 void ThingShadows::OnReading(const Reading& reading) {

@@ -399,5 +399,67 @@ TEST_F(ShadowsTest, WhatTheOldRangeRefusedIsJudgedAgain) {
   EXPECT_EQ(buses.writes.size(), 1U);
 }
 
+// What the cloud answers to the newest request.
+struct Rejected : ShadowsTest {
+  void Answer(const std::string& outcome, Json body) {
+    const auto [topic, payload] = link.published.back();
+    body["clientToken"] = (*ParseJson(payload))["clientToken"];
+    body["timestamp"] = 1'700'000'000;
+    shadows->OnMessage(link, topic + "/" + outcome, Dump(body));
+    loop.RunReady();
+  }
+  const std::string& Blocked() { return shadows->Find("t1")->Find("")->blocked(); }
+  bool IsAsked(const char* what) { return link.published.back().first == std::string("$aws/things/t1/shadow/") + what; }
+  void Online() {
+    Start();
+    shadows->OnOnline(link, false);
+    loop.RunReady();
+    ASSERT_TRUE(IsAsked("get"));
+  }
+};
+
+TEST_F(Rejected, AQuestionThatIsForbiddenIsToldOfUntilItIsAnswered) {
+  Online();
+  Answer("rejected", {{"code", 403}, {"message", std::string(199, 'x') + "\u00e9"}});
+  EXPECT_EQ(Blocked(), "get: 403 " + std::string(199, 'x')) << "bounded, and no half character";
+  loop.Advance(61min);
+  Answer("rejected", {{"code", 404}});
+  EXPECT_EQ(Blocked(), "");
+}
+
+TEST_F(Rejected, ReportsThatAreRefusedComeLaterEachTimeAlsoWhenTheValueIsAnother) {
+  Online();
+  Answer("rejected", {{"code", 404}});
+  int reports = 0;
+  for (int second = 0; second < 600; ++second) {
+    shadows->OnReading(Read(second % 20));
+    loop.Advance(1s);
+    if (!IsAsked("update")) continue;
+    ++reports;
+    Answer("rejected", {{"code", 413}, {"message", "too large"}});
+    link.published.push_back({"", "{}"});
+  }
+  EXPECT_EQ(Blocked(), "413 too large");
+  EXPECT_GE(reports, 10) << "another document may pass";
+  EXPECT_LE(reports, 60) << "up to a minute apart, half of it on average";
+}
+
+TEST_F(Rejected, WhatAUserWantsAndTheCloudRefusesIsToldOfUntilItIsChanged) {
+  Online();
+  Answer("rejected", {{"code", 404}});
+  shadows->OnReading(Read(5));
+  loop.Advance(2s);
+  while (IsAsked("update") && link.published.back().second.find("desired") == std::string::npos) {
+    Answer("accepted", {{"state", Json::object()}, {"version", 1}});
+    if (!Set({{"setpoint", 21}})) break;
+    loop.Advance(2s);
+  }
+  ASSERT_NE(link.published.back().second.find("desired"), std::string::npos) << link.published.back().second;
+  Answer("rejected", {{"code", 400}, {"message", "no"}});
+  EXPECT_EQ(Blocked(), "desired: 400 no");
+  ASSERT_TRUE(Set({{"setpoint", 22}}));
+  EXPECT_EQ(Blocked(), "");
+}
+
 }  // namespace
 }  // namespace penumbra::shadow
