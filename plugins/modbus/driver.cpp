@@ -177,7 +177,11 @@ penumbra_status Read(penumbra_bus* bus, const penumbra_read_request* request, pe
   bus->results.assign(points.size(), {});
   const Budget budget{.deadline_ns = request->deadline_ns - kReturnMarginNs, .cancel_fd = request->cancel_fd};
   if (!bus->things[request->thing].Read(points, bus->wire, budget, bus->results)) return PENUMBRA_CANCELLED;
-  for (std::size_t k = 0; k < points.size(); ++k) Hand(bus->results[k], values[k]);
+  const bool silent = bus->things[request->thing].silent();
+  for (std::size_t k = 0; k < points.size(); ++k) {
+    Hand(bus->results[k], values[k]);
+    if (silent && values[k].quality == PENUMBRA_BAD) values[k].status = PENUMBRA_TIMEOUT;
+  }
   return PENUMBRA_OK;
 } catch (const std::exception&) {
   return PENUMBRA_IO;

@@ -37,6 +37,7 @@ bool ThingReader::Read(std::span<const std::uint32_t> points, Line& line, const 
   ReportRefusals(call);
   if (!rechecks_.empty()) RunRecheck(call);
   if (changed_) Keep();
+  silent_ = call.waited && !call.answered;
   return !call.cancelled;
 }
 
@@ -145,6 +146,7 @@ void ThingReader::ReadBlock(const Block& block, Call& call) {
     case Outcome::Kind::kFailed:
       call.Fail(block, outcome.reason);
       call.failure = outcome.reason;
+      call.waited = call.waited || outcome.waited;
       if (++call.silent >= kSilentRequests || IsConnectionFault(outcome.reason)) call.stop = outcome.reason;
       return;
     case Outcome::Kind::kException:

@@ -32,6 +32,7 @@ struct Outcome {
   Kind kind = Kind::kFailed;
   std::uint8_t exception = 0;
   const char* reason = nullptr;  // static text
+  bool waited = false;           // kFailed: it took the whole time that an answer may take
   std::int64_t time_ns = 0;      // when the answer was complete
   Pdu pdu;
 };
@@ -70,6 +71,9 @@ class ThingReader {
   // Fills results[k] for points[k] (indices of the thing's points, each in range). Answers false when cancelled;
   // the results are then void.
   bool Read(std::span<const std::uint32_t> points, Line& line, const Budget& budget, std::span<PointResult> results);
+  // In the last Read the unit gave no valid answer and made us wait for it, whatever came instead: halves of frames,
+  // frames in another unit's name. It costs the others on its bus as much as one that says nothing.
+  bool silent() const { return silent_; }
 
   struct WriteResult {
     Outcome::Kind kind = Outcome::Kind::kAnswer;
@@ -148,6 +152,7 @@ class ThingReader {
   std::optional<Seam> length_place_[2];        // where a limit was found: it may have been a seam instead
   std::int64_t checked_s_ = 0;
   bool changed_ = false;  // since it was last kept
+  bool silent_ = false;
   std::vector<Recheck> rechecks_;
 
   std::vector<std::uint32_t> planned_points_;  // what plan_ is for

@@ -25,6 +25,7 @@ struct ThingReader::Call {
   const char* stop = nullptr;     // reason for all that is still to be read
   bool answered = false;          // the unit gave any answer, an exception included
   const char* failure = nullptr;  // the last reason why it did not
+  bool waited = false;            // for it, the whole time, at least once
   bool cancelled = false;
   bool out_of_time = false;
   Fate fate = Fate::kRead;               // of the block read last

@@ -11,6 +11,8 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kConnectHoldNs = 200 * kNsPerMs;
 // A connection on which so many requests in a row stay unanswered is renewed even though the other host is there.
 constexpr int kTimeoutsUntilReconnect = 3;
+// A unit that kept the connection for so long is news again when it costs us the next one.
+constexpr std::int64_t kForgetGivenUpNs = 600'000 * kNsPerMs;
 // Silence within a reply after which the rest will not come. USB adapters hand bytes over every 16 ms.
 constexpr std::int64_t kByteTimeoutNs = 60 * kNsPerMs;
 // How long after a request on the serial line its reply may still arrive: slow gateways and meters take 2 s.
@@ -79,7 +81,9 @@ Outcome Wire::Exchange(const Request& request, const ThingOptions& thing, const 
 Outcome Wire::Attempt(const Request& request, const ThingOptions& thing, const Budget& budget) {
   if (framing_ == Framing::kRtu && CouldBeAnsweredByOther(request)) {
     ++units_[request.unit].withheld;
-    return Failed("timeout");
+    Outcome outcome = Failed("timeout");
+    outcome.waited = true;  // its time was spent when the late reply was waited for
+    return outcome;
   }
   if (const char* reason = Connect(budget)) {
     return std::string_view(reason) == "cancelled" ? Outcome{.kind = Outcome::Kind::kCancelled} : Failed(reason);
@@ -141,7 +145,7 @@ const char* Wire::SendRequest(Wanted& wanted, const ThingOptions& thing) {
   ++units_[wanted.request.unit].requests;
   frames_.Add(hooks_.now_ns(), LoggedFrame::Kind::kSent, {adu.bytes.data(), adu.size});
   if (!port_.Send({adu.bytes.data(), adu.size}, wanted.budget)) {
-    Disconnect("connection closed");
+    Disconnect(wanted.request.unit, "connection closed");
     return "connection closed";
   }
   const std::int64_t now = hooks_.now_ns();
@@ -173,7 +177,7 @@ Outcome Wire::Receive(Wanted& wanted) {
     }
     const int count = port_.Receive(std::span(wanted.bytes).subspan(wanted.size));
     if (count < 0) {
-      Disconnect("connection closed");
+      Disconnect(wanted.request.unit, "connection closed");
       return Failed("connection closed");
     }
     if (count == 0) continue;
@@ -228,7 +232,7 @@ bool Wire::JudgeReceived(Wanted& wanted, Outcome& outcome) {
     // Broken: where the next frame begins is no longer known.
     CountBadFrame(wanted.request, outcome.reason);
     if (framing_ == Framing::kTcp) {
-      Disconnect(outcome.reason);
+      Disconnect(wanted.request.unit, outcome.reason);
     } else {
       DrainToSilence(wanted.budget);
     }
@@ -259,13 +263,19 @@ Outcome Wire::GiveUpWaiting(Wanted& wanted) {
   } else if (framing_ == Framing::kRtu) {
     DrainToSilence(wanted.budget);
   }
-  if (damage != nullptr) return Failed(damage);
-  return Failed(wanted.foreign != nullptr ? wanted.foreign : "timeout");
+  Outcome outcome = Failed(damage != nullptr ? damage : wanted.foreign != nullptr ? wanted.foreign : "timeout");
+  outcome.waited = hooks_.now_ns() >= wanted.until_ns;
+  return outcome;
 }
 
-void Wire::Disconnect(const char* reason) {
+void Wire::Disconnect(std::uint8_t unit, const char* reason) {
   port_.Close();
-  hooks_.log(std::string("connection given up: ") + reason);
+  const std::int64_t now = hooks_.now_ns();
+  const auto [known, first] = given_up_.try_emplace(unit, GivenUp{reason, now});
+  const bool told =
+      !first && std::string_view(known->second.reason) == reason && now - known->second.last_ns < kForgetGivenUpNs;
+  known->second = {reason, now};
+  if (!told) hooks_.log("connection given up at unit " + std::to_string(unit) + ": " + reason);
 }
 
 // Throws away what has come unasked, after a look at whose it is. Answers the bytes; negative: the line is gone.

@@ -56,7 +56,7 @@ class Wire : public Line {
   Outcome Receive(Wanted& wanted);
   bool JudgeReceived(Wanted& wanted, Outcome& outcome);
   Outcome GiveUpWaiting(Wanted& wanted);
-  void Disconnect(const char* reason);
+  void Disconnect(std::uint8_t unit, const char* reason);
   void DrainToSilence(const Budget& budget);
   int Discard();
   void CountUnasked(std::span<const std::uint8_t> bytes);
@@ -79,6 +79,14 @@ class Wire : public Line {
   int last_unit_ = -1;
   std::int64_t line_free_ns_ = 0;  // when the last character on the line had passed
   int timeouts_in_a_row_ = 0;      // on this connection, of any unit
+
+  // Why a unit cost us the connection, as told to the log, and when it did so last: a unit that does it at every poll
+  // is told of once, not at every poll, also while others on this connection answer well.
+  struct GivenUp {
+    const char* reason;
+    std::int64_t last_ns;
+  };
+  std::map<std::uint8_t, GivenUp> given_up_;
 
   std::int64_t connect_again_ns_ = 0;
   const char* connect_reason_ = nullptr;  // why not, as told to the log; nullptr: connected

@@ -100,6 +100,37 @@ TEST(ModbusFaults, HonoursTheDeadlineAndTheCancelDescriptor) {
   close(cancel[1]);
 }
 
+// What costs the whole time-out counts as silence, whatever came instead: the breaker goes by the status.
+TEST(ModbusFaults, AUnitThatOnlyHalfAnswersCountsAsSilentAndKeepsItsReason) {
+  for (const auto& [fault, reason] :
+       {std::pair{"--half-every", "incomplete reply"}, std::pair{"--wrong-unit-every", "wrong unit in reply"}}) {
+    const Server server = Server::Tcp({fault, "1"});
+    Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint())}), {{"timeout_ms", 60}}));
+    const auto value = bus.ReadAll(0)[0];
+    EXPECT_EQ(value.reason, reason);
+    EXPECT_EQ(value.status, PENUMBRA_TIMEOUT) << fault;
+  }
+}
+
+TEST(ModbusFaults, AUnitThatCostsTheConnectionAtEachPollIsToldOfOnceAlsoBesideOneThatAnswers) {
+  const Server server = Server::Tcp({"--units", "1-2", "--garbage-every", "2"});
+  Bus bus(TcpBus(server.port(),
+                 json::array({Thing(1, OnePoint(), {{"retries", 0}}), Thing(2, OnePoint(), {{"retries", 0}})}),
+                 {{"timeout_ms", 60}}));
+  int good = 0;
+  int bad = 0;
+  for (int poll = 0; poll < 12; ++poll) {
+    ++(bus.ReadAll(0)[0].reason.empty() ? good : bad);
+    ++(bus.ReadAll(1)[0].reason.empty() ? good : bad);
+  }
+  EXPECT_GE(good, 6);
+  EXPECT_GE(bad, 6);
+  int told = 0;
+  for (const std::string& line : bus.log()) told += line.find("connection given up") != std::string::npos ? 1 : 0;
+  EXPECT_GE(told, 1);
+  EXPECT_LE(told, 2) << "once a unit";
+}
+
 TEST(ModbusFaults, BusyIsAskedAgain) {
   const Server server = Server::Tcp({"--busy-every", "3"});
   Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint())})));

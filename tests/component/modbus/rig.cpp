@@ -178,6 +178,7 @@ penumbra_status Bus::ReadAll(std::uint32_t thing, std::vector<Read>& reads, int 
     Read& read = reads.emplace_back();
     read.type = value.type;
     read.reason = value.reason != nullptr ? value.reason : "";
+    read.status = value.status;
     EXPECT_EQ(value.quality, value.reason == nullptr ? PENUMBRA_GOOD : PENUMBRA_BAD);
     if (value.type == PENUMBRA_REAL) read.number = value.as.d;
     if (value.type == PENUMBRA_INT) read.number = static_cast<double>(value.as.i);

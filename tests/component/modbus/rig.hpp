@@ -53,6 +53,7 @@ class SerialLine {
 struct Read {
   std::uint32_t type = PENUMBRA_NONE;
   std::string reason;  // empty: good
+  std::uint32_t status = PENUMBRA_OK;
   double number = 0;   // of whatever numeric type
   std::string text;
 };

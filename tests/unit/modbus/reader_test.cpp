@@ -21,7 +21,7 @@ class FakeLine : public Line {
     requests.push_back({pdu.At16(1), pdu.bytes[0] <= 4 ? pdu.At16(3) : std::uint16_t{0}});
     now_ns += request_takes_ns;
     if (cancel) return {.kind = Outcome::Kind::kCancelled};
-    if (failure != nullptr) return {.kind = Outcome::Kind::kFailed, .reason = failure};
+    if (failure != nullptr) return {.kind = Outcome::Kind::kFailed, .reason = failure, .waited = waited};
     const auto [address, count] = requests.back();
     if (silent.contains(address)) return {.kind = Outcome::Kind::kFailed, .reason = "timeout"};
     if (pdu.bytes[0] > 4) return Written(pdu);
@@ -57,6 +57,7 @@ class FakeLine : public Line {
   std::set<int> holes, silent, seams;
   int max_words = 125;
   const char* failure = nullptr;
+  bool waited = false;
   bool cancel = false;
   std::int64_t now_ns = kSecond;
   std::int64_t request_takes_ns = 0;
@@ -125,6 +126,21 @@ TEST_F(ModbusReader, AUnitThatDoesNotAnswerIsLeftAloneAfterTwoRequests) {
   line_.failure = "timeout";
   EXPECT_EQ(Reasons(Read()), "timeout;timeout;timeout;timeout;");
   EXPECT_EQ(line_.requests.size(), 2u);
+}
+
+TEST_F(ModbusReader, AUnitIsSilentWhenItMadeUsWaitAndGaveNothingValid) {
+  Open(Holding({0, 200}));
+  line_.failure = "incomplete reply";
+  line_.waited = true;
+  Read();
+  EXPECT_TRUE(reader_->silent());
+  line_.waited = false;  // damage that comes at once costs the others nothing
+  Read();
+  EXPECT_FALSE(reader_->silent());
+  line_.failure = nullptr;
+  line_.holes = {0, 200};  // "no" is an answer
+  Read();
+  EXPECT_FALSE(reader_->silent());
 }
 
 TEST_F(ModbusReader, ABlockThatIsNotAnsweredCostsOnlyItsOwnPoints) {
