@@ -109,9 +109,10 @@ std::string LimitFiles(const Needs& needs) {
   return done ? std::string() : std::string("files are open: ") + std::strerror(error);
 }
 
-std::uint64_t NodeOf(const std::string& path) {
+DeviceNode NodeOf(const std::string& path) {
   struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+  if (::stat(path.c_str(), &info) != 0) return {};
+  return {info.st_ino, info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec};
 }
 
 void Add(std::string& text, const std::string& more) {
@@ -137,8 +138,8 @@ Confinement Confine(const penumbra_driver& driver, const std::string& configurat
 
 std::string ReplacedDevice(const std::vector<GrantedDevice>& devices) {
   for (const GrantedDevice& device : devices) {
-    const std::uint64_t now = NodeOf(device.path);
-    if (now != 0 && now != device.node) return device.path;
+    const DeviceNode now = NodeOf(device.path);
+    if (now.inode != 0 && now != device.node) return device.path;
   }
   return {};
 }

@@ -14,10 +14,18 @@
 
 namespace penumbra::host {
 
+// Which node a path leads to. The time of its last change belongs to it: pseudo terminals (socat, ser2net) come back
+// under the same inode number.
+struct DeviceNode {
+  std::uint64_t inode = 0;  // 0: it is not there
+  std::int64_t changed_ns = 0;
+  bool operator==(const DeviceNode&) const = default;
+};
+
 // A device node as it was when access was granted. Access is bound to the node, not to its name.
 struct GrantedDevice {
   std::string path;
-  std::uint64_t node = 0;  // inode number; 0: it was not there
+  DeviceNode node;
 };
 
 struct Confinement {

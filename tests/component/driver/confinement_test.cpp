@@ -1,9 +1,11 @@
 // What a driver can reach, tried by a driver; and what happens to a bus whose driver misbehaves in each of its entry
 // points. The other bus never loses anything (isolation_test.cpp looks at its rate; here its counters).
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 
 #include "driver_rig.hpp"
@@ -112,6 +114,28 @@ TEST_F(Confinement, ADeviceThatWasPluggedInAgainGetsANewHost) {
   EXPECT_EQ(Bus("bad").state, "backoff");
   EXPECT_TRUE(RunUntil([this] { return Bus("bad").state == "running"; })) << Word("bad");
   std::filesystem::remove(device);
+}
+
+// A virtual serial line (socat, ser2net) that is started again gets the old number, and with it the old inode number.
+TEST_F(Confinement, APseudoTerminalThatCameBackUnderItsOldNumberGetsANewHost) {
+  const auto open_line = [] {
+    const int fd = ::posix_openpt(O_RDWR | O_NOCTTY);
+    EXPECT_EQ(::grantpt(fd) + ::unlockpt(fd), 0);
+    return std::pair{fd, std::string(::ptsname(fd))};
+  };
+  const auto [first, path] = open_line();
+  StartFaulty({{"device", path}});
+  ::close(first);
+  std::vector<int> lines;
+  for (bool back = false; !back && lines.size() < 64;) {
+    const auto [line, name] = open_line();
+    lines.push_back(line);
+    back = name == path;
+  }
+  ASSERT_TRUE(Question({{"ask", "deed"}, {"in", "read"}, {"what", "throw"}}));
+  EXPECT_TRUE(RunUntil([this] { return Bus("bad").reason.find("was plugged in again") != std::string::npos; }))
+      << Word("bad");
+  for (const int line : lines) ::close(line);
 }
 
 struct Deed {
