@@ -22,6 +22,12 @@ std::string_view Name(mqtt::Version version) {
   return version == mqtt::Version::k5 ? "5" : "3.1.1";
 }
 
+// Whether an MQTT 5 DISCONNECT speaks of what we published, which comes again after the next connect: not authorized,
+// topic name invalid, packet too large, payload format invalid.
+bool BlamesMessage(int reason) {
+  return reason == 0x87 || reason == 0x90 || reason == 0x95 || reason == 0x99;
+}
+
 }  // namespace
 
 mqtt::Version ProtocolMemory::Choose(MqttProtocol wanted, BootTime now) const {
@@ -373,8 +379,8 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure) {
   queue_.clear();
 
   const bool by_server = failure.kind == mqtt::Failure::Kind::kClosed;
-  for (const std::string& topic :
-       suspension_.SessionEnded(by_server && version_ == mqtt::Version::k311, unacked, context_.loop.Now())) {
+  const bool may_be_refusal = by_server && (version_ == mqtt::Version::k311 || BlamesMessage(failure.reason_code));
+  for (const std::string& topic : suspension_.SessionEnded(may_be_refusal, unacked, context_.loop.Now())) {
     log::Warning("uplink.suspended", "the server closes the connection whenever we publish here; topic set aside",
                  {{"thing", thing_.name}, {"topic", topic}});
   }

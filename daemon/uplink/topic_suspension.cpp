@@ -43,13 +43,13 @@ bool TopicSuspension::Refused(const std::string& topic, BootTime now) {
   return !known;
 }
 
-std::vector<std::string> TopicSuspension::SessionEnded(bool by_server_311, const std::set<std::string>& unacked,
+std::vector<std::string> TopicSuspension::SessionEnded(bool may_be_refusal, const std::set<std::string>& unacked,
                                                        BootTime now) {
   std::vector<std::string> suspended;
   for (const std::string& topic : unacked) {
     const auto probe = suspended_.find(topic);
     const bool probing = probe != suspended_.end();
-    const bool suspicious = by_server_311 && proven_.count(topic) == 0 && now - last_sent_[topic] <= kSuspicious;
+    const bool suspicious = may_be_refusal && proven_.count(topic) == 0 && now - last_sent_[topic] <= kSuspicious;
     if (probing && probe->second.under_way) {
       // A session that ended for another reason says nothing about the topic: the probe is due as before.
       suspicious ? Suspend(topic, now) : void(probe->second.under_way = false);

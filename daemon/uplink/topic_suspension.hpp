@@ -1,9 +1,10 @@
 // Topics that the cloud refuses: set aside instead of looping, and tried again from time to time.
 //
-// MQTT 5 says it in the PUBACK. 3.1.1 can only close the connection, so there a topic is suspected that had something
-// unacknowledged, sent shortly before, when the connection closed, and has never been acknowledged in that session;
-// three times in a row suspend it. While anything is suspected the session sends one message at a time, so that the
-// innocent clear themselves. Sources: interfaces.md "Refused publishes", aws-iot-core.md section 2. Pure.
+// MQTT 5 says it in the PUBACK, or in a DISCONNECT that names no topic; 3.1.1 can only close the connection. After such
+// an end a topic is suspected that had something unacknowledged, sent shortly before, and has never been acknowledged
+// in that session; three times in a row suspend it. While anything is suspected the session sends one message at a
+// time, so that the innocent clear themselves. Sources: interfaces.md "Refused publishes", aws-iot-core.md section 2.
+// Pure.
 #pragma once
 
 #include <map>
@@ -33,9 +34,10 @@ class TopicSuspension {
   bool Acked(const std::string& topic);
   // PUBACK >= 0x80 (not 0x97). True: newly suspended.
   bool Refused(const std::string& topic, BootTime now);
-  // The session ended. `by_server_311`: a 3.1.1 connection that the other side closed, which may be a refusal.
+  // The session ended. `may_be_refusal`: the other side closed a 3.1.1 connection, or one of MQTT 5 with a reason that
+  // speaks of a message.
   // Answers the topics that are suspended now because of it.
-  std::vector<std::string> SessionEnded(bool by_server_311, const std::set<std::string>& unacked, BootTime now);
+  std::vector<std::string> SessionEnded(bool may_be_refusal, const std::set<std::string>& unacked, BootTime now);
 
   bool Suspects() const { return !strikes_.empty(); }
   // The session has lasted: whatever was suspected, it was not that.

@@ -41,7 +41,8 @@ class FakeTransport : public mqtt::Transport {
   mqtt::Session session;
   std::optional<mqtt::Failure> refuse_connect;                                          // answered to every connect
   std::function<std::optional<mqtt::Failure>(const mqtt::ConnectOptions&)> on_connect;  // the same, per connect
-  // PUBACK code for a topic; -1: the server closes the connection instead (3.1.1).
+  // PUBACK code for a topic; -1: the server closes the connection instead (3.1.1); below: with that reason, negated
+  // (5).
   std::function<int(const std::string& client_id, const std::string& topic)> puback;
   std::function<int(const std::string& filter)> suback;  // the same for a filter
 
@@ -133,7 +134,7 @@ inline void FakeTransport::FakeConnection::Publish(std::uint64_t token, std::str
   Later([this, token, topic] {
     if (!listener) return;
     const int code = transport.puback ? transport.puback(options.client_id, topic) : 0;
-    if (code < 0) return Down({mqtt::Failure::Kind::kClosed, 0, "closed by the server"});
+    if (code < 0) return Down({mqtt::Failure::Kind::kClosed, code == -1 ? 0 : -code, "closed by the server"});
     --in_flight;
     --transport.total_in_flight_;
     listener->OnPublished(token, {code});

@@ -90,6 +90,27 @@ TEST_F(Refused, A311ConnectionThatClosesOnATopicSuspendsThatTopicAndNoOther) {
   EXPECT_EQ(store.Outbox("a").unsent, 0u);
 }
 
+TEST_F(Refused, AnMqtt5DisconnectThatBlamesTheMessageCountsLikewiseAndAnyOtherDoesNot) {
+  int reason = 0x95;  // packet too large
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return topic == "sensors/a/temperature" ? -reason : 0;
+  };
+  for (int i = 0; i < 30; ++i) Read("a");
+  Create({Thing("a")});
+  loop.Advance(50s);
+  EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{"sensors/a/temperature"});
+  EXPECT_TRUE(Online("a"));
+  transport.puback = {};
+  loop.Advance(5min);
+  EXPECT_EQ(store.Outbox("a").unsent, 0u);
+
+  reason = 0x8B;  // server shutting down
+  transport.puback = [&](const std::string&, const std::string&) { return -reason; };
+  for (int i = 0; i < 30; ++i) Read("a");
+  loop.Advance(50s);
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+}
+
 TEST_F(Refused, A311ConnectionThatJustBreaksSuspendsNothing) {
   upstream.protocol = MqttProtocol::k311;
   Create({Thing("a")});
