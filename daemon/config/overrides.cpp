@@ -99,6 +99,31 @@ Status Put(ThingSettings& thing, const Json& config) {
   return {};
 }
 
+// "report.t.deadband" as {"report":{"t":{"deadband":..}}}, beside what is nested already. What is no such path, or
+// would go through something that is no object, stays as it is and is refused by its own name.
+Json Nested(const Json& config) {
+  constexpr std::string_view kPrefix = "report.";
+  if (!config.is_object()) return config;
+  Json nested = Json::object();
+  for (const auto& [key, value] : config.items()) {
+    if (key.rfind(kPrefix, 0) != 0) nested[key] = value;
+  }
+  for (const auto& [key, value] : config.items()) {
+    if (key.rfind(kPrefix, 0) != 0) continue;
+    const std::size_t end = key.rfind('.');
+    Json* const report = end > kPrefix.size() && end + 1 < key.size() ? &nested["report"] : nullptr;
+    Json* const point = report != nullptr && (report->is_null() || report->is_object())
+                            ? &(*report)[key.substr(kPrefix.size(), end - kPrefix.size())]
+                            : nullptr;
+    if (point != nullptr && (point->is_null() || point->is_object())) {
+      (*point)[key.substr(end + 1)] = value;
+    } else {
+      nested[key] = value;
+    }
+  }
+  return nested;
+}
+
 // null removes, objects recurse; what becomes empty goes.
 void MergeInto(Json& target, const Json& patch) {
   for (const auto& [key, value] : patch.items()) {
@@ -152,12 +177,12 @@ Result<Json> ReadOverrides(const std::filesystem::path& file) {
 
 Status CheckOverride(const ThingSettings& thing, const Json& config) {
   ThingSettings trial = thing;
-  return Put(trial, config);
+  return Put(trial, Nested(config));
 }
 
 Json MergeOverride(const Json& overrides, const std::string& thing, const Json& config) {
   Json merged = overrides.is_object() ? overrides : Json::object();
-  MergeInto(merged, Json{{thing, config}});
+  MergeInto(merged, Json{{thing, Nested(config)}});
   return merged;
 }
 

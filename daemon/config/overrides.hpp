@@ -20,8 +20,8 @@ std::filesystem::path OverridesFile(const PathSettings& paths);
 Result<Json> ReadOverrides(const std::filesystem::path& file);
 
 // Whether `config` may be put over `thing`: {"sample_interval": S, "report": {"<point>": {"deadband","max_silence",
-// "min_interval"}}}, times in seconds or as "10s", null takes an override back. Anything else is refused whole; the
-// message names the key.
+// "min_interval"}}}, or the same as paths, {"report.<point>.deadband": D}; times in seconds or as "10s", null takes an
+// override back. Anything else is refused whole; the message names the key.
 Status CheckOverride(const ThingSettings& thing, const Json& config);
 
 // `config` merged into the overrides of one thing; what becomes empty goes.

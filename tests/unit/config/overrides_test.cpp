@@ -47,6 +47,12 @@ TEST(CheckOverride, NamesTheKeyThatCannotBeChanged) {
       {R"({"report":{"temperature":{"deadband":-1}}})", "report.temperature.deadband"},
       {R"({"report":{"temperature":{"deadband":"much"}}})", "report.temperature.deadband"},
       {R"({"report":{"temperature":{"max_silence":"0s"}}})", "report.temperature.max_silence"},
+      {R"({"report.temperature.deadband":-1})", "report.temperature.deadband"},
+      {R"({"report.temperature.scale":1})", "report.temperature.scale cannot be changed"},
+      {R"({"report.pressure.deadband":1})", "report.pressure"},
+      {R"({"report.temperature":{"deadband":1}})", "report.temperature cannot be changed"},
+      {R"({"report..":1})", "report.. cannot be changed"},
+      {R"({"report":7,"report.temperature.deadband":1})", "report"},
   };
   for (const auto& [config, why] : cases) {
     const Status status = CheckOverride(Sensor(), Json::parse(config));
@@ -84,6 +90,13 @@ TEST_F(Overrides, NeverKeepTheGatewayDown) {
   loaded.diagnostics.clear();
   ApplyOverrides(file, loaded);
   EXPECT_TRUE(loaded.diagnostics.empty()) << "none is the usual case";
+}
+
+TEST(MergeOverride, TakesReportsAsPathsToo) {
+  const Json config = Json::parse(R"({"report.temperature.deadband":1,"report":{"humidity":{"min_interval":2}}})");
+  EXPECT_TRUE(CheckOverride(Sensor(), config));
+  EXPECT_EQ(MergeOverride(Json::object(), "a", config),
+            Json::parse(R"({"a":{"report":{"temperature":{"deadband":1},"humidity":{"min_interval":2}}}})"));
 }
 
 TEST(MergeOverride, AddsAndTakesBack) {
