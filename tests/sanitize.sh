@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the tests with a sanitizer preset and runs those with the given labels. Usage: tests/sanitize.sh PRESET LABELS [TARGET...]
 # LABELS is a regular expression of ctest. With targets only those are built and only their tests run.
+# Threads: tests/sanitize.sh tsan component mqtt_component_test store_component_test (not a part of .ci/run: the build alone is over a hundred files).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
