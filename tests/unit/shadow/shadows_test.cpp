@@ -412,7 +412,7 @@ struct Rejected : ShadowsTest {
   bool IsAsked(const char* what) { return link.published.back().first == std::string("$aws/things/t1/shadow/") + what; }
   void Online() {
     Start();
-    shadows->OnOnline(link, false);
+    shadows->OnOnline(link);
     loop.RunReady();
     ASSERT_TRUE(IsAsked("get"));
   }
