@@ -8,6 +8,7 @@
 #include "cloud/infrastructure.hpp"
 #include "cloud/topics.hpp"
 #include "model/reading.hpp"
+#include "model/telemetry_batch.hpp"
 #include "rules/parser.hpp"
 #include "rules/topic_filter.hpp"
 
@@ -61,6 +62,25 @@ bool IsBasicIngest(const std::string& topic) {
   return topic.starts_with("$aws/rules/");
 }
 
+// What goes out of a thing's readings: `readings` in each message of `bytes`, topic included, on `topic`.
+struct Sending {
+  std::string topic;
+  double readings = 1;
+  std::size_t bytes = 0;
+};
+
+Sending HowSent(const ThingSettings& thing) {
+  const std::size_t one = TelemetryJson(Sample(thing), thing.primary).size();
+  if (!thing.batch_interval || !thing.batch_bytes) return {thing.topic, 1, one + thing.topic.size()};
+  // As many as fit, come in time, and the sender keeps at most (OutboxSender::kMaxFresh / 2).
+  const auto limit = std::min<std::uint64_t>(*thing.batch_bytes, TelemetryBatch::kMaxBytes);
+  const double fit = std::floor(static_cast<double>(limit - 1) / static_cast<double>(one + 1));
+  const double come = std::floor(Seconds(*thing.batch_interval) / std::max(0.05, Seconds(thing.sample_interval)));
+  const double readings = std::max(1.0, std::min({fit, come, 128.0}));
+  const std::string topic = BatchTopic(thing.name);
+  return {topic, readings, static_cast<std::size_t>(readings) * (one + 1) + 1 + topic.size()};
+}
+
 struct Counts {
   Range messages, shadow, triggers, actions;
   double minutes = 0;
@@ -70,12 +90,12 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
   Counts counts;
   const double polls = kMonthSeconds / std::max(0.05, Seconds(thing.sample_interval));
   const Range told = thing.telemetry == Telemetry::kOnReport ? Reports(thing, polls) : Range{polls, polls};
-  const bool basic = IsBasicIngest(thing.topic);
-  const Range messages = told * Units(MessageBytes(thing), prices.message_unit);
-  if (!basic) counts.messages = messages;
+  const Sending sending = HowSent(thing);
+  const Range messages = told * (1 / sending.readings) * Units(sending.bytes, prices.message_unit);
+  if (!IsBasicIngest(sending.topic)) counts.messages = messages;
   for (const RuleSettings& rule : rules) {
     const auto parsed = rules::ParseStatement(rule.sql);
-    if (!parsed || !rules::RuleSees(rule.name, parsed->statement.filter, thing.topic)) continue;
+    if (!parsed || !rules::RuleSees(rule.name, parsed->statement.filter, sending.topic)) continue;
     // By units of 5 KB like messages, with and without the broker.
     counts.triggers = counts.triggers + messages;
     // A rule with a condition acts when it holds, which may be never.
@@ -172,6 +192,15 @@ Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, 
   consider("sample_interval twice as long", [](ThingSettings& thing) { thing.sample_interval *= 2; });
   consider("telemetry = \"on_report\" (deadband, max_silence)",
            [](ThingSettings& thing) { thing.telemetry = Telemetry::kOnReport; });
+  consider(
+      "batch = \"4.5KiB\", batch_interval = \"5m\" (arrays on sensors/<thing>/batch, which rules that write to a table "
+      "do "
+      "not take)",
+      [](ThingSettings& thing) {
+        if (thing.batch_interval || IsBasicIngest(thing.topic)) return;
+        thing.batch_bytes = 4608;
+        thing.batch_interval = std::chrono::minutes(5);
+      });
   const auto store =
       std::find_if(rules.begin(), rules.end(), [](const auto& rule) { return rule.action == "dynamodb"; });
   if (store != rules.end()) {

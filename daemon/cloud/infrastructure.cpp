@@ -171,6 +171,12 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
     plan.types.push_back(std::move(planned));
   }
 
+  for (const ThingSettings& thing : settings.things) {
+    if (!thing.batch_interval) continue;
+    plan.notes.push_back(fmt::format(
+        "{} sends arrays on sensors/{}/batch: rules on its topic see nothing of it, and none can write them to a table",
+        thing.name, thing.name));
+  }
   plan.rules = aws.rules.empty() ? DefaultRules(settings) : aws.rules;
   for (const RuleSettings& rule : plan.rules) {
     if (rule.action == "dynamodb") AddOnce(plan.tables, rule.target);

@@ -269,7 +269,7 @@ std::vector<TrialMessage> MessagesOf(const ThingSettings& thing, const std::vect
   TelemetryBatch batch(static_cast<std::size_t>(thing.batch_bytes.value_or(0)));
   for (const Reading& reading : readings) {
     const std::string payload = TelemetryJson(reading, thing.primary);
-    messages.push_back({thing.topic, payload, thing.name, source});
+    if (!thing.batch_interval) messages.push_back({thing.topic, payload, thing.name, source});
     batch.Add(payload);
   }
   if (thing.batch_bytes && !readings.empty()) {

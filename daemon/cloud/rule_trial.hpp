@@ -23,7 +23,7 @@ struct TrialMessage {
 };
 
 // What the uplink would publish of these readings of a thing, each by itself, and all in one array where the thing
-// sends batches.
+// sends batches; with batch_interval only that.
 std::vector<TrialMessage> MessagesOf(const ThingSettings& thing, const std::vector<Reading>& readings,
                                      const std::string& source);
 

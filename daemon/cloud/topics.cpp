@@ -41,8 +41,13 @@ std::string WithPlaceholder(const std::string& topic, const std::string& thing, 
 
 std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder, const DutySettings& duties) {
   Collector topics;
-  for (const ThingSettings& thing : settings.things) {
-    topics.Add(Use::kPublish, WithPlaceholder(thing.topic, thing.name, placeholder), "readings");
+  // First of those that use their topic always: the reason that is said of it is theirs.
+  for (const bool collects : {false, true}) {
+    for (const ThingSettings& thing : settings.things) {
+      if (thing.batch_interval.has_value() != collects) continue;
+      topics.Add(Use::kPublish, WithPlaceholder(thing.topic, thing.name, placeholder),
+                 collects ? "readings while the cloud refuses their batches" : "readings");
+    }
   }
   const bool batches = std::any_of(settings.things.begin(), settings.things.end(),
                                    [](const ThingSettings& thing) { return thing.batch_bytes.has_value(); });

@@ -210,6 +210,11 @@ void ThingReader::ReadThingValues(const Node& table, const Section& section, Thi
   ReadCredentials(section, thing);
   thing.telemetry = section.Text("telemetry") == "on_report" ? Telemetry::kOnReport : Telemetry::kEveryPoll;
   thing.batch_bytes = section.Size("batch");
+  thing.batch_interval = section.Time("batch_interval");
+  if (thing.batch_interval && !thing.batch_bytes) {
+    diagnostics_.Error(section.PlaceOf("batch_interval"),
+                       "batch_interval needs batch = \"4.5KiB\", the size of the arrays that are sent");
+  }
   thing.timeout = section.Time("timeout");
   if (const auto retries = section.Integer("retries")) thing.retries = static_cast<int>(*retries);
   if (section.Has("breaker")) thing.breaker = ReadBreaker(section.Sub("breaker"), diagnostics_);

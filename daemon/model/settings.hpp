@@ -77,6 +77,7 @@ struct ThingSettings {
   std::filesystem::path certificate, private_key;
   Telemetry telemetry = Telemetry::kEveryPoll;
   std::optional<std::uint64_t> batch_bytes;  // backlog as arrays on sensors/<thing>/batch, up to this size
+  std::optional<Duration> batch_interval;    // fresh readings too, collected for so long; only with batch_bytes
   std::optional<Duration> timeout;
   std::optional<int> retries;
   std::optional<BreakerSettings> breaker;

@@ -178,7 +178,7 @@ Json NamesOf(const std::vector<PointSettings>& points) {
 
 Keys KeysOf(const ThingSettings& thing) {
   const auto& [name, type, attributes, groups, bus, sample_interval, topic, primary, certificate, private_key,
-               telemetry, batch_bytes, timeout, retries, breaker, points, driver_options] = thing;
+               telemetry, batch_bytes, batch_interval, timeout, retries, breaker, points, driver_options] = thing;
   (void)name;
   (void)points;  // by name, and their order: ComparePoints
   Keys keys{{"type", type},
@@ -192,6 +192,7 @@ Keys KeysOf(const ThingSettings& thing) {
             {"private_key", private_key.string(), Effect::kReconnect},
             {"telemetry", telemetry == Telemetry::kOnReport ? "on_report" : "every_poll"},
             {"batch", OrNull(batch_bytes)},
+            {"batch_interval", OrNull(batch_interval)},
             {"timeout", OrNull(timeout), Effect::kReopen},
             {"retries", OrNull(retries), Effect::kReopen},
             {"breaker", OrNull(breaker)}};

@@ -46,6 +46,7 @@ void OutboxSender::Committed(const Reading& reading) {
   // A page may have brought it already: the store answers pages and commits in its own order.
   if (!up_ || claimed_.Contains(reading.seq)) return;
   claimed_.Insert(reading.seq);
+  if (fresh_.empty()) fresh_since_ = loop_.Now();
   fresh_.push_back(reading);
   TrimFresh();
   wake_();
@@ -117,8 +118,26 @@ std::optional<OutboxSender::Message> OutboxSender::Next() {
   return NextBacklog(now);
 }
 
+// Fresh readings that wait for more of their kind. What is committed is in the store meanwhile; a session that ends
+// before they go finds them in the backlog.
+bool OutboxSender::Collecting() {
+  const BootTime due = fresh_since_ + *thing_.batch_interval;
+  const BootTime now = loop_.Now();
+  // By the newest: readings of a thing are about equally long.
+  const std::size_t each = TelemetryJson(fresh_.back(), thing_.primary).size() + 1;
+  if (now >= due || each * fresh_.size() >= *thing_.batch_bytes || fresh_.size() >= kMaxFresh / 2) return false;
+  WakeIn(due - now);
+  return true;
+}
+
 std::optional<OutboxSender::Message> OutboxSender::NextFresh(const TimeNow& now) {
-  if (fresh_.empty() || !MayUse(thing_.topic)) return std::nullopt;
+  if (fresh_.empty()) return std::nullopt;
+  if (thing_.batch_interval && Batching()) {
+    if (Collecting() || !Ready(fresh_.front(), now)) return std::nullopt;
+    fresh_since_ = loop_.Now();
+    return Batch(fresh_, now);
+  }
+  if (!MayUse(thing_.topic)) return std::nullopt;
   Reading next;
   if (Ready(fresh_.back(), now)) {
     next = std::move(fresh_.back());
@@ -132,7 +151,7 @@ std::optional<OutboxSender::Message> OutboxSender::NextFresh(const TimeNow& now)
   return Single(next);
 }
 
-// Once the cloud refuses the batch topic, the backlog goes reading by reading.
+// Once the cloud refuses the batch topic, everything goes reading by reading.
 bool OutboxSender::Batching() {
   return thing_.batch_bytes && suspension_.Allows(batch_topic_, loop_.Now());
 }
@@ -152,7 +171,7 @@ std::optional<OutboxSender::Message> OutboxSender::NextBacklog(const TimeNow& no
   LookBehind();
   if (backlog_.size() < kPage / 2 && !exhausted_) ReadPage();
   if (backlog_.empty() || !Ready(backlog_.front(), now)) return std::nullopt;
-  if (Batching()) return Batch(now);
+  if (Batching()) return Batch(backlog_, now);
   if (!MayUse(thing_.topic)) return std::nullopt;
   const Reading next = std::move(backlog_.front());
   backlog_.pop_front();
@@ -163,13 +182,14 @@ OutboxSender::Message OutboxSender::Single(const Reading& reading) const {
   return {thing_.topic, TelemetryJson(Dated(reading), thing_.primary), {reading.seq}};
 }
 
-OutboxSender::Message OutboxSender::Batch(const TimeNow& now) {
+// Its oldest that are ready, as many as fit.
+OutboxSender::Message OutboxSender::Batch(std::deque<Reading>& from, const TimeNow& now) {
   TelemetryBatch batch(static_cast<std::size_t>(*thing_.batch_bytes));
   Message message{batch_topic_, {}, {}};
-  while (!backlog_.empty() && Ready(backlog_.front(), now)) {
-    if (!batch.Add(TelemetryJson(Dated(backlog_.front()), thing_.primary))) break;
-    message.seqs.push_back(backlog_.front().seq);
-    backlog_.pop_front();
+  while (!from.empty() && Ready(from.front(), now)) {
+    if (!batch.Add(TelemetryJson(Dated(from.front()), thing_.primary))) break;
+    message.seqs.push_back(from.front().seq);
+    from.pop_front();
   }
   message.payload = batch.Take();
   return message;
@@ -214,6 +234,10 @@ std::string OutboxSender::Waiting(std::uint64_t seq) const {
   if (std::any_of(fresh_.begin(), fresh_.end(), untrusted) ||
       std::any_of(backlog_.begin(), backlog_.end(), untrusted)) {
     return "waits for a trusted clock";
+  }
+  if (thing_.batch_interval &&
+      std::any_of(fresh_.begin(), fresh_.end(), [seq](const Reading& reading) { return reading.seq == seq; })) {
+    return "waits for others of its batch";
   }
   return {};
 }

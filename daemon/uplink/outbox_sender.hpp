@@ -1,6 +1,6 @@
-// One thing's telemetry in one session: which reading goes next. Fresh readings first, newest first; then the backlog,
-// oldest first, page by page from the store. Deliberately without connection, rate and window: link_session.hpp has
-// those. Loop thread.
+// One thing's telemetry in one session: which reading goes next. Fresh readings first, newest first, or collected in
+// arrays where batch_interval says so; then the backlog, oldest first, page by page from the store. Deliberately
+// without connection, rate and window: link_session.hpp has those. Loop thread.
 //
 // No reading goes twice in a session: each that was taken in is in `claimed_` until it is released. Memory is bounded
 // whatever the backlog: at most kMaxFresh fresh readings and a page and a half of backlog, and nothing while offline.
@@ -64,7 +64,8 @@ class OutboxSender {
   std::optional<Message> NextFresh(const TimeNow& now);
   std::optional<Message> NextBacklog(const TimeNow& now);
   Message Single(const Reading& reading) const;
-  Message Batch(const TimeNow& now);
+  Message Batch(std::deque<Reading>& from, const TimeNow& now);
+  bool Collecting();
   Reading Dated(Reading reading) const;
   bool Batching();
   bool Ready(const Reading& reading, const TimeNow& now);
@@ -86,6 +87,7 @@ class OutboxSender {
 
   bool up_ = false;
   std::deque<Reading> fresh_;          // ascending
+  BootTime fresh_since_{};             // when the first of them came
   std::deque<Reading> backlog_;        // ascending
   SeqSet claimed_;                     // taken in, in flight or acknowledged in this session
   std::uint64_t cursor_ = 0;           // the backlog is read up to here

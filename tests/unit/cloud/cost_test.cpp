@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "cloud/infrastructure.hpp"
@@ -66,6 +67,30 @@ TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
       EXPECT_DOUBLE_EQ(saving.price.most, after.total.most);
     }
   }
+}
+
+// By hand: at 30 s ten readings come in five minutes, and each has about 110 bytes, so all fit into one unit of 5 KB.
+TEST(AwsCost, BatchesOfFiveMinutesCostATenth) {
+  Settings settings = test::TwoSensors();
+  const std::vector<RuleSettings> rules = {{"Take", "SELECT * FROM 'sensors/+/batch'", "lambda", "f"}};
+  const Cost before = Estimate(settings, rules, BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(before, "rules triggered").count.most, 0) << "no thing sends there";
+  const auto saving = std::find_if(before.savings.begin(), before.savings.end(),
+                                   [](const Saving& s) { return s.how.find("batch_interval") != std::string::npos; });
+  ASSERT_NE(saving, before.savings.end());
+  for (ThingSettings& thing : settings.things) {
+    thing.batch_bytes = 4608;
+    thing.batch_interval = std::chrono::minutes(5);
+  }
+  const Cost after = Estimate(settings, rules, BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(after, "messages").count.most, 17'280);
+  EXPECT_DOUBLE_EQ(Row(after, "rules triggered").count.most, 17'280);
+  EXPECT_DOUBLE_EQ(saving->price.most, after.total.most) << "what it proposes saves what it says";
+  // One that is full sooner goes sooner: six readings of some 110 bytes in 700.
+  for (ThingSettings& thing : settings.things) thing.batch_bytes = 700;
+  const double full = Row(Estimate(settings, rules, BuiltIn()), "messages").count.most;
+  EXPECT_GT(full, 17'280);
+  EXPECT_LT(full, 172'800 / 3.0);
 }
 
 TEST(AwsCost, CountsRulesByUnitsOfFiveKilobytesLikeMessages) {

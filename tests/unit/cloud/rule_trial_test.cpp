@@ -117,6 +117,22 @@ TEST(SeedFault, AnArrayOrAMissingKeyFailsTheTableAndOursSeesNoBatches) {
   EXPECT_THAT(wide.findings, ElementsAre(HasSubstr("takes an object, and this is Array")));
 }
 
+TEST(RuleTrial, SaysThatARuleOnTheTopicSeesNothingOfAThingThatCollectsItsReadings) {
+  Settings settings = test::TwoSensors();
+  for (ThingSettings& thing : settings.things) {
+    thing.batch_bytes = 4500;
+    thing.batch_interval = std::chrono::minutes(5);
+  }
+  const RuleTrial table = TryOwn(DefaultRules(settings)[0], settings);
+  EXPECT_TRUE(table.results.empty());
+  EXPECT_THAT(table.notes, testing::Contains(HasSubstr("while the cloud refuses their batches")));
+  const RuleTrial array = TryOwn({"Take", "SELECT * FROM 'sensors/+/batch'", "lambda", "f"}, settings);
+  EXPECT_TRUE(array.Ok()) << testing::PrintToString(array.findings);
+  ASSERT_FALSE(array.results.empty());
+  EXPECT_EQ(array.results[0].input.front(), '[');
+  EXPECT_THAT(Plan(settings, {})->notes, testing::Contains(HasSubstr("sensors/sensor-001/batch")));
+}
+
 // The resources of the guide's rules.tf that matter here, and ours.
 struct RulesTerraform {
   std::string text;

@@ -275,6 +275,7 @@ name = "a"
 bus = "s"
 telemetry = "on_report"
 batch = "4.5KiB"
+batch_interval = "5m"
 timeout = "100ms"
 retries = 0
 breaker = { failures = 5 }
@@ -291,6 +292,7 @@ report = { deadband = "1.5%", max_silence = "0s" }
   EXPECT_EQ(config.settings.buses[0].timeout, 250ms);
   EXPECT_EQ(thing.telemetry, Telemetry::kOnReport);
   EXPECT_EQ(thing.batch_bytes, 4608U);
+  EXPECT_EQ(thing.batch_interval, 5min);
   EXPECT_EQ(thing.timeout, 100ms);
   EXPECT_EQ(thing.retries, 0);
   EXPECT_EQ(thing.breaker->failures, 5);

@@ -151,6 +151,7 @@ const std::vector<KeyCase>& EveryKey() {
       {"thing sensor-001: private_key reconnect", [](Settings& s) { thing(s).private_key = "c"; }},
       {"thing sensor-001: telemetry live", [](Settings& s) { thing(s).telemetry = Telemetry::kOnReport; }},
       {"thing sensor-001: batch live", [](Settings& s) { thing(s).batch_bytes = 4096; }},
+      {"thing sensor-001: batch_interval live", [](Settings& s) { thing(s).batch_interval = 60s; }},
       {"thing sensor-001: timeout reopen", [](Settings& s) { thing(s).timeout = 2s; }},
       {"thing sensor-001: retries reopen", [](Settings& s) { thing(s).retries = 2; }},
       {"thing sensor-001: breaker live", [](Settings& s) { thing(s).breaker = BreakerSettings{}; }},

@@ -162,6 +162,52 @@ TEST_F(Outbox, BatchesCarryTheBacklogAndOneAckCountsForAll) {
   EXPECT_EQ(Sent("a").back(), fresh);
 }
 
+TEST_F(Outbox, CollectsFreshReadingsForTheBatchIntervalOrUntilAnArrayIsFull) {
+  ThingSettings thing = Thing("a");
+  thing.batch_bytes = 1000;
+  thing.batch_interval = 10s;
+  Create({thing});
+  loop.Advance(1s);
+  const auto batches = [&] {
+    std::vector<std::string> payloads;
+    for (const auto& message : transport.published) {
+      EXPECT_NE(message.topic, "sensors/a/temperature");
+      if (message.topic == "sensors/a/batch") payloads.push_back(message.payload);
+    }
+    return payloads;
+  };
+  for (int i = 0; i < 3; ++i) {
+    Read("a");
+    loop.Advance(3s);
+  }
+  EXPECT_TRUE(batches().empty()) << "nine seconds are not ten";
+  loop.Advance(2s);
+  ASSERT_EQ(batches().size(), 1u);
+  EXPECT_EQ(ParseJson(batches()[0])->size(), 3u);
+  AdvanceUntil([&] { return AllAcked("a"); });
+  for (int i = 0; i < 40; ++i) Read("a");
+  loop.Advance(1s);
+  EXPECT_GT(batches().size(), 2u) << "full arrays do not wait";
+  for (const std::string& payload : batches()) EXPECT_LE(payload.size(), 1000u);
+  loop.Advance(11s);
+  AdvanceUntil([&] { return AllAcked("a"); });
+  EXPECT_EQ(Sent("a").size(), 43u) << "each once";
+}
+
+TEST_F(Outbox, WhatIsCollectedWhenTheSessionEndsGoesWithTheNextOne) {
+  ThingSettings thing = Thing("a");
+  thing.batch_bytes = 1000;
+  thing.batch_interval = 1h;
+  Create({thing});
+  loop.Advance(1s);
+  const std::uint64_t kept = Read("a");
+  loop.Advance(5s);
+  EXPECT_TRUE(Sent("a").empty());
+  transport.Close("a");
+  AdvanceUntil([&] { return AllAcked("a"); });
+  EXPECT_EQ(Sent("a"), std::vector<std::uint64_t>{kept});
+}
+
 TEST_F(Outbox, OnReportReadingsThatAreNotDueStayHistory) {
   ThingSettings thing = Thing("a");
   thing.telemetry = Telemetry::kOnReport;
