@@ -63,8 +63,7 @@ Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal)
   const Need need = WhatIsNeeded(*space, journal);
   // A long WAL is no reason to give up readings: it shrinks by itself.
   if (need == Need::kSpace && space->wal > settings_.max_size / kWalShare) {
-    // Where there is no room for that either, removing makes some.
-    if (const Status cut = database.Checkpoint(true); !cut && !database.full()) return Fail(cut.error());
+    if (const Status cut = database.Checkpoint(true); !cut) return Fail(cut.error());
     const Result<Space> after = Measure(database, files_);
     if (!after) return Fail(after.error());
     if (after->wal < space->wal) return Outcome{.more = true};
