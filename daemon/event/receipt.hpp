@@ -2,6 +2,7 @@
 // must not be fulfilled any more, whichever clock was right meanwhile. Pure; any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,9 @@ struct Moment {
   std::int64_t unix_ms = 0;
   bool trusted = true;
 };
+
+// Of what the cloud has kept for an unknown time. More than any `ttl`.
+inline constexpr Duration kUnknownAge = std::chrono::hours(24 * 365);
 
 struct Receipt {
   std::int64_t asked_ms = 0;  // Unix time at which it was asked, by the sender's clock; 0: not known

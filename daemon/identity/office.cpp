@@ -140,7 +140,7 @@ void Office::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
                           passes ? "too much at once" : "its policy must allow iot:Publish there")));
 }
 
-void Office::OnMessage(std::string topic, std::string payload) {
+void Office::OnMessage(std::string topic, std::string payload, bool /*retained*/) {
   if (!done_ || topic.size() < topic_.size() || topic.compare(0, topic_.size(), topic_) != 0) return;
   const std::string kind = topic.substr(topic_.size());
   if (kind == "/accepted") return Finish(std::move(payload));

@@ -131,7 +131,7 @@ class PahoSession : public std::enable_shared_from_this<PahoSession> {
   void Up(const Session& session);
   void ConnectFailed(int code, const char* text);
   void Answer(Pending* pending, int code);
-  void Received(std::string topic, std::string payload);
+  void Received(std::string topic, std::string payload, bool retained);
 
   Core& core_;
   const std::shared_ptr<Inbox> inbox_;
@@ -390,13 +390,14 @@ void PahoSession::OnServerDisconnect(void* context, MQTTProperties*, MQTTReasonC
 int PahoSession::OnMessage(void* context, char* topic, int topic_length, MQTTAsync_message* message) {
   From(context).Received(topic_length > 0 ? std::string(topic, static_cast<std::size_t>(topic_length)) : topic,
                          std::string(static_cast<const char*>(message->payload),
-                                     static_cast<std::size_t>(std::max(message->payloadlen, 0))));
+                                     static_cast<std::size_t>(std::max(message->payloadlen, 0))),
+                         message->retained != 0);
   MQTTAsync_freeMessage(&message);
   MQTTAsync_free(topic);
   return 1;
 }
 
-void PahoSession::Received(std::string topic, std::string payload) {
+void PahoSession::Received(std::string topic, std::string payload, bool retained) {
   const std::size_t bytes = topic.size() + payload.size();
   if (inbox_->unread_messages.fetch_add(1) >= kMaxInboundMessages ||
       inbox_->unread_bytes.fetch_add(bytes) + bytes > kMaxInboundBytes) {
@@ -404,10 +405,10 @@ void PahoSession::Received(std::string topic, std::string payload) {
     inbox_->PostEnd({Failure::Kind::kClosed, 0, "more messages came than the gateway could handle"});
     return;
   }
-  inbox_->Post([topic = std::move(topic), payload = std::move(payload), bytes](Inbox& inbox) {
+  inbox_->Post([topic = std::move(topic), payload = std::move(payload), bytes, retained](Inbox& inbox) {
     inbox.unread_messages -= 1;
     inbox.unread_bytes -= bytes;
-    inbox.listener->OnMessage(topic, payload);
+    inbox.listener->OnMessage(topic, payload, retained);
   });
 }
 

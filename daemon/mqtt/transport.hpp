@@ -79,7 +79,8 @@ class Listener {
   // The PUBACK of Publish(token). Comes in any order; a token not answered when OnDown comes was not acknowledged.
   virtual void OnPublished(std::uint64_t token, Outcome outcome) = 0;
   virtual void OnSubscribed(std::uint64_t token, Outcome outcome) = 0;
-  virtual void OnMessage(std::string topic, std::string payload) = 0;
+  // `retained`: the server kept it for whoever subscribes, so it may be of any age.
+  virtual void OnMessage(std::string topic, std::string payload, bool retained) = 0;
 };
 
 class Connection {

@@ -233,6 +233,10 @@ std::optional<std::string> OrderBook::TooOld(const Entry& entry, Moment now, boo
   const Age age = AgeOf(row.receipt, boot_id_, now);
   if (age.at_least > ttl) {
     if (row.receipt.asked_ms > 0 || row.receipt.age_ms == 0) return "expired";
+    if (row.receipt.age_ms >= kUnknownAge / std::chrono::milliseconds(1)) {
+      return "expired: the cloud retained it, so its age is not known; send it with a timestamp, or without the retain "
+             "flag";
+    }
     return fmt::format("expired: it may have waited {} s for this gateway; with a timestamp its age would be known",
                        row.receipt.age_ms / 1000);
   }

@@ -319,8 +319,10 @@ void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
   WatchFilters();
 }
 
-void LinkSession::OnMessage(std::string topic, std::string payload) {
+void LinkSession::OnMessage(std::string topic, std::string payload, bool retained) {
+  retained_arrives_ = retained;
   for (LinkClient* client : context_.clients) client->OnMessage(*this, topic, payload);
+  retained_arrives_ = false;
 }
 
 // Gives up a connection that is of no use any more.

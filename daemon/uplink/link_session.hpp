@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "event/backoff.hpp"
+#include "event/receipt.hpp"
 #include "mqtt/transport.hpp"
 #include "uplink/absence.hpp"
 #include "uplink/connect_gate.hpp"
@@ -84,7 +85,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   const std::string& thing() const override { return thing_.name; }
   bool online() const override { return state_ == LinkState::kOnline; }
-  Duration MayHaveWaited() const override { return absence_.MayHaveWaited(); }
+  Duration MayHaveWaited() const override { return retained_arrives_ ? kUnknownAge : absence_.MayHaveWaited(); }
   void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override;
 
  private:
@@ -116,7 +117,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void OnDown(const mqtt::Failure& failure) override;
   void OnPublished(std::uint64_t token, mqtt::Outcome outcome) override;
   void OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) override;
-  void OnMessage(std::string topic, std::string payload) override;
+  void OnMessage(std::string topic, std::string payload, bool retained) override;
 
   std::vector<std::string> WantedFilters() const;
   void SubscribeNext();
@@ -156,6 +157,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   ReportGate report_;
   OutboxSender outbox_;
   Absence absence_;
+  bool retained_arrives_ = false;  // the message that is being handed on was retained
 
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age

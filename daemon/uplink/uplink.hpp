@@ -52,7 +52,8 @@ class ThingLink {
   virtual const std::string& thing() const = 0;
   virtual bool online() const = 0;
   // How long at most a message that comes now may have waited in the cloud because the thing was not connected. Zero
-  // when the cloud kept no session, and once everything that it kept must have come.
+  // when the cloud kept no session, and once everything that it kept must have come. Within OnMessage of a retained
+  // message: kUnknownAge (event/receipt.hpp).
   virtual Duration MayHaveWaited() const = 0;
   // Publishes QoS 1 ahead of telemetry, within the same rate and window. Not stored: `done` says whether it was
   // acknowledged; a session that ends first answers kRetry, a refusal kGiveUp.

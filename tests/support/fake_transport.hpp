@@ -59,7 +59,8 @@ class FakeTransport : public mqtt::Transport {
   // The broker goes away: every connection is closed.
   void CloseAll(const std::string& why = "closed");
   void Close(const std::string& client_id, int reason = 0);
-  void Deliver(const std::string& client_id, const std::string& topic, const std::string& payload);
+  void Deliver(const std::string& client_id, const std::string& topic, const std::string& payload,
+               bool retained = false);
   std::size_t online() const {
     return static_cast<std::size_t>(std::count_if(open_.begin(), open_.end(), [](const auto* c) { return c->up; }));
   }
@@ -169,10 +170,12 @@ inline void FakeTransport::Close(const std::string& client_id, int reason) {
   }
 }
 
-inline void FakeTransport::Deliver(const std::string& client_id, const std::string& topic, const std::string& payload) {
+inline void FakeTransport::Deliver(const std::string& client_id, const std::string& topic, const std::string& payload,
+                                   bool retained) {
   const auto open = open_;
   for (FakeConnection* connection : open) {
-    if (connection->options.client_id == client_id && connection->up) connection->listener->OnMessage(topic, payload);
+    if (connection->options.client_id == client_id && connection->up)
+      connection->listener->OnMessage(topic, payload, retained);
   }
 }
 

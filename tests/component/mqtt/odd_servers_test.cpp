@@ -17,7 +17,7 @@ struct Waiter : Listener {
   void OnDown(const Failure& failure) override { down = failure; }
   void OnPublished(std::uint64_t, Outcome) override {}
   void OnSubscribed(std::uint64_t, Outcome) override {}
-  void OnMessage(std::string, std::string) override {}
+  void OnMessage(std::string, std::string, bool) override {}
   bool connected = false;
   std::optional<Failure> down;
 };

@@ -40,13 +40,15 @@ struct Recorder : Listener {
   }
   void OnPublished(std::uint64_t token, Outcome outcome) override { published[token] = outcome.code; }
   void OnSubscribed(std::uint64_t token, Outcome outcome) override { subscribed[token] = outcome.code; }
-  void OnMessage(std::string topic, std::string payload) override {
+  void OnMessage(std::string topic, std::string payload, bool retained) override {
     messages.emplace_back(std::move(topic), std::move(payload));
+    retained_messages += retained ? 1 : 0;
   }
 
   std::optional<Session> session;
   std::optional<Failure> down;
   int downs = 0;
+  int retained_messages = 0;
   std::map<std::uint64_t, int> published, subscribed;
   std::vector<std::pair<std::string, std::string>> messages;
 };
@@ -94,6 +96,14 @@ TEST_F(PahoTransportTest, PublishesAndReceivesWithBothProtocolVersions) {
     ASSERT_TRUE(real.RunUntil([&] { return recorder.published.count(1) == 1 && !recorder.messages.empty(); }));
     EXPECT_LT(recorder.published[1], 0x80);
     EXPECT_EQ(recorder.messages.front(), (std::pair<std::string, std::string>("a/b", "hello")));
+    connection->Publish(2, "a/kept", "old", true);
+    ASSERT_TRUE(real.RunUntil([&] { return recorder.messages.size() == 2; }));
+    EXPECT_EQ(recorder.retained_messages, 0) << "it is new to whoever had subscribed";
+    connection->Subscribe(8, "a/kept");
+    ASSERT_TRUE(real.RunUntil([&] { return recorder.messages.size() == 3; }));
+    EXPECT_EQ(recorder.retained_messages, 1);
+    connection->Publish(3, "a/kept", "", true);  // gone for the next version
+    ASSERT_TRUE(real.RunUntil([&] { return recorder.published.count(3) == 1; }));
     connection->Disconnect();
     ASSERT_TRUE(real.RunUntil([&] { return recorder.down.has_value(); }));
     EXPECT_EQ(recorder.down->kind, Failure::Kind::kLocal);

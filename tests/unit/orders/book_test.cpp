@@ -118,6 +118,21 @@ TEST(OrderBook, TakesWhatDoesNotSayItsTimeForAsOldAsItMayBe) {
   EXPECT_EQ(world.done["ping"], 2) << "its sender knows better";
 }
 
+// A retained message is sent to every new session, however long ago it was published and whatever has been ordered
+// since.
+TEST(OrderBook, DoesNotDoWhatTheCloudRetainedUnlessItTellsItsTime) {
+  World world;
+  world.book().OnMessage("commands/t1/do", Dump({{"action", "ping"}, {"ttl", "1d"}}), world.now, kUnknownAge);
+  world.Advance(1s);
+  EXPECT_EQ(world.done["ping"], 0);
+  EXPECT_EQ(world.acks.back()["status"], "rejected");
+  EXPECT_NE(world.acks.back()["reason"].get<std::string>().find("retained"), std::string::npos);
+  const Json fresh{{"action", "ping"}, {"id", "b"}, {"timestamp", world.now.unix_ms - 1000}};
+  world.book().OnMessage("commands/t1/do", Dump(fresh), world.now, kUnknownAge);
+  world.Advance(1s);
+  EXPECT_EQ(world.done["ping"], 1);
+}
+
 TEST(OrderBook, WaitsForTheClockWhenNothingElseTellsTheAge) {
   World world;
   world.now.trusted = false;

@@ -1,4 +1,5 @@
 // One thing's link: connecting, failing, coming back, going.
+#include "event/receipt.hpp"
 #include "unit/uplink/uplink_fixture.hpp"
 
 namespace penumbra {
@@ -18,12 +19,14 @@ struct RecordingClient : LinkClient {
     ++online;
   }
   void OnOffline(ThingLink&) override { ++offline; }
-  void OnMessage(ThingLink&, const std::string& topic, const std::string& payload) override {
+  void OnMessage(ThingLink& l, const std::string& topic, const std::string& payload) override {
     messages.emplace_back(topic, payload);
+    waited.push_back(l.MayHaveWaited());
   }
   int filters = 1, online = 0, offline = 0;
   ThingLink* link = nullptr;
   std::vector<std::pair<std::string, std::string>> messages;
+  std::vector<Duration> waited;  // what the link said of each
 };
 
 class Session : public test::UplinkFixture {};
@@ -278,6 +281,9 @@ TEST_F(Session, SubscribesEveryFilterBeforeItIsOnline) {
   EXPECT_NE(Link("a").last_error.find("commands/a/3"), std::string::npos);
   transport.Deliver("a", "commands/a/1", "{}");
   ASSERT_EQ(client.messages.size(), 1u);
+  transport.Deliver("a", "commands/a/1", "{}", true);
+  transport.Deliver("a", "commands/a/1", "{}");
+  EXPECT_EQ(client.waited, (std::vector<Duration>{0s, kUnknownAge, 0s})) << "a retained one may be of any age";
   transport.CloseAll();
   EXPECT_EQ(client.offline, 1);
 }
