@@ -229,6 +229,10 @@ Status Database::Execute(const std::string& sql) {
   return {};
 }
 
+Status Database::WriteAtCommitOnly() {
+  return Execute("PRAGMA cache_spill=OFF");
+}
+
 Status Database::Begin() {
   full_ = false;
   return Execute("BEGIN IMMEDIATE");
@@ -283,6 +287,11 @@ Status Database::SetMeta(std::string_view key, std::int64_t value) {
 Error Database::Damaged(std::string what) {
   corrupt_ = true;
   return {Action::kGiveUp, std::move(what)};
+}
+
+Error Database::NoRoom(std::string what) {
+  full_ = true;
+  return {Action::kFatal, std::move(what)};
 }
 
 void Database::KeepWal() {

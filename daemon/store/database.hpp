@@ -90,6 +90,9 @@ class Database {
   // Several statements without parameters, as in a migration.
   Status Execute(const std::string& sql);
 
+  // From here on a transaction writes nothing before its Commit, however large it is: so what it needs is known before
+  // it takes any room. Not for migrations, which may touch the whole file. Outside transactions.
+  Status WriteAtCommitOnly();
   Status Begin();
   Status Commit();
   void Rollback();
@@ -105,6 +108,8 @@ class Database {
   Status SetMeta(std::string_view key, std::int64_t value);
   // What was read cannot be right although SQLite took it: from here on corrupt().
   Error Damaged(std::string what);
+  // What is to be committed would not find its room: from here on full().
+  Error NoRoom(std::string what);
 
   // Closing will not copy the WAL into the file. After a failure: what only looks written must not be copied.
   void KeepWal();
@@ -122,7 +127,7 @@ class Database {
   bool io_failed() const { return io_failed_; }
   // SQL did not fit the schema: a name was not there. Of our own SQL on a migrated file: a flipped bit in the schema.
   bool misfits() const { return misfits_; }
-  // Since the last Begin: no space is left (SQLITE_FULL).
+  // Since the last Begin: no space is left (SQLITE_FULL, NoRoom).
   bool full() const { return full_; }
 
   const std::filesystem::path& file() const { return options_.file; }

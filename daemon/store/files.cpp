@@ -96,7 +96,8 @@ class PlatformFiles : public Files {
 
   Space SpaceAt(const std::filesystem::path& path) override {
     struct statvfs fs {};
-    if (::statvfs(path.c_str(), &fs) != 0) return {};
+    // Before the first start there is only the folder.
+    if (::statvfs(path.c_str(), &fs) != 0 && ::statvfs(path.parent_path().c_str(), &fs) != 0) return {};
     return {static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize,
             static_cast<std::uint64_t>(fs.f_blocks) * fs.f_frsize};
   }

@@ -32,7 +32,7 @@ class Files {
   virtual bool Exists(const std::filesystem::path& path) = 0;
   virtual std::uint64_t Size(const std::filesystem::path& path) = 0;  // 0: no such file
 
-  // Of the file system that holds `path`; UINT64_MAX: unknown.
+  // Of the file system that holds `path`, or will hold it: the file need not be there yet. UINT64_MAX: unknown.
   struct Space {
     std::uint64_t free = UINT64_MAX;  // for us
     std::uint64_t total = UINT64_MAX;

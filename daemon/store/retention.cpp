@@ -9,9 +9,11 @@ namespace {
 
 constexpr std::uint64_t kDefaultMinFree = 256ULL * 1024 * 1024;
 constexpr std::uint64_t kMaxSlack = 32ULL * 1024 * 1024;
+constexpr std::uint64_t kCommitShare = 4;            // of the file system: more is not kept for one commit
 constexpr std::uint64_t kWalShare = 16;              // of max_size: a WAL above it is cut before readings go
 constexpr auto kQuiet = std::chrono::hours(6);       // without a drop: the next one is news again
 constexpr int kBlocksLookedAt = 64;                  // for one whose times can be believed
+constexpr std::uint64_t kThinOverhead = 8;           // of a thinned block: the pages around its rows, as a share
 constexpr std::uint64_t kFewestPages = 8;            // of a step of vacuum
 constexpr std::uint64_t kWorthGivingBack = 4 << 20;  // free pages below this wait to be used again
 
@@ -34,7 +36,17 @@ Result<Retention::Space> Retention::Measure(Database& database, Files& files) {
   // Where it is unknown (UINT64_MAX) only our own size counts.
   const Files::Space around = files.SpaceAt(database.file());
   space.free = around.free;
+  space.wal_room = around.free;
   space.total = around.total;
+  const auto pages_bytes = static_cast<std::uint64_t>(*pages * *page_size);
+  const std::uint64_t on_disk = files.Size(database.file());
+  space.owed = pages_bytes - std::min(pages_bytes, on_disk);
+  if (around.free == UINT64_MAX) return space;
+  space.lacking = space.owed - std::min(around.free, space.owed);
+  const std::uint64_t left = around.free - std::min(around.free, space.owed);
+  // A file that is longer than its pages is cut at the next checkpoint.
+  space.free = left + on_disk - std::min(pages_bytes, on_disk);
+  space.wal_room = left + wal_bytes - std::min(wal_bytes, database.wal_bytes());
   return space;
 }
 
@@ -42,25 +54,45 @@ std::uint64_t Retention::MinFree(const Space& space) const {
   return settings_.min_free.value_or(std::min(kDefaultMinFree, space.total / 10));
 }
 
+// 0: nothing is kept free, as the user has it.
+std::uint64_t Retention::LeastRoom(const Space& space) const {
+  const std::uint64_t min_free = MinFree(space);
+  return min_free == 0 ? 0 : std::max(min_free, std::min(largest_commit_, space.total / kCommitShare));
+}
+
 Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journal) {
   // Once a limit is reached a little more is removed, so that the next commits do not start it all again.
   const std::uint64_t most_slack = std::min(kMaxSlack, space.total / 20);
   const std::uint64_t slack = making_room_ ? std::min(settings_.max_size / 20, most_slack) : 0;
-  const std::uint64_t min_free = MinFree(space);
+  const std::uint64_t least = LeastRoom(space);
   // Pages that are free inside the file are as good as free space: the next commits use them.
   const std::uint64_t inside = space.file - space.used;
   const bool too_large = space.used + slack > settings_.max_size;
-  const bool too_little_left = min_free > 0 && space.free + inside < min_free + slack && space.used > kAlwaysKept;
+  const bool too_little_left = least > 0 && space.free + inside < least + slack && space.used > kAlwaysKept;
   making_room_ = too_large || too_little_left;
   if (making_room_) return Need::kSpace;
   dropping_unsent_ = false;
   return journal.newest_trusted_ms() > 0 ? Need::kAge : Need::kNone;
 }
 
+// What retention commits lengthens the WAL, and may take the room that the file needs for what is in there already: so
+// that goes first. Where even this room is gone (others have taken it), trying would take the last of it.
+Status Retention::CopyWhatIsOwed(Database& database, Space& space) {
+  if (space.owed == 0 || space.lacking > 0) return {};
+  if (const Status copied = database.Checkpoint(false); !copied) return copied;
+  const Result<Space> after = Measure(database, files_);
+  if (!after) return Fail(after.error());
+  space = *after;
+  return {};
+}
+
 Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal) {
-  const Result<Space> space = Measure(database, files_);
+  Result<Space> space = Measure(database, files_);
   if (!space) return Fail(space.error());
   const Need need = WhatIsNeeded(*space, journal);
+  if (need == Need::kSpace) {
+    if (const Status copied = CopyWhatIsOwed(database, *space); !copied) return Fail(copied.error());
+  }
   // A long WAL is no reason to give up readings: it shrinks by itself.
   if (need == Need::kSpace && space->wal > settings_.max_size / kWalShare) {
     if (const Status cut = database.Checkpoint(true); !cut) return Fail(cut.error());
@@ -123,7 +155,7 @@ Result<Retention::Outcome> Retention::RemoveOne(Database& database, Journal& jou
     const auto whole = journal.ThinCandidate();
     if (!whole) return Fail(whole.error());
     // What stays is written again: on a full disk there is no room for that.
-    const bool writable = *whole && space.free > (*whole)->bytes;
+    const bool writable = *whole && space.wal_room > (*whole)->bytes + (*whole)->bytes / kThinOverhead;
     if (writable) return Thin(database, journal, **whole);
   }
   return Remove(database, journal, **block);
@@ -174,7 +206,7 @@ Result<Retention::Outcome> Retention::GiveBack(Database& database, const Space& 
   if (!must && !worth) return Outcome{};
   // A page that moves is written to the WAL first: on a full disk there is room for a few only.
   const std::uint64_t pages =
-      std::clamp<std::uint64_t>(space.free / Database::kPageSize / 2, kFewestPages, kPagesPerStep);
+      std::clamp<std::uint64_t>(space.wal_room / Database::kPageSize / 2, kFewestPages, kPagesPerStep);
   if (const Status done = GiveBackPages(database, pages); !done) return Fail(done.error());
   return Outcome{.more = inside > pages * Database::kPageSize};
 }

@@ -9,6 +9,7 @@
 // Thread: the store thread; outside transactions (it makes its own).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -32,7 +33,12 @@ class Retention {
     std::uint64_t used = 0;  // pages in use and WAL
     std::uint64_t file = 0;  // database file and WAL
     std::uint64_t wal = 0;
-    std::uint64_t free = 0;  // of the file system, for us
+    // By how much the file has to grow for what waits in the WAL, and how much of this is not there. Without that room
+    // the WAL can never be emptied: a store that lets it come so far is stuck until others make room.
+    std::uint64_t owed = 0;
+    std::uint64_t lacking = 0;
+    std::uint64_t free = 0;      // of the file system, for us, once the WAL has been copied
+    std::uint64_t wal_room = 0;  // for transactions, before anything is owed that is not there
     std::uint64_t total = 0;
   };
   struct Outcome {
@@ -48,6 +54,8 @@ class Retention {
   static Status GiveBackPages(Database& database, std::uint64_t pages = kPagesPerStep);
   // One step: at most one block or a few pages.
   Result<Outcome> Step(Database& database, Journal& journal);
+  // What a commit has taken or would have taken, in the file and in the WAL: as much is kept free from now on.
+  void CommitTakes(std::uint64_t bytes) { largest_commit_ = std::max(largest_commit_, bytes); }
   // As of the last step: a limit is reached.
   bool making_room() const { return making_room_; }
 
@@ -55,6 +63,8 @@ class Retention {
   enum class Need { kNone, kAge, kSpace };
   Need WhatIsNeeded(const Space& space, const Journal& journal);
   std::uint64_t MinFree(const Space& space) const;
+  std::uint64_t LeastRoom(const Space& space) const;
+  Status CopyWhatIsOwed(Database& database, Space& space);
   static Result<bool> IsOlderThan(Journal& journal, const Block& block, std::int64_t cutoff_ms);
   Result<Outcome> RemoveOne(Database& database, Journal& journal, Need need, const Space& space);
   Result<Outcome> Remove(Database& database, Journal& journal, const Block& block);
@@ -64,6 +74,7 @@ class Retention {
 
   StoreSettings settings_;
   Files& files_;
+  std::uint64_t largest_commit_ = 0;
   bool making_room_ = false;      // since a limit was reached, until there is some slack
   std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
   bool dropping_unsent_ = false;  // no sent block is left

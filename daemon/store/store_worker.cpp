@@ -268,6 +268,8 @@ Status StoreWorker::WriteBatch(Batch& batch) {
   const bool nothing = batch.readings.empty() && batch.acks.empty() && batch.settings.empty() && batch.works.empty() &&
                        batch.times.empty() && batch.told.empty() && !batch.newest_trusted;
   if (nothing) return {};
+  const Result<Retention::Space> before = Retention::Measure(*database_, files_);
+  if (!before) return Fail(before.error());
   if (const Status begun = database_->Begin(); !begun) return begun;
   if (const Status done = journal_->Settle(batch.missing); !done) return done;
   if (const Status done = journal_->Write(batch.readings, batch.acks, batch_now_ms_); !done) return done;
@@ -281,6 +283,7 @@ Status StoreWorker::WriteBatch(Batch& batch) {
     if (const Status done = ForgetGap(*database_, gap); !done) return done;
   }
   for (Batch::Work& work : batch.works) RunWork(work);
+  if (const Status fits = SeeThatItFits(*before); !fits) return fits;
   return database_->Commit();
 }
 
@@ -422,6 +425,7 @@ void StoreWorker::Failed(const Error& error, Time now) {
   retry_at_ = now + retry_pause_;
   if (IsOnlyFull() && ReloadJournal()) {
     ReleaseReserve();
+    PutHalfBack();
     return Report(std::move(report));
   }
   // What the journal believes is no longer what the file says, and after a failed fsync the connection is not to be
@@ -637,8 +641,8 @@ void StoreWorker::Maintain(Time now) {
   if (journal_ == nullptr) return;
   if (!maintain_at_ || now < *maintain_at_) return;
   maintain_at_.reset();
-  if (database_->WantsCheckpoint()) {
-    // Without room for it the WAL stays, which holds everything: what retention removes below makes that room.
+  // Without room for it the WAL stays, which holds everything; to try would only take the room that is left.
+  if (database_->WantsCheckpoint() && HasRoomToCheckpoint()) {
     if (const Status done = Checkpoint(false); !done && !IsOnlyFull()) return Failed(done.error(), now);
   }
   const auto more = MakeRoom(now);
@@ -662,7 +666,8 @@ std::optional<bool> StoreWorker::MakeRoom(Time now) {
     if (!outcome) break;
     dropped += outcome->dropped_unsent;
     Append(report.gone, outcome->gone);
-    if (!outcome->more || !retention_->making_room() || std::chrono::steady_clock::now() >= until) break;
+    const bool pressing = retention_->making_room() || !stats_.trouble.empty();
+    if (!outcome->more || !pressing || std::chrono::steady_clock::now() >= until) break;
   }
   if (dropped > 0) {
     stats_.dropped_unsent += dropped;

@@ -143,6 +143,7 @@ class StoreWorker {
   Status SetAside();
   Status BeginSalvage();
   std::uint64_t ReserveBytes() const;
+  bool HasRoomToCheckpoint() const;
   void LayInReserve();
   bool ReleaseReserve();
   bool NoSpace() const;
@@ -151,6 +152,8 @@ class StoreWorker {
   std::filesystem::path Beside(std::string_view ending) const;
   void CommitBatch();
   Status WriteBatch(Batch& batch);
+  Status SeeThatItFits(const Retention::Space& before);
+  void PutHalfBack();
   Status WriteSettings(const Batch& batch);
   Status WriteTimes(const Batch& batch);
   Status LoadWear();

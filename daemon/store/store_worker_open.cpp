@@ -94,6 +94,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
   Status ready = Migrate(*database_, EmbeddedMigrations());
+  if (ready) ready = database_->WriteAtCommitOnly();
   if (ready) ready = BeginSalvage();
   // After a failure this process still knows what the file may not.
   if (ready && first) ready = times_.Load(*database_);

@@ -18,12 +18,13 @@ class DiskBench {
  public:
   static constexpr const char* kFile = "/store/penumbra.db";
 
-  explicit DiskBench(ModelDisk& disk, std::uint64_t max_size = 1 << 20) : disk_(disk) {
+  explicit DiskBench(ModelDisk& disk, std::uint64_t max_size = 1 << 20, std::optional<std::uint64_t> min_free = 0)
+      : disk_(disk) {
     Store::Options options;
     options.file = kFile;
     options.settings.commit_interval = Duration::zero();
     options.settings.max_size = max_size;
-    options.settings.min_free = 0;
+    options.settings.min_free = min_free;
     options.vfs = disk.vfs();
     options.files = &disk;
     options.now = [this] { return now_; };
@@ -54,9 +55,13 @@ class DiskBench {
     }
     return reading;
   }
-  void Push(const std::string& thing, double value) {
+  void Push(const std::string& thing, double value) { Push(MakeReading(thing, 0, value)); }
+  // At the next second.
+  void Push(Reading reading) {
     wall_ms_ += 1000;
-    worker_->PushReading(MakeReading(thing, wall_ms_, value), wall_ms_);
+    reading.unix_ms = wall_ms_;
+    reading.boot_ns = wall_ms_ * 1'000'000 + 77;
+    worker_->PushReading(std::move(reading), wall_ms_);
   }
   void Advance(Duration time) { now_ += time; }
   // What is due for `time`, in steps of 100 ms.

@@ -1,4 +1,6 @@
 // A disk that others keep full, for a while or from the start.
+#include <random>
+
 #include "disk_bench.hpp"
 #include "store/migrations.hpp"
 
@@ -89,6 +91,75 @@ TEST(FullDisk, AFailedSyncWhileItIsFullIsStillSticky) {
   disk.capacity = UINT64_MAX;
   bench.Run(2s);
   EXPECT_EQ(bench.All("a")->size(), 2u);
+}
+
+// A reading of about a kilobyte that does not pack.
+Reading Large(std::mt19937_64& random) {
+  Reading reading = DiskBench::MakeReading("a", 0, 0);
+  reading.values.clear();
+  for (int point = 0; point < 128; ++point) {
+    reading.values.push_back({"point-" + std::to_string(point), static_cast<double>(random()) / 3, Quality::kGood, ""});
+  }
+  return reading;
+}
+
+struct Filled {
+  int refused = 0;  // commits that did not succeed at once
+  std::uint64_t committed = 0;
+  std::uint64_t newest = 0;  // seq
+  bool in_order = true;
+};
+
+// Commits of so many large readings that nobody sends, on a disk of our own.
+Filled FillForLong(ModelDisk& disk, DiskBench& bench, int commits, std::size_t readings) {
+  std::mt19937_64 random(1);
+  Filled filled;
+  for (int commit = 0; commit < commits; ++commit) {
+    for (std::size_t i = 0; i < readings; ++i) bench.Push(Large(random));
+    bench.worker().Turn();
+    filled.refused += bench.committed.size() == readings ? 0 : 1;
+    bench.Run(20s);
+    for (const Reading& reading : bench.committed) {
+      filled.in_order &= filled.newest == 0 || reading.seq == filled.newest + 1;
+      filled.newest = reading.seq;
+    }
+    filled.committed += bench.committed.size();
+    bench.committed.clear();
+    disk.ForgetLog();
+  }
+  return filled;
+}
+
+TEST(FullDisk, CommitsThatAreLargeForTheDiskGoOnForEverAndTheNewestIsKept) {
+  ModelDisk disk;
+  disk.capacity = 4 << 20;
+  DiskBench bench(disk, 1 << 30, std::nullopt);
+  ASSERT_TRUE(bench.Open());
+  const Filled filled = FillForLong(disk, bench, 100, 275);  // a fifteenth of the disk each
+  EXPECT_LT(filled.refused, 3);
+  EXPECT_TRUE(bench.stats().trouble.empty()) << bench.stats().trouble;
+  EXPECT_GT(bench.stats().dropped_unsent, 0u);
+  EXPECT_EQ(filled.committed, 100 * 275u);
+  EXPECT_TRUE(filled.in_order);
+  const auto all = bench.All("a");
+  ASSERT_TRUE(all && !all->empty());
+  EXPECT_EQ(all->back().reading.seq, filled.newest);
+  EXPECT_FALSE(WasSetAside(disk));
+}
+
+TEST(FullDisk, ACommitThatDoesNotFitAtAllGoesInParts) {
+  ModelDisk disk;
+  disk.capacity = 4 << 20;
+  DiskBench bench(disk, 1 << 30, std::nullopt);
+  ASSERT_TRUE(bench.Open());
+  const Filled filled = FillForLong(disk, bench, 2, 6144);
+  EXPECT_GT(filled.refused, 0);
+  EXPECT_TRUE(bench.stats().trouble.empty()) << bench.stats().trouble;
+  EXPECT_EQ(filled.committed, 2 * 6144u);
+  EXPECT_TRUE(filled.in_order);
+  const auto all = bench.All("a");
+  ASSERT_TRUE(all && !all->empty());
+  EXPECT_EQ(all->back().reading.seq, filled.newest);
 }
 
 TEST(FullDisk, AStartUsesTheReserve) {
