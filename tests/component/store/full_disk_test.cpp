@@ -110,11 +110,12 @@ struct Filled {
   bool in_order = true;
 };
 
-// Commits of so many large readings that nobody sends, on a disk of our own.
-Filled FillForLong(ModelDisk& disk, DiskBench& bench, int commits, std::size_t readings) {
+// Commits of so many large readings, one size after the other, that nobody sends, on a disk of our own.
+Filled FillForLong(ModelDisk& disk, DiskBench& bench, int commits, const std::vector<std::size_t>& sizes) {
   std::mt19937_64 random(1);
   Filled filled;
   for (int commit = 0; commit < commits; ++commit) {
+    const std::size_t readings = sizes[static_cast<std::size_t>(commit) % sizes.size()];
     for (std::size_t i = 0; i < readings; ++i) bench.Push(Large(random));
     bench.worker().Turn();
     filled.refused += bench.committed.size() == readings ? 0 : 1;
@@ -135,11 +136,11 @@ TEST(FullDisk, CommitsThatAreLargeForTheDiskGoOnForEverAndTheNewestIsKept) {
   disk.capacity = 4 << 20;
   DiskBench bench(disk, 1 << 30, std::nullopt);
   ASSERT_TRUE(bench.Open());
-  const Filled filled = FillForLong(disk, bench, 100, 275);  // a fifteenth of the disk each
+  const Filled filled = FillForLong(disk, bench, 100, {100, 400});  // up to a tenth of the disk
   EXPECT_LT(filled.refused, 3);
   EXPECT_TRUE(bench.stats().trouble.empty()) << bench.stats().trouble;
   EXPECT_GT(bench.stats().dropped_unsent, 0u);
-  EXPECT_EQ(filled.committed, 100 * 275u);
+  EXPECT_EQ(filled.committed, 50 * 500u);
   EXPECT_TRUE(filled.in_order);
   const auto all = bench.All("a");
   ASSERT_TRUE(all && !all->empty());
@@ -152,7 +153,7 @@ TEST(FullDisk, ACommitThatDoesNotFitAtAllGoesInParts) {
   disk.capacity = 4 << 20;
   DiskBench bench(disk, 1 << 30, std::nullopt);
   ASSERT_TRUE(bench.Open());
-  const Filled filled = FillForLong(disk, bench, 2, 6144);
+  const Filled filled = FillForLong(disk, bench, 2, {6144});
   EXPECT_GT(filled.refused, 0);
   EXPECT_TRUE(bench.stats().trouble.empty()) << bench.stats().trouble;
   EXPECT_EQ(filled.committed, 2 * 6144u);
@@ -160,6 +161,11 @@ TEST(FullDisk, ACommitThatDoesNotFitAtAllGoesInParts) {
   const auto all = bench.All("a");
   ASSERT_TRUE(all && !all->empty());
   EXPECT_EQ(all->back().reading.seq, filled.newest);
+}
+
+TEST(FullDisk, ItsSizeIsKnownBeforeTheFirstStart) {
+  const Files::Space space = Files::Platform().SpaceAt(std::filesystem::path(testing::TempDir()) / "not-there.db");
+  EXPECT_NE(space.total, UINT64_MAX);
 }
 
 TEST(FullDisk, AStartUsesTheReserve) {
