@@ -47,7 +47,7 @@ if [ "$2" = packages ]; then
     { tail -n 30 "$work/packages-$arch.log" >&2; exit 1; }
   rm -rf "${work:?}/$arch"
   mkdir "$work/$arch"
-  cp "$root"/root/*.deb "$work/$arch/"
+  cp "$root"/build/*.deb "$work/$arch/"
   for file in usr/sbin/penumbrad usr/lib/$triplet/penumbra/drivers/modbus.so; do
     dpkg-deb --fsys-tarfile "$work/$arch"/penumbra_*.deb | tar -xO "./$file" >"$work/program"
     echo "$file: $(inside "$triplet-readelf" -h /dev/stdin <"$work/program" | sed -n 's/^ *\(Class\|Machine\): *//p' | tr '\n' ' ')"

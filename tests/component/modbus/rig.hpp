@@ -54,7 +54,7 @@ struct Read {
   std::uint32_t type = PENUMBRA_NONE;
   std::string reason;  // empty: good
   std::uint32_t status = PENUMBRA_OK;
-  double number = 0;   // of whatever numeric type
+  double number = 0;  // of whatever numeric type
   std::string text;
 };
 
