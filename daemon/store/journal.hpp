@@ -146,6 +146,7 @@ class Journal {
   // Within a transaction: ends the newest block, so that retention can have it.
   Status CloseBlock();
   const Block& newest_block() const { return block_; }
+  Database& database() { return database_; }
 
   const std::map<std::string, ThingState>& things() const { return things_; }
   std::uint64_t readings() const { return readings_; }

@@ -32,7 +32,7 @@ void LoadThrough(Store& store, std::string what, Result<Loaded> (*load)(Database
     *loaded = std::move(*read);
     return {};
   };
-  store.Transact(work, [loaded, what = std::move(what), done = std::move(done)](const Status& status) {
+  store.Read(work, [loaded, what = std::move(what), done = std::move(done)](const Status& status) {
     if (!status) return done(Fail(status.error().WithContext("reading " + what)));
     done(std::move(*loaded));
   });

@@ -181,6 +181,14 @@ class SqliteStore : public Store {
     if (done) loop_.Post([done] { done(Fail(TooMany())); });
   }
 
+  void Read(std::function<Status(Database&)> read, std::function<void(Status)> done) override {
+    auto answer = Answer<void>(std::move(done));
+    Request(answer, [answer, read = std::move(read)](Journal& journal, Journal::Deadline) {
+      answer(read(journal.database()));
+      return true;
+    });
+  }
+
   void Flush(std::function<void(Status)> done) override { worker_->PushFlush(std::move(done)); }
 
  private:

@@ -88,7 +88,7 @@ class Store {
  public:
   static constexpr std::size_t kMaxQueued = 100'000;
   static constexpr std::size_t kMaxQueryRows = 10'000;
-  static constexpr std::size_t kMaxRequests = 1024;  // ReadUnsent, Query and Transact waiting; beyond it: kBackOff
+  static constexpr std::size_t kMaxRequests = 1024;  // reads waiting, and works of Transact; beyond it: kBackOff
   static constexpr std::chrono::seconds kCloseTimeout{10};
 
   struct Options {
@@ -153,9 +153,14 @@ class Store {
 
   // Runs `work` on the store thread inside the next group commit, at once; `done` hears of it when it is durable.
   // An error of `work` undoes what it did, and nothing else, and is answered. When the commit itself fails, `done`
-  // gets that error (kBackOff or kFatal): what `work` wrote is then almost always, but not provably, absent.
+  // gets that error (kBackOff or kFatal), within seconds, and `work` is not tried again: what it wrote is then almost
+  // always, but not provably, absent.
   // For modules above that keep tables of their own (store/database.hpp). `work` must be short: commits wait for it.
   virtual void Transact(std::function<Status(Database&)> work, std::function<void(Status)> done) = 0;
+
+  // Runs `read`, which must be short and write nothing, on the store thread between commits; `done` hears its status.
+  // It is answered while commits fail for want of room, too. Error kBackOff: the store is in trouble, ask again later.
+  virtual void Read(std::function<Status(Database&)> read, std::function<void(Status)> done) = 0;
 
   // Commits what is queued now, acks included, and then calls `done`. An error says why that was not possible yet;
   // the readings stay queued and are tried again.

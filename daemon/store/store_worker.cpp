@@ -413,14 +413,7 @@ void StoreWorker::Failed(const Error& error, Time now) {
   }
   stats_.trouble = error.message;
   WorkerReport report;
-  for (Batch::Work& work : batch_.works) {
-    if (work.done) report.done.push_back([done = std::move(work.done), error] { done(Fail(error)); });
-  }
-  for (DoneHandler& done : batch_.flushes) {
-    if (done) report.done.push_back([done = std::move(done), error] { done(Fail(error)); });
-  }
-  batch_.works.clear();
-  batch_.flushes.clear();
+  RefuseWaiting(error, report);
   retry_pause_ = retry_pause_ == 0ms ? kFirstRetry : std::min<std::chrono::milliseconds>(2 * retry_pause_, kLastRetry);
   retry_at_ = now + retry_pause_;
   if (IsOnlyFull() && ReloadJournal()) {
@@ -436,6 +429,24 @@ void StoreWorker::Failed(const Error& error, Time now) {
   maintain_at_.reset();
   Abandon();
   Report(std::move(report));
+}
+
+// Who waits for a commit hears that it failed: those of the batch, and those who came since and would otherwise wait
+// for as long as the trouble lasts. Readings, acks and settings stay.
+void StoreWorker::RefuseWaiting(const Error& error, WorkerReport& report) {
+  {
+    const std::lock_guard lock(mutex_);
+    Append(batch_.works, queued_.works);
+    Append(batch_.flushes, queued_.flushes);
+  }
+  for (Batch::Work& work : batch_.works) {
+    if (work.done) report.done.push_back([done = std::move(work.done), error] { done(Fail(error)); });
+  }
+  for (DoneHandler& done : batch_.flushes) {
+    if (done) report.done.push_back([done = std::move(done), error] { done(Fail(error)); });
+  }
+  batch_.works.clear();
+  batch_.flushes.clear();
 }
 
 // A write for which there was no room has spoilt nothing: the connection stays, and answers reads.
@@ -479,6 +490,7 @@ void StoreWorker::Recover(Time now) {
         2 * std::max<std::chrono::milliseconds>(retry_pause_, kFirstRetry), kLastRetry);
     retry_at_ = now + retry_pause_;
     WorkerReport report;
+    RefuseWaiting(ready.error(), report);
     Report(std::move(report));
     return;
   }

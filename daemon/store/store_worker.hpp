@@ -165,6 +165,7 @@ class StoreWorker {
   void RunWork(Batch::Work& work);
   void Committed(Time began);
   void Failed(const Error& error, Time now);
+  void RefuseWaiting(const Error& error, WorkerReport& report);
   void Recover(Time now);
   void Abandon();
   std::filesystem::path WalFile() const { return Beside("-wal"); }

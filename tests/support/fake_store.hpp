@@ -105,6 +105,9 @@ class FakeStore : public Store {
   void Transact(std::function<Status(Database&)>, std::function<void(Status)> done) override {
     done(Fail(Action::kGiveUp, "the fake store has no database"));
   }
+  void Read(std::function<Status(Database&)>, std::function<void(Status)> done) override {
+    done(Fail(Action::kGiveUp, "the fake store has no database"));
+  }
   void Flush(std::function<void(Status)> done) override { done({}); }
 
   std::uint64_t first_seq = 1'700'000'000'000;

@@ -3,6 +3,7 @@
 
 #include "disk_bench.hpp"
 #include "store/migrations.hpp"
+#include "store_fixture.hpp"
 
 namespace penumbra {
 namespace {
@@ -245,6 +246,38 @@ TEST(FullDisk, WithoutRoomForAMigrationTheOldFileStaysAsItIs) {
     EXPECT_EQ(bench.worker().Settings().value().at("fact"), "42") << room;
   }
   EXPECT_GT(refused, 3);
+}
+
+using FullDiskStore = test::StoreFixture;
+
+// Shadows and orders are loaded at the start. Were that refused with the commits, what is stored would count as lost.
+TEST_F(FullDiskStore, WhatOtherModulesKeepIsReadWhileTheDiskIsFull) {
+  ModelDisk disk;
+  options.file = "/store/penumbra.db";
+  options.vfs = disk.vfs();
+  options.files = &disk;
+  MustOpen();
+  const auto transact = [this](std::function<Status(Database&)> work) {
+    return Answer<Status>([&](auto done) { store->Transact(std::move(work), std::move(done)); });
+  };
+  ASSERT_TRUE(transact([](Database& database) { return database.Execute("CREATE TABLE mine(x)"); }));
+  ASSERT_TRUE(transact([](Database& database) { return database.Execute("INSERT INTO mine VALUES(7)"); }));
+  ASSERT_FALSE(transact([&disk](Database& database) {
+    disk.capacity = 0;
+    return database.Execute("INSERT INTO mine VALUES(8)");
+  }));
+  std::int64_t found = 0;
+  const Status read = Answer<Status>([&](auto done) {
+    const auto sum = [&found](Database& database) -> Status {
+      const auto value = database.Integer("SELECT sum(x) FROM mine");
+      found = value.value_or(0);
+      return value ? Status() : Status(penumbra::Fail(value.error()));
+    };
+    store->Read(sum, std::move(done));
+  });
+  EXPECT_TRUE(read) << read.error().message;
+  EXPECT_EQ(found, 7);
+  store.reset();
 }
 
 }  // namespace

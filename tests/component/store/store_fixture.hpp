@@ -6,7 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,11 +68,18 @@ class StoreFixture : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
   }
 
+  // What `ask` answers. An answer that comes too late finds its place all the same: it is shared.
+  template <typename T>
+  T Answer(const std::function<void(std::function<void(T)>)>& ask) {
+    const auto result = std::make_shared<std::optional<T>>();
+    ask([result](T answer) { *result = std::move(answer); });
+    if (!loop.RunUntil([&result] { return result->has_value(); })) return penumbra::Fail(Action::kRetry, kNoAnswer);
+    return **result;
+  }
+  static constexpr const char* kNoAnswer = "no answer";
+
   Status Flush() {
-    std::optional<Status> result;
-    store->Flush([&result](Status status) { result = std::move(status); });
-    if (!loop.RunUntil([&result] { return result.has_value(); })) return penumbra::Fail(Action::kRetry, "no answer");
-    return *result;
+    return Answer<Status>([this](auto done) { store->Flush(std::move(done)); });
   }
   void MustFlush() {
     const Status flushed = Flush();
@@ -78,11 +87,10 @@ class StoreFixture : public testing::Test {
   }
 
   std::vector<Reading> Unsent(const std::string& thing, std::uint64_t after = 0, std::size_t limit = 1000) {
-    std::optional<Result<std::vector<Reading>>> result;
-    store->ReadUnsent(thing, after, limit, [&result](Result<std::vector<Reading>> r) { result = std::move(r); });
-    EXPECT_TRUE(loop.RunUntil([&result] { return result.has_value(); }));
-    if (!result || !*result) return {};
-    return **result;
+    const auto read = Answer<Result<std::vector<Reading>>>(
+        [&](auto done) { store->ReadUnsent(thing, after, limit, std::move(done)); });
+    EXPECT_TRUE(read || read.error().message != kNoAnswer);
+    return read ? *read : std::vector<Reading>();
   }
   // All of them, however many reads it takes.
   std::vector<Reading> AllUnsent(const std::string& thing) {
@@ -94,11 +102,10 @@ class StoreFixture : public testing::Test {
     }
   }
   std::vector<StoredReading> Query(ReadingQuery query) {
-    std::optional<Result<std::vector<StoredReading>>> result;
-    store->Query(std::move(query), [&result](Result<std::vector<StoredReading>> r) { result = std::move(r); });
-    EXPECT_TRUE(loop.RunUntil([&result] { return result.has_value(); }));
-    if (!result || !*result) return {};
-    return **result;
+    const auto found =
+        Answer<Result<std::vector<StoredReading>>>([&](auto done) { store->Query(std::move(query), std::move(done)); });
+    EXPECT_TRUE(found || found.error().message != kNoAnswer);
+    return found ? *found : std::vector<StoredReading>();
   }
 
   // `count` readings of a thing, a second apart, in commits of `per_commit`.

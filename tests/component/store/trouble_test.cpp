@@ -54,6 +54,42 @@ TEST_F(TroubleTest, ARejectedCommitIsTriedAgainWithoutLossOrDuplicates) {
   EXPECT_EQ(AllUnsent("a"), committed);
 }
 
+// Whoever asks while commits fail already must not wait for the disk: an order that was to be journalled, a machine
+// that is to be rebooted because of it.
+TEST_F(TroubleTest, WhoAsksWhileTheDiskIsAwayHearsSo) {
+  MustOpen();
+  Fill("a", 1);
+  {
+    const FailingDisk disk;
+    store->Append(MakeReading("a", next_ms += 1000, 42));
+    ASSERT_TRUE(loop.RunUntil([this] { return !store->Stats().trouble.empty(); }));
+    const Status flushed = Flush();
+    ASSERT_FALSE(flushed);
+    EXPECT_NE(flushed.error().message, kNoAnswer);
+    const Status journalled = Answer<Status>([this](auto done) {
+      store->Transact([](Database& database) { return database.Execute("CREATE TABLE mine(x)"); }, std::move(done));
+    });
+    ASSERT_FALSE(journalled);
+    EXPECT_NE(journalled.error().message, kNoAnswer);
+  }
+  ASSERT_TRUE(loop.RunUntil([this] { return committed.size() == 2; }, std::chrono::seconds(15)));
+  // What was refused is not done later.
+  EXPECT_TRUE(Answer<Status>([this](auto done) {
+    store->Transact([](Database& database) { return database.Execute("CREATE TABLE mine(x)"); }, std::move(done));
+  }));
+}
+
+TEST_F(TroubleTest, WhatOtherModulesKeepIsAskedForAgainWhenTheDiskIsAway) {
+  MustOpen();
+  const FailingDisk disk;
+  store->Append(MakeReading("a", next_ms += 1000, 42));
+  ASSERT_TRUE(loop.RunUntil([this] { return !store->Stats().trouble.empty(); }));
+  const Status read =
+      Answer<Status>([this](auto done) { store->Read([](Database&) { return Status(); }, std::move(done)); });
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().action, Action::kBackOff);
+}
+
 TEST_F(TroubleTest, TheQueueDropsItsOldestWhenTheDiskStaysAway) {
   MustOpen();
   Fill("a", 1);
