@@ -177,6 +177,7 @@ std::string LinkLine(const ExplainInput& in) {
   if (!link.last_error.empty()) line += "; last trouble: " + link.last_error;
   if (link.link == "waiting" && link.next_attempt_ms > 0) line += "; next attempt " + When(in, link.next_attempt_ms);
   for (const std::string& topic : link.suspended_topics) line += fmt::format("; topic {} is suspended", topic);
+  if (link.set_aside > 0) line += fmt::format("; {} messages are set aside", link.set_aside);
   return line;
 }
 
@@ -267,9 +268,14 @@ Verdict JudgeDelivery(const ExplainInput& in) {
     return {Obstacle::kClock,
             fmt::format("{} and stored, but waits for the clock to be set; {} unsent", value, in.outbox.unsent)};
   }
-  const std::string rest = in.outbox.unsent > 0
-                               ? fmt::format("{} readings are on their way to the cloud", in.outbox.unsent)
-                               : "all that is stored was acknowledged by the cloud";
+  std::string rest = in.outbox.unsent > 0 ? fmt::format("{} readings are on their way to the cloud", in.outbox.unsent)
+                                          : "all that is stored was acknowledged by the cloud";
+  if (in.link->set_aside > 0) {
+    rest += fmt::format(
+        "; {} messages are set aside, because the connection ends whenever they are sent or the server "
+        "takes none so large",
+        in.link->set_aside);
+  }
   return {Obstacle::kNone, fmt::format("is not silent: {} of {}; {}", ValueText(in, *FindPoint(in)),
                                        When(in, FindPoint(in)->value_ms), rest)};
 }

@@ -158,6 +158,11 @@ void Things(Exposition& out, const std::vector<ThingFacts>& things) {
        [](const ThingFacts& f) { return static_cast<std::uint64_t>(f.link ? f.link->in_flight : 0); });
   Each(out, "penumbra_thing_refused_total", "counter", "Messages that the cloud refused.", "thing", things, thing,
        [](const ThingFacts& f) { return f.link ? f.link->refused : std::uint64_t{0}; });
+  Each(out, "penumbra_thing_set_aside", "gauge",
+       "Messages set aside now, because the connection ends whenever they are sent or the server takes none so large.",
+       "thing", things, thing, [](const ThingFacts& f) { return f.link ? f.link->set_aside : std::size_t{0}; });
+  Each(out, "penumbra_thing_set_aside_total", "counter", "How often a message was set aside.", "thing", things, thing,
+       [](const ThingFacts& f) { return f.link ? f.link->set_aside_total : std::uint64_t{0}; });
   Each(out, "penumbra_thing_acked_total", "counter", "Messages acknowledged by the cloud.", "thing", things, thing,
        [](const ThingFacts& f) { return f.link ? f.link->acked : std::uint64_t{0}; });
   Each(out, "penumbra_thing_connects_total", "counter", "MQTT sessions that came up.", "thing", things, thing,

@@ -208,6 +208,8 @@ OrderedJson Render(const LinkStatus& link) {
           {"acked", link.acked},
           {"refused", link.refused},
           {"in_flight", link.in_flight},
+          {"set_aside", link.set_aside},
+          {"set_aside_total", link.set_aside_total},
           {"leaving", link.leaving},
           {"suspended_topics", link.suspended_topics}};
 }
@@ -314,6 +316,7 @@ OrderedJson RenderOutbox(const GatewayView& view) {
                     {"in_flight", link.in_flight},
                     {"link", link.link},
                     {"suspended_topics", link.suspended_topics},
+                    {"set_aside", link.set_aside},
                     {"configured", i < configured}});
   }
   return {{"things", std::move(rows)}, {"unsent", unsent}};

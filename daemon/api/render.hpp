@@ -38,7 +38,7 @@ OrderedJson RenderStatus(const GatewayView& view);
 // {"bus","driver","state","reason","load","polls","errors","overruns","restarts","log_lines_dropped","pid"}
 OrderedJson Render(const BusStatus& bus);
 // {"link","protocol","last_error","connected_since_ms","next_attempt_ms","connects","published","acked","refused",
-//  "in_flight","suspended_topics"}
+//  "in_flight","set_aside","set_aside_total","suspended_topics"}
 OrderedJson Render(const LinkStatus& link);
 // {"unsent","oldest_unsent_seq","oldest_unsent_ms","newest_seq","newest_ms"}
 OrderedJson Render(const OutboxState& outbox);
@@ -49,7 +49,7 @@ OrderedJson RenderThingRow(const ThingFacts& facts, const ThingSettings& setting
 // "points":[{"point","value","unit","quality","reason","value_ms","attempt_ms","trouble"}] in the configured order.
 OrderedJson RenderThing(const ThingFacts& facts, const ThingSettings& settings);
 // {"things":[{"thing","backlog","oldest_unsent_ms","oldest_unsent_seq","newest_seq","newest_ms","in_flight","link",
-//  "suspended_topics","configured"}],"unsent"}
+//  "suspended_topics","set_aside","configured"}],"unsent"}
 OrderedJson RenderOutbox(const GatewayView& view);
 // {"orders":[{"thing","kind","id","action","state","verdict","reason","result","received_ms","asked_ms"}]}: kind
 // "command", "job" or "execution"; id null when the sender gave none; state "received", "acting", "done" or "answered";

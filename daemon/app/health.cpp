@@ -67,13 +67,15 @@ Json HealthConditions(const HealthFacts& facts) {
     ++silent_count;
     if (silent.size() < kMaxNamed) silent[name] = thing.state;
   }
-  const bool good = buses.empty() && silent_count == 0 && facts.store.trouble.empty() && facts.clock_trusted;
+  const bool good =
+      buses.empty() && silent_count == 0 && facts.store.trouble.empty() && facts.clock_trusted && facts.set_aside == 0;
   Json conditions = {
       {"status", good ? "ok" : "degraded"}, {"version", std::string(kVersion)}, {"clock_trusted", facts.clock_trusted},
       {"buses", facts.buses.size()},        {"buses_running", running},         {"things", facts.things.size()},
       {"things_silent", silent_count}};
   if (!buses.empty()) conditions["bus_trouble"] = std::move(buses);
   if (!silent.empty()) conditions["silent"] = std::move(silent);
+  if (facts.set_aside > 0) conditions["set_aside"] = facts.set_aside;
   if (!facts.store.trouble.empty()) conditions["store_trouble"] = Short(facts.store.trouble);
   return conditions;
 }
@@ -174,6 +176,7 @@ HealthFacts Health::Gather() const {
   for (const LinkStatus& link : world_.uplink.Links()) {
     ++facts.links;
     facts.online += link.link == "online" ? 1 : 0;
+    facts.set_aside += link.set_aside;
   }
   facts.store = world_.store.Stats();
   facts.order_counts = world_.all_orders.Totals();

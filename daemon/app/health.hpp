@@ -31,6 +31,7 @@ struct HealthFacts {
   std::map<std::string, ThingStatus> things;
   std::size_t online = 0, links = 0;
   std::uint64_t backlog = 0;
+  std::size_t set_aside = 0;  // LinkStatus::set_aside of all links
   std::int64_t oldest_unsent_ms = 0;
   StoreStats store;
   orders::BookCounters order_counts;

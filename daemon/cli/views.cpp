@@ -338,6 +338,10 @@ std::string ThingView(const Json& thing, const Style& style, std::int64_t now_ms
   if (const Json& topics = Rows(session, "suspended_topics"); !topics.empty()) {
     out += "  suspended: " + Printable(JoinTexts(topics)) + "\n";
   }
+  if (const auto aside = Number(session, "set_aside"); aside > 0) {
+    out += fmt::format("  set aside: {} messages that seem to end the connection or are too large for the server\n",
+                       aside);
+  }
   out += fmt::format("outbox    {} unsent, newest seq {}, topic {}\n\n", Field(outbox, "unsent"),
                      Field(outbox, "newest_seq"), Field(thing, "topic"));
   return out + PointsTable(thing, style, now_ms);
@@ -419,7 +423,8 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
                {"NEWEST"},
                {"IN FLIGHT", true},
                {"LINK"},
-               {"SUSPENDED"}});
+               {"SUSPENDED"},
+               {"SET ASIDE", true}});
   for (const Json& thing : Rows(outbox, "things")) {
     std::string name = Field(thing, "thing");
     if (!GetBool(thing, "configured").value_or(true)) name += " (not configured)";
@@ -431,7 +436,8 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
                {AgeOf(thing, "newest_ms", now_ms)},
                {Field(thing, "in_flight")},
                State(thing, "link"),
-               {JoinTexts(Rows(thing, "suspended_topics"))}});
+               {JoinTexts(Rows(thing, "suspended_topics"))},
+               Trouble(thing, "set_aside")});
   }
   if (table.empty()) return "no things are configured\n";
   std::string out = table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));

@@ -75,7 +75,7 @@ Failure Refused(const ConnectReport& report, const ConnectOptions& options) {
   // A server older than MQTT 5 answers a version 5 CONNECT with the code of its own version.
   if (code == 1 || (options.version == Version::k5 && code == 0x84)) {
     return {Failure::Kind::kProtocolVersion, code,
-            fmt::format("the server does not speak MQTT {}", options.version == Version::k5 ? "5" : "3.1.1")};
+            fmt::format("the server does not speak MQTT {}", Name(options.version))};
   }
   std::string text = options.version == Version::k5 ? ReasonText(code) : std::string(OldConnackText(code));
   text = fmt::format("CONNECT refused: {}", text);
@@ -133,6 +133,29 @@ Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& option
           fmt::format("cannot connect to {}: refused, unreachable, or reset; a server that answers may also reset "
                       "because it does not accept our certificate",
                       where)};
+}
+
+bool MayBlameMessage(const Failure& failure, Version version) {
+  if (failure.kind != Failure::Kind::kClosed) return false;
+  if (version == Version::k311) return true;
+  switch (failure.reason_code) {
+    case 0x89:  // server busy
+    case 0x8B:  // server shutting down
+    case 0x8D:  // keep alive timeout
+    case 0x8E:  // session taken over
+    case 0x93:  // receive maximum exceeded
+    case 0x96:  // message rate too high
+    case 0x97:  // quota exceeded
+    case 0x98:  // administrative action
+    case 0x9A:  // retain not supported
+    case 0x9C:  // use another server
+    case 0x9D:  // server moved
+    case 0x9F:  // connection rate exceeded
+    case 0xA0:  // maximum connect time
+      return false;
+    default:
+      return true;
+  }
 }
 
 Failure ClosedFailure(int reason) {

@@ -19,6 +19,10 @@ struct ConnectReport {
 Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& options, const std::string& address);
 // Up, then gone. `reason` is that of a DISCONNECT the server sent; 0: it just closed.
 Failure ClosedFailure(int reason);
+// Whether the server may have ended the connection because of what we sent, which would come again after the next
+// connect. MQTT 3.1.1 never says why; MQTT 5 servers often do not either (AWS over what a policy forbids or what is too
+// large), and what they say is rarely more than "unspecified": only some reasons certainly speak of something else.
+bool MayBlameMessage(const Failure& failure, Version version);
 // "0x87 not authorized"; for codes of MQTT 5.
 std::string ReasonText(int code);
 

@@ -357,10 +357,19 @@ void PahoSession::OnConnect(void* context, MQTTAsync_successData* data) {
 void PahoSession::OnConnect5(void* context, MQTTAsync_successData5* data) {
   Session session;
   session.present = data->alt.connect.sessionPresent != 0;
-  if (MQTTProperties_hasProperty(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM)) {
-    session.receive_maximum =
-        static_cast<int>(MQTTProperties_getNumericValue(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM));
+  const auto said = [data](enum MQTTPropertyCodes code) -> std::optional<std::int64_t> {
+    if (!MQTTProperties_hasProperty(&data->properties, code)) return std::nullopt;
+    return MQTTProperties_getNumericValue(&data->properties, code);
+  };
+  // Zero in one of these is a protocol error of the server; at least one message has to be possible.
+  if (const auto n = said(MQTTPROPERTY_CODE_RECEIVE_MAXIMUM))
+    session.receive_maximum = std::max(1, static_cast<int>(*n));
+  if (const auto n = said(MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE); n && *n != 0) {
+    session.maximum_packet = static_cast<std::uint32_t>(*n);
   }
+  if (const auto n = said(MQTTPROPERTY_CODE_MAXIMUM_QOS)) session.maximum_qos = static_cast<int>(*n);
+  if (const auto n = said(MQTTPROPERTY_CODE_RETAIN_AVAILABLE)) session.retain_available = *n != 0;
+  if (const auto n = said(MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE)) session.keep_alive = std::chrono::seconds(*n);
   From(context).Up(session);
 }
 

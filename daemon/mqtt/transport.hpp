@@ -6,11 +6,14 @@
 // after it failed or closed. Behaviour of AWS IoT Core that shapes it: reference aws-iot-core.md, sections 1 and 2.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "event/loop.hpp"
@@ -18,6 +21,7 @@
 namespace penumbra::mqtt {
 
 enum class Version { k5, k311 };
+std::string_view Name(Version version);  // "5", "3.1.1"
 
 struct Will {
   std::string topic;
@@ -62,12 +66,20 @@ struct Outcome {
   bool ok() const { return code < 0x80; }
 };
 
-// What CONNACK said.
+// What CONNACK said. With 3.1.1, which cannot say more than `present`, the rest is as here.
 struct Session {
   bool present = false;
   // Unacknowledged messages the server accepts (MQTT 5 Receive Maximum). Paho holds back what is above it and looks
   // again only once a second, so a caller should stay within.
   int receive_maximum = 65535;
+  std::size_t maximum_packet = SIZE_MAX;           // bytes of a whole packet that the server takes
+  int maximum_qos = 2;                             // 0: it cannot acknowledge anything
+  bool retain_available = true;                    // else it closes the connection over a retained message
+  std::optional<std::chrono::seconds> keep_alive;  // what it wants instead of ours
+
+  // Whether a PUBLISH with QoS 1 and no properties may be sent: MQTT 5 sections 3.3 and 3.2.2.3.6.
+  bool Takes(std::size_t topic_bytes, std::size_t payload_bytes) const;
+  std::size_t LargestPayload(std::size_t topic_bytes) const;  // zero: not even an empty one
 };
 
 class Listener {

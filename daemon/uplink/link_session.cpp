@@ -1,7 +1,6 @@
 #include "uplink/link_session.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
@@ -9,32 +8,22 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "mqtt/failure.hpp"
+#include "uplink/credential_files.hpp"
 #include "uplink/presence.hpp"
 
 namespace penumbra {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr int kQuotaExceeded = 0x97;
+constexpr int kRetainNotSupported = 0x9A;
+constexpr int kQosNotSupported = 0x9B;
 constexpr Duration kQuotaBase = std::chrono::seconds(1);
 constexpr Duration kQuotaMax = std::chrono::minutes(1);
 
-std::string_view Name(mqtt::Version version) {
-  return version == mqtt::Version::k5 ? "5" : "3.1.1";
-}
-
-// Whether an MQTT 5 DISCONNECT speaks of what we published, which comes again after the next connect: not authorized,
-// topic name invalid, packet too large, payload format invalid.
-bool BlamesMessage(int reason) {
-  return reason == 0x87 || reason == 0x90 || reason == 0x95 || reason == 0x99;
-}
-
 }  // namespace
-
-mqtt::Version ProtocolMemory::Choose(MqttProtocol wanted, BootTime now) const {
-  if (wanted == MqttProtocol::k5) return mqtt::Version::k5;
-  if (wanted == MqttProtocol::k311) return mqtt::Version::k311;
-  return refused_5 && now - *refused_5 < kForget ? mqtt::Version::k311 : mqtt::Version::k5;
-}
 
 LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway)
     : context_(context),
@@ -100,35 +89,10 @@ void LinkSession::Enter(LinkState state) {
   }
 }
 
-// Cheap: three stat calls. What is wrong inside the files is the transport's business.
-std::string LinkSession::FilesFingerprint() const {
-  std::string all;
-  for (const auto& file : {thing_.certificate, thing_.private_key, context_.upstream.root_ca}) {
-    struct stat info {};
-    if (::stat(file.c_str(), &info) != 0) {
-      all += "-;";
-      continue;
-    }
-    all += fmt::format("{}:{}:{}.{}:{};", info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
-                       info.st_mode);
-  }
-  return all;
-}
-
 // A certificate that is "not valid yet" is so because the clock was wrong: when it is set, the link must not wait.
 std::string LinkSession::ClockFingerprint() const {
   const std::int64_t boot_at_s = context_.loop.clock().UnixMs() / 1000 - context_.loop.Now().ns / 1'000'000'000;
   return fmt::format("{}:{}", context_.trust.Trusted(), boot_at_s / 60);  // drift and slewing are no change
-}
-
-std::optional<std::string> LinkSession::MissingFile() const {
-  for (const auto& file : {thing_.certificate, thing_.private_key}) {
-    struct stat info {};
-    if (file.native().rfind("pkcs11:", 0) == 0 || ::stat(file.c_str(), &info) == 0 || errno != ENOENT) continue;
-    return fmt::format("{} does not exist; put the thing's certificate and key there, or run `penumbra provision {}`",
-                       file.string(), thing_.name);
-  }
-  return std::nullopt;
 }
 
 void LinkSession::EnterUnprovisioned() {
@@ -143,7 +107,7 @@ void LinkSession::EnterUnprovisioned() {
       self.timer_ = self.context_.loop.After(kCredentialPoll, [&self] {
         const bool waited = self.context_.loop.Now() - self.unprovisioned_at_ >= kCredentialRetry;
         const bool clock_set = self.ClockFingerprint() != self.clock_fingerprint_;
-        if (waited || clock_set || self.FilesFingerprint() != self.fingerprint_)
+        if (waited || clock_set || FilesFingerprint(self.thing_, self.context_.upstream.root_ca) != self.fingerprint_)
           return self.Fire(LinkEvent::kLookAgain);
         Again(self);
       });
@@ -153,8 +117,8 @@ void LinkSession::EnterUnprovisioned() {
 }
 
 void LinkSession::EnterWaiting() {
-  fingerprint_ = FilesFingerprint();
-  if (auto missing = MissingFile()) {
+  fingerprint_ = FilesFingerprint(thing_, context_.upstream.root_ca);
+  if (auto missing = MissingFile(thing_)) {
     status_.last_error = std::move(*missing);
     return Fire(LinkEvent::kNoCredentials);
   }
@@ -179,11 +143,15 @@ mqtt::ConnectOptions LinkSession::Options() const {
   options.private_key = thing_.private_key;
   options.version = version_;
   options.connect_timeout = upstream.connect_timeout;
-  options.keep_alive = upstream.keep_alive;
+  options.keep_alive = context_.protocol.KeepAlive(upstream.keep_alive);
   options.session_expiry = upstream.session_expiry;
-  options.will = mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.trust.UnixMs()),
-                            upstream.status_retained};
+  options.will =
+      mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.trust.UnixMs()), Retains()};
   return options;
+}
+
+bool LinkSession::Retains() const {
+  return context_.upstream.status_retained && context_.protocol.MayRetain(context_.loop.Now());
 }
 
 void LinkSession::EnterConnecting() {
@@ -235,16 +203,16 @@ void LinkSession::WatchFilters() {
 }
 
 void LinkSession::EnterOnline() {
-  log::Info("uplink.online", "connected", {{"thing", thing_.name}, {"protocol", Name(version_)}});
+  log::Info("uplink.online", "connected", {{"thing", thing_.name}, {"protocol", mqtt::Name(version_)}});
   QueuePresence(true, false);
-  if (!gateway_) outbox_.Begin();
+  if (!gateway_) outbox_.Begin(session_);
   stable_timer_ = context_.loop.After(context_.upstream.reconnect_stable, [this] {
     backoff_.Reset();
     quota_backoff_.Reset();
     suspension_.Stable();
     subscriptions_.Stable();
     kicks_ = 0;
-    status_.last_error.clear();
+    status_.last_error = StandingTrouble();
   });
   context_.turns.Wake(*this);
   announced_ = true;
@@ -285,9 +253,24 @@ void LinkSession::Shutdown(std::function<void()> done) {
 
 void LinkSession::OnConnected(const mqtt::Session& session) {
   context_.gate.Finished(thing_.name);
+  // Nothing could count as delivered, and a QoS 1 message is a protocol error to it.
+  if (session.maximum_qos < 1) {
+    return GiveUp({mqtt::Failure::Kind::kRefused, kQosNotSupported,
+                   "the server takes no QoS 1 (its Maximum QoS is 0): nothing could be delivered safely, so nothing is "
+                   "sent; readings stay in the store"});
+  }
+  // Paho 1.3.12 pings as often as it has asked for, whatever the server says: so ask for what the server wants.
+  const Duration keep_alive = context_.protocol.KeepAlive(context_.upstream.keep_alive);
+  if (session.keep_alive.value_or(0s) > 0s && *session.keep_alive < keep_alive) {
+    context_.protocol.keep_alive = *session.keep_alive;
+    log::Notice("uplink.keep_alive", "the server wants a shorter keep alive; connecting again with that",
+                {{"thing", thing_.name}, {"keep_alive", FormatDuration(*session.keep_alive)}});
+    return connection_->Disconnect();
+  }
   session_ = session;
+  if (!session.retain_available && Retains()) context_.protocol.RefusedRetain(context_.loop.Now());
   const UpstreamSettings& upstream = context_.upstream;
-  absence_.Came(session.present, upstream.session_expiry, upstream.keep_alive * 3 / 2);
+  absence_.Came(session.present, upstream.session_expiry, keep_alive * 3 / 2);
   ++status_.connects;
   connected_at_ = context_.loop.Now();
   status_.connected_since_ms = context_.trust.UnixMs();
@@ -309,6 +292,7 @@ void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
     return;
   }
   if (answer->granted_at_last) {
+    status_.last_error = StandingTrouble();
     log::Notice("uplink.subscribed", "the cloud grants the subscription now",
                 {{"thing", thing_.name}, {"filter", answer->filter}});
     // Whatever came while it was refused is missing: as after a connect without a session.
@@ -327,8 +311,26 @@ void LinkSession::OnMessage(std::string topic, std::string payload, bool retaine
 
 // Gives up a connection that is of no use any more.
 void LinkSession::Drop(const std::string& why) {
+  GiveUp({mqtt::Failure::Kind::kNetwork, 0, why});
+}
+
+void LinkSession::GiveUp(const mqtt::Failure& failure) {
   connection_.reset();
-  OnDown({mqtt::Failure::Kind::kNetwork, 0, why});
+  OnDown(failure);
+}
+
+// What keeps a link from its work although it is up; empty: nothing that we know of.
+std::string LinkSession::StandingTrouble() const {
+  const auto some = [](const std::vector<std::string>& all) {
+    return all.front() + (all.size() > 1 ? fmt::format(" and {} more", all.size() - 1) : "");
+  };
+  if (const auto filters = subscriptions_.Refused(); !filters.empty()) {
+    return fmt::format("the cloud refuses the subscription of {}; is the policy right?", some(filters));
+  }
+  if (const auto topics = suspension_.Topics(); !topics.empty()) {
+    return fmt::format("the cloud refuses messages on {}; is the policy right?", some(topics));
+  }
+  return {};
 }
 
 void LinkSession::OnDown(const mqtt::Failure& failure) {
@@ -337,13 +339,14 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   context_.gate.Finished(thing_.name);
   connection_.reset();
   if (status_.connected_since_ms != 0) absence_.Went();
-  const bool by_server = failure.kind == Kind::kClosed;
-  for (const std::string& filter : subscriptions_.SessionEnded(by_server, context_.loop.Now())) {
+  for (const std::string& filter :
+       subscriptions_.SessionEnded(mqtt::MayBlameMessage(failure, version_), context_.loop.Now())) {
     log::Warning("uplink.subscribe_suspended",
                  "the server closes the connection whenever we subscribe this; set aside, is the policy right?",
                  {{"thing", thing_.name}, {"filter", filter}});
   }
   if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
+  if (failure.reason_code == kRetainNotSupported && Retains()) context_.protocol.RefusedRetain(context_.loop.Now());
   if (failure.kind != Kind::kLocal) {
     // The same trouble again and again is one line; credentials have their own.
     if (status_.last_error != failure.message && failure.kind != Kind::kCredentials) {
@@ -360,19 +363,33 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   Fire(failure.kind == Kind::kCredentials ? LinkEvent::kNoCredentials : LinkEvent::kDown);
 }
 
+// The session ended while it was unacknowledged. True: that makes the message the culprit, and its topic innocent.
+bool LinkSession::Struck(const Outgoing& message) {
+  if (suspension_.Suspended(message.topic)) return false;  // it was the topic's probe
+  if (!message.seqs.empty()) return outbox_.Struck(message.seqs);
+  if (message.fingerprint == 0 || !loose_suspects_.Struck(message.fingerprint, context_.loop.Now())) return false;
+  ++loose_set_aside_;
+  log::Warning("uplink.set_aside", "the connection ends whenever this message is sent; set aside, and refused here",
+               {{"thing", thing_.name}, {"topic", message.topic}});
+  return true;
+}
+
 void LinkSession::LeaveSession(const mqtt::Failure& failure) {
   stable_timer_.reset();
   ack_timer_.reset();
   rate_timer_.reset();
   filter_timer_.reset();
   outbox_.End();
+  const bool may_be_refusal = mqtt::MayBlameMessage(failure, version_);
+  const BootTime now = context_.loop.Now();
   std::set<std::string> unacked;
   std::vector<std::function<void(Status)>> undone;
   const auto abandon = [&](Outgoing& message) {
     if (message.done) undone.push_back(std::move(message.done));
   };
   for (auto& [token, flight] : in_flight_) {
-    unacked.insert(flight.message.topic);
+    const bool suspicious = may_be_refusal && now - flight.sent <= TopicSuspension::kSuspicious;
+    if (!suspicious || !Struck(flight.message)) unacked.insert(flight.message.topic);
     abandon(flight.message);
   }
   for (Outgoing& message : queue_) abandon(message);
@@ -380,9 +397,7 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure) {
   in_flight_.clear();
   queue_.clear();
 
-  const bool by_server = failure.kind == mqtt::Failure::Kind::kClosed;
-  const bool may_be_refusal = by_server && (version_ == mqtt::Version::k311 || BlamesMessage(failure.reason_code));
-  for (const std::string& topic : suspension_.SessionEnded(may_be_refusal, unacked, context_.loop.Now())) {
+  for (const std::string& topic : suspension_.SessionEnded(may_be_refusal, unacked, now)) {
     log::Warning("uplink.suspended", "the server closes the connection whenever we publish here; topic set aside",
                  {{"thing", thing_.name}, {"topic", topic}});
   }
@@ -412,7 +427,8 @@ void LinkSession::Committed(const Reading& reading) {
 void LinkSession::Publish(std::string topic, std::string payload, std::function<void(Status)> done) {
   if (!online()) return done(Fail(Action::kRetry, thing_.name + " is not online"));
   if (queue_.size() >= kMaxQueuedPublishes) return done(Fail(Action::kBackOff, "too many messages wait already"));
-  queue_.push_back({std::move(topic), std::move(payload), false, {}, std::move(done), false});
+  const std::uint64_t fingerprint = std::hash<std::string>{}(topic + '\n' + payload);
+  queue_.push_back({std::move(topic), std::move(payload), false, {}, std::move(done), false, fingerprint});
   context_.turns.Wake(*this);
 }
 
@@ -427,7 +443,7 @@ void LinkSession::SetSensor(SensorState sensor) {
 void LinkSession::QueuePresence(bool connected, bool farewell) {
   queue_.push_front({PresenceTopic(thing_.name),
                      PresencePayload(thing_.name, connected, context_.trust.UnixMs(), sensor_),
-                     context_.upstream.status_retained,
+                     Retains(),
                      {},
                      {},
                      farewell});
@@ -436,6 +452,7 @@ void LinkSession::QueuePresence(bool connected, bool farewell) {
 int LinkSession::Window() const {
   // While a topic is suspected of closing the connection, one message at a time shows which one it is.
   if (suspension_.Suspects()) return 1;
+  if (!in_flight_.empty() && in_flight_.begin()->second.message.alone) return 1;
   return std::min(context_.upstream.in_flight, session_.receive_maximum);
 }
 
@@ -454,17 +471,30 @@ bool LinkSession::TakeTurn() {
 
 std::optional<LinkSession::Outgoing> LinkSession::NextOutgoing() {
   while (!queue_.empty()) {
+    const bool alone = loose_suspects_.Apart(queue_.front().fingerprint);
+    if (alone && !in_flight_.empty()) return std::nullopt;
     Outgoing message = std::move(queue_.front());
     queue_.pop_front();
-    if (suspension_.Allows(message.topic, context_.loop.Now())) return message;
+    message.alone = alone;
+    if (MaySend(message)) return message;
     Refused(message, 0);
     if (message.farewell) connection_->Disconnect();
   }
   if (state_ != LinkState::kOnline || gateway_) return std::nullopt;
-  auto telemetry = outbox_.Next();
+  auto telemetry = outbox_.Next(in_flight_.empty());
   if (!telemetry) return std::nullopt;
-  return Outgoing{
-      std::move(telemetry->topic), std::move(telemetry->payload), false, std::move(telemetry->seqs), {}, false};
+  Outgoing message{std::move(telemetry->topic), std::move(telemetry->payload), false, std::move(telemetry->seqs)};
+  message.alone = telemetry->alone;
+  return message;
+}
+
+// Of messages that are no telemetry.
+bool LinkSession::MaySend(const Outgoing& message) const {
+  const BootTime now = context_.loop.Now();
+  if (!suspension_.Allows(message.topic, now)) return false;
+  if (!session_.Takes(message.topic.size(), message.payload.size())) return false;
+  return !loose_suspects_.SetAside(message.fingerprint) ||
+         loose_suspects_.Wait(message.fingerprint, now) == Duration::zero();
 }
 
 void LinkSession::Send(Outgoing message) {
@@ -491,7 +521,19 @@ void LinkSession::CheckAcks() {
   ack_timer_.reset();
   if (in_flight_.empty()) return;
   const Duration patience = context_.upstream.operation_timeout * kOverdueFactor;
-  if (context_.loop.Now() - in_flight_.begin()->second.sent < patience) return WatchAcks();
+  const BootTime now = context_.loop.Now();
+  if (now - in_flight_.begin()->second.sent < patience) return WatchAcks();
+  // Passed over, while later ones were acknowledged: the server swallows it, and would do so again.
+  std::set<std::string> swallowed;
+  for (const auto& [token, flight] : in_flight_) {
+    if (now - flight.sent < patience || (last_ack_ < flight.sent && !flight.message.alone)) continue;
+    if (!Struck(flight.message)) swallowed.insert(flight.message.topic);
+  }
+  for (const std::string& topic : swallowed) {
+    if (!suspension_.Swallowed(topic, now)) continue;
+    log::Warning("uplink.suspended", "the server acknowledges nothing that we publish here; topic set aside",
+                 {{"thing", thing_.name}, {"topic", topic}});
+  }
   Drop(
       fmt::format("no acknowledgement within {} s; connecting again", std::chrono::duration<double>(patience).count()));
 }
@@ -509,25 +551,29 @@ void LinkSession::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
 
 void LinkSession::Accepted(Outgoing& message) {
   ++status_.acked;
+  last_ack_ = context_.loop.Now();
+  if (message.fingerprint != 0) loose_suspects_.Clear(message.fingerprint);
   if (suspension_.Acked(message.topic)) {
-    status_.last_error.clear();
+    status_.last_error = StandingTrouble();
     log::Notice("uplink.resumed", "the cloud accepts the topic again",
                 {{"thing", thing_.name}, {"topic", message.topic}});
   }
   for (const std::uint64_t seq : message.seqs) {
     context_.store.Acked(thing_.name, seq);
+    outbox_.Accepted(seq);
     recent_acks_.emplace_back(seq, context_.loop.Now());
     if (recent_acks_.size() > kRememberedAcks) recent_acks_.pop_front();
   }
   if (message.done) message.done({});
 }
 
-// code 0: it was not even sent, because its topic is suspended.
+// code 0: it was not even sent, because it or its topic is set aside or it is larger than the server takes.
 void LinkSession::Refused(Outgoing& message, int code) {
   if (code == kQuotaExceeded) {
     outbox_.Pause(quota_backoff_.Next(context_.random));
   } else if (code != 0) {
     ++status_.refused;
+    if (message.fingerprint != 0) loose_suspects_.Clear(message.fingerprint);
     if (suspension_.Refused(message.topic, context_.loop.Now())) {
       status_.last_error =
           fmt::format("the cloud refuses messages on {} (0x{:02X}); is the policy right?", message.topic, code);
@@ -537,46 +583,18 @@ void LinkSession::Refused(Outgoing& message, int code) {
   outbox_.Release(message.seqs);
   if (!message.done) return;
   const Action action = code == kQuotaExceeded ? Action::kBackOff : Action::kGiveUp;
-  message.done(Fail(action, fmt::format("the cloud refused the message on {} (0x{:02X})", message.topic, code)));
+  message.done(Fail(action, code != 0
+                                ? fmt::format("the cloud refused the message on {} (0x{:02X})", message.topic, code)
+                                : WhyNot(message)));
 }
 
-// --- looking in ---
-
-LinkStatus LinkSession::Snapshot() const {
-  LinkStatus status = status_;
-  status.link = LinkWord(state_);
-  const bool spoken = connection_ != nullptr && status.connected_since_ms != 0;
-  status.protocol = spoken ? Name(version_) : "";
-  status.in_flight = static_cast<int>(in_flight_.size());
-  status.suspended_topics = suspension_.Topics();
-  for (std::string& filter : subscriptions_.Refused()) status.suspended_topics.push_back(std::move(filter));
-  const BootTime now = context_.loop.Now();
-  const std::int64_t now_ms = context_.trust.UnixMs();
-  const auto in_ms = [&](BootTime due) { return now_ms + std::max<std::int64_t>(0, (due - now).count() / 1'000'000); };
-  if (state_ == LinkState::kBackoff) status.next_attempt_ms = in_ms(timer_due_);
-  if (state_ == LinkState::kWaiting) status.next_attempt_ms = in_ms(context_.gate.Earliest(thing_.name));
-  return status;
-}
-
-std::string LinkSession::Explain(std::uint64_t seq) const {
-  for (const auto& [acked, at] : recent_acks_) {
-    if (acked != seq) continue;
-    const auto ago = std::chrono::floor<std::chrono::seconds>(context_.loop.Now() - at);
-    return fmt::format("acknowledged by the cloud {} ago", FormatDuration(ago));
+std::string LinkSession::WhyNot(const Outgoing& message) const {
+  if (suspension_.Suspended(message.topic)) return "the cloud refuses messages on " + message.topic;
+  if (loose_suspects_.SetAside(message.fingerprint)) {
+    return fmt::format("set aside: the connection ended whenever this message on {} was sent", message.topic);
   }
-  for (const auto& [token, flight] : in_flight_) {
-    if (std::count(flight.message.seqs.begin(), flight.message.seqs.end(), seq) > 0) {
-      return "sent, waiting for the acknowledgement";
-    }
-  }
-  const OutboxState outbox = context_.store.Outbox(thing_.name);
-  if (seq > outbox.newest_seq) return "not known";
-  if (outbox.unsent == 0 || seq < outbox.oldest_unsent_seq) return "acknowledged by the cloud";
-  if (const std::string why = outbox_.Waiting(seq); !why.empty()) return why;
-  if (state_ == LinkState::kOnline) return "waits in the backlog";
-  std::string text = fmt::format("waits in the backlog: the link is {}", LinkWord(state_));
-  if (!status_.last_error.empty()) text += ": " + status_.last_error;
-  return text;
+  return fmt::format("a message of {} bytes on {} is larger than the server takes (a packet of {})",
+                     message.payload.size(), message.topic, session_.maximum_packet);
 }
 
 }  // namespace penumbra

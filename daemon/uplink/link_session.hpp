@@ -19,22 +19,16 @@
 #include "uplink/connect_gate.hpp"
 #include "uplink/link_state.hpp"
 #include "uplink/outbox_sender.hpp"
+#include "uplink/protocol_memory.hpp"
 #include "uplink/rate_window.hpp"
 #include "uplink/report_gate.hpp"
 #include "uplink/subscriptions.hpp"
+#include "uplink/suspects.hpp"
 #include "uplink/topic_suspension.hpp"
 #include "uplink/turns.hpp"
 #include "uplink/uplink.hpp"
 
 namespace penumbra {
-
-// What the cloud has refused to speak, for all links: they share one endpoint.
-struct ProtocolMemory {
-  static constexpr Duration kForget = std::chrono::hours(1);
-  std::optional<BootTime> refused_5;
-
-  mqtt::Version Choose(MqttProtocol wanted, BootTime now) const;
-};
 
 // What all links share. Everything outlives them.
 struct LinkContext {
@@ -96,6 +90,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
     std::vector<std::uint64_t> seqs;   // telemetry
     std::function<void(Status)> done;  // ThingLink::Publish
     bool farewell = false;             // the last status message
+    std::uint64_t fingerprint = 0;     // of ThingLink::Publish: by which the same message is known again
+    bool alone = false;                // nothing else may be in flight with it
   };
   struct InFlight {
     Outgoing message;  // without its payload
@@ -126,21 +122,25 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   bool TakeTurn() override;
   std::optional<Outgoing> NextOutgoing();
+  bool MaySend(const Outgoing& message) const;
+  std::string WhyNot(const Outgoing& message) const;
   void Send(Outgoing message);
   int Window() const;
   void Accepted(Outgoing& message);
   void Refused(Outgoing& message, int code);
   void QueuePresence(bool connected, bool farewell);
   mqtt::ConnectOptions Options() const;
+  bool Retains() const;
 
+  bool Struck(const Outgoing& message);
+  std::string StandingTrouble() const;
   void LeaveSession(const mqtt::Failure& failure);
   void NoteKick(const mqtt::Failure& failure);
   void WatchAcks();
   void CheckAcks();
   void Drop(const std::string& why);
-  std::string FilesFingerprint() const;
+  void GiveUp(const mqtt::Failure& failure);
   std::string ClockFingerprint() const;
-  std::optional<std::string> MissingFile() const;
 
   LinkContext& context_;
   ThingSettings thing_;
@@ -156,6 +156,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   TopicSuspension suspension_;
   ReportGate report_;
   OutboxSender outbox_;
+  Suspects loose_suspects_;  // of ThingLink::Publish, by fingerprint; those of telemetry are outbox_'s
+  std::uint64_t loose_set_aside_ = 0;
   Absence absence_;
   bool retained_arrives_ = false;  // the message that is being handed on was retained
 
@@ -172,6 +174,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   SubscriptionPtr filter_timer_;  // of refused subscriptions, while online
   BootTime timer_due_{};
   BootTime connected_at_{};
+  BootTime last_ack_{};
   std::string fingerprint_;
   std::string clock_fingerprint_;
   BootTime unprovisioned_at_{};

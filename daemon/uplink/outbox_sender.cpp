@@ -1,9 +1,12 @@
 #include "uplink/outbox_sender.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "model/telemetry_batch.hpp"
 #include "store/time_book.hpp"
 
@@ -20,8 +23,9 @@ OutboxSender::OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& s
       suspension_(suspension),
       wake_(std::move(wake)) {}
 
-void OutboxSender::Begin() {
+void OutboxSender::Begin(const mqtt::Session& server) {
   End();
+  server_ = server;
   // A short interruption does not begin the wait for the clock anew, or a restless link would make it endless.
   if (const BootTime now = loop_.Now(); !went_down_ || now - *went_down_ >= patience_) reachable_since_ = now;
   up_ = true;
@@ -35,6 +39,8 @@ void OutboxSender::End() {
   fresh_.clear();
   backlog_.clear();
   claimed_.Clear();
+  suspect_.reset();
+  reading_suspect_ = false;
   cursor_ = 0;
   exhausted_ = false;
   reading_ = false;
@@ -62,10 +68,35 @@ void OutboxSender::TrimFresh() {
 
 void OutboxSender::Release(const std::vector<std::uint64_t>& seqs) {
   if (!up_ || seqs.empty()) return;
-  for (const std::uint64_t seq : seqs) claimed_.Erase(seq);
+  for (const std::uint64_t seq : seqs) {
+    claimed_.Erase(seq);
+    suspects_.Clear(seq);  // an answer is an answer
+  }
   cursor_ = std::min(cursor_, *std::min_element(seqs.begin(), seqs.end()) - 1);
   exhausted_ = false;
   wake_();
+}
+
+void OutboxSender::Accepted(std::uint64_t seq) {
+  if (!suspects_.Clear(seq)) return;
+  log::Notice("uplink.taken_at_last", "the cloud has taken a reading that had been set aside",
+              {{"thing", thing_.name}, {"seq", seq}});
+}
+
+bool OutboxSender::Struck(const std::vector<std::uint64_t>& seqs) {
+  bool any = false;
+  for (const std::uint64_t seq : seqs) {
+    if (!suspects_.Struck(seq, loop_.Now())) continue;
+    ToldSetAside(seq, "the connection ends whenever this reading is sent");
+    any = true;
+  }
+  return any;
+}
+
+void OutboxSender::ToldSetAside(std::uint64_t seq, std::string_view why) {
+  ++set_aside_total_;
+  log::Warning("uplink.set_aside", fmt::format("{}; set aside and tried again by itself, ever more seldom", why),
+               {{"thing", thing_.name}, {"seq", seq}});
 }
 
 void OutboxSender::Pause(Duration pause) {
@@ -107,15 +138,36 @@ bool OutboxSender::Ready(const Reading& reading, const TimeNow& now) {
   return false;
 }
 
-std::optional<OutboxSender::Message> OutboxSender::Next() {
+std::optional<OutboxSender::Message> OutboxSender::Next(bool idle) {
   if (!up_) return std::nullopt;
   if (const BootTime now = loop_.Now(); now < paused_until_) {
     WakeIn(paused_until_ - now);
     return std::nullopt;
   }
   const TimeNow now = Now();
+  while (auto message = NextOfAny(now, idle)) {
+    if (Fits(*message)) return message;
+  }
+  return std::nullopt;
+}
+
+std::optional<OutboxSender::Message> OutboxSender::NextOfAny(const TimeNow& now, bool idle) {
   if (auto message = NextFresh(now)) return message;
-  return NextBacklog(now);
+  if (auto message = NextBacklog(now)) return message;
+  return idle ? NextSuspect(now) : std::nullopt;
+}
+
+// The server has said how large a packet may be, and would close the connection over a larger one. Batches keep within
+// it by themselves, so a message that is too large is one reading.
+bool OutboxSender::Fits(const Message& message) {
+  if (server_.Takes(message.topic.size(), message.payload.size())) return true;
+  for (const std::uint64_t seq : message.seqs) {
+    if (suspects_.TooLarge(seq, loop_.Now())) {
+      ToldSetAside(seq, fmt::format("a reading of {} bytes is larger than the server's maximum packet size of {}",
+                                    message.payload.size(), server_.maximum_packet));
+    }
+  }
+  return false;
 }
 
 // Fresh readings that wait for more of their kind. What is committed is in the store meanwhile; a session that ends
@@ -125,7 +177,7 @@ bool OutboxSender::Collecting() {
   const BootTime now = loop_.Now();
   // By the newest: readings of a thing are about equally long.
   const std::size_t each = TelemetryJson(fresh_.back(), thing_.primary).size() + 1;
-  if (now >= due || each * fresh_.size() >= *thing_.batch_bytes || fresh_.size() >= kMaxFresh / 2) return false;
+  if (now >= due || each * fresh_.size() >= BatchLimit() || fresh_.size() >= kMaxFresh / 2) return false;
   WakeIn(due - now);
   return true;
 }
@@ -178,13 +230,50 @@ std::optional<OutboxSender::Message> OutboxSender::NextBacklog(const TimeNow& no
   return Single(next);
 }
 
+// Once nothing else is left.
+std::optional<OutboxSender::Message> OutboxSender::NextSuspect(const TimeNow& now) {
+  if (!exhausted_ || !backlog_.empty()) return std::nullopt;
+  if (!suspect_) {
+    ReadSuspect();
+    return std::nullopt;
+  }
+  if (!MayUse(thing_.topic) || !Ready(*suspect_, now)) return std::nullopt;
+  Message message = Single(*suspect_);
+  message.alone = true;
+  suspect_.reset();
+  return message;
+}
+
+void OutboxSender::ReadSuspect() {
+  const auto first = suspects_.First();
+  if (!first || reading_suspect_) return;
+  if (const Duration wait = first->due - loop_.Now(); wait > Duration::zero()) return WakeIn(wait);
+  reading_suspect_ = true;
+  store_.ReadUnsent(thing_.name, first->message - 1, 1,
+                    [this, token = session_, seq = first->message](Result<std::vector<Reading>> page) {
+                      if (!*token) return;
+                      reading_suspect_ = false;
+                      if (!page) return WakeIn(kStoreRetry);
+                      if (page->empty() || page->front().seq != seq) {
+                        suspects_.Clear(seq);  // retention has taken it, and a gap tells of it
+                      } else {
+                        suspect_ = std::move(page->front());
+                      }
+                      wake_();
+                    });
+}
+
 OutboxSender::Message OutboxSender::Single(const Reading& reading) const {
   return {thing_.topic, TelemetryJson(Dated(reading), thing_.primary), {reading.seq}};
 }
 
+std::size_t OutboxSender::BatchLimit() const {
+  return std::min(static_cast<std::size_t>(*thing_.batch_bytes), server_.LargestPayload(batch_topic_.size()));
+}
+
 // Its oldest that are ready, as many as fit.
 OutboxSender::Message OutboxSender::Batch(std::deque<Reading>& from, const TimeNow& now) {
-  TelemetryBatch batch(static_cast<std::size_t>(*thing_.batch_bytes));
+  TelemetryBatch batch(BatchLimit());
   Message message{batch_topic_, {}, {}};
   while (!from.empty() && Ready(from.front(), now)) {
     if (!batch.Add(TelemetryJson(Dated(from.front()), thing_.primary))) break;
@@ -215,7 +304,7 @@ void OutboxSender::TakePage(std::uint64_t after, const Result<std::vector<Readin
   for (const Reading& reading : *page) {
     if (claimed_.Contains(reading.seq)) continue;
     claimed_.Insert(reading.seq);
-    backlog_.push_back(reading);
+    if (!suspects_.Apart(reading.seq)) backlog_.push_back(reading);
   }
   if (!rewound) {
     exhausted_ = page->empty();  // a short page only says that finding more would have taken long
@@ -227,6 +316,13 @@ void OutboxSender::TakePage(std::uint64_t after, const Result<std::vector<Readin
 
 std::string OutboxSender::Waiting(std::uint64_t seq) const {
   if (suspension_.Suspended(thing_.topic)) return "suspended: the cloud refuses " + thing_.topic;
+  if (suspects_.SetAside(seq)) {
+    const auto wait = std::chrono::ceil<std::chrono::seconds>(suspects_.Wait(seq, loop_.Now()));
+    return fmt::format(
+        "set aside: the connection ended whenever it was sent, or it is larger than the server takes; "
+        "tried again by itself in {}",
+        FormatDuration(wait));
+  }
   if (loop_.clock().Now() < paused_until_) return "waits: the cloud said that a quota is exceeded";
   const auto untrusted = [&](const Reading& reading) {
     return reading.seq == seq && (trust_.InDoubt() || !Dated(reading).time_trusted);

@@ -1,6 +1,7 @@
 // One thing's telemetry in one session: which reading goes next. Fresh readings first, newest first, or collected in
 // arrays where batch_interval says so; then the backlog, oldest first, page by page from the store. Deliberately
-// without connection, rate and window: link_session.hpp has those. Loop thread.
+// without connection, rate and window: link_session.hpp has those. What seems to cost us the connection (suspects.hpp)
+// goes alone, after all others. Loop thread.
 //
 // No reading goes twice in a session: each that was taken in is in `claimed_` until it is released. Memory is bounded
 // whatever the backlog: at most kMaxFresh fresh readings and a page and a half of backlog, and nothing while offline.
@@ -17,8 +18,10 @@
 #include "event/time_trust.hpp"
 #include "model/reading.hpp"
 #include "model/settings.hpp"
+#include "mqtt/transport.hpp"
 #include "store/store.hpp"
 #include "uplink/seq_set.hpp"
+#include "uplink/suspects.hpp"
 #include "uplink/time_wait.hpp"
 #include "uplink/topic_suspension.hpp"
 
@@ -36,22 +39,31 @@ class OutboxSender {
     std::string topic;
     std::string payload;
     std::vector<std::uint64_t> seqs;
+    bool alone = false;  // nothing else may be in flight with it
   };
 
   // All references outlive the sender. `wake` says that Next() may have something again.
   OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& store, TimeTrust& trust, Duration patience,
                const TopicSuspension& suspension, std::function<void()> wake);
 
-  // The session is up: starts with the oldest of the backlog.
-  void Begin();
+  // The session is up: starts with the oldest of the backlog. `server`: what it takes.
+  void Begin(const mqtt::Session& server);
   // The session is over: forgets everything, the store has it.
   void End();
   // A reading has just been committed; only while the session is up.
   void Committed(const Reading& reading);
-  // The next message, or nullopt: nothing to send now.
-  std::optional<Message> Next();
+  // The next message, or nullopt: nothing to send now. `idle`: nothing is in flight.
+  std::optional<Message> Next(bool idle);
+  // The cloud has acknowledged it.
+  void Accepted(std::uint64_t seq);
   // The message was not accepted: its readings are sent again later.
   void Release(const std::vector<std::uint64_t>& seqs);
+  // They were in flight when the session ended, which may be the fault of one of them; before End. True: one has just
+  // been set aside.
+  bool Struck(const std::vector<std::uint64_t>& seqs);
+  // Readings set aside now, and how often one has been.
+  std::size_t set_aside() const { return suspects_.set_aside(); }
+  std::uint64_t set_aside_total() const { return set_aside_total_; }
   // Sends nothing for a while (the cloud said "quota exceeded").
   void Pause(Duration pause);
 
@@ -63,9 +75,15 @@ class OutboxSender {
   bool MayUse(const std::string& topic);
   std::optional<Message> NextFresh(const TimeNow& now);
   std::optional<Message> NextBacklog(const TimeNow& now);
+  std::optional<Message> NextSuspect(const TimeNow& now);
+  std::optional<Message> NextOfAny(const TimeNow& now, bool idle);
+  bool Fits(const Message& message);
+  void ReadSuspect();
+  void ToldSetAside(std::uint64_t seq, std::string_view why);
   Message Single(const Reading& reading) const;
   Message Batch(std::deque<Reading>& from, const TimeNow& now);
   bool Collecting();
+  std::size_t BatchLimit() const;
   Reading Dated(Reading reading) const;
   bool Batching();
   bool Ready(const Reading& reading, const TimeNow& now);
@@ -86,10 +104,15 @@ class OutboxSender {
   const std::function<void()> wake_;
 
   bool up_ = false;
-  std::deque<Reading> fresh_;          // ascending
-  BootTime fresh_since_{};             // when the first of them came
-  std::deque<Reading> backlog_;        // ascending
-  SeqSet claimed_;                     // taken in, in flight or acknowledged in this session
+  std::deque<Reading> fresh_;    // ascending
+  BootTime fresh_since_{};       // when the first of them came
+  std::deque<Reading> backlog_;  // ascending
+  SeqSet claimed_;               // taken in, in flight, acknowledged or left to NextSuspect in this session
+  mqtt::Session server_;
+  Suspects suspects_;               // by seq, over all sessions
+  std::optional<Reading> suspect_;  // the one whose time has come
+  bool reading_suspect_ = false;
+  std::uint64_t set_aside_total_ = 0;
   std::uint64_t cursor_ = 0;           // the backlog is read up to here
   bool exhausted_ = false;             // nothing in the store behind the cursor that is not claimed
   bool reading_ = false;               // a page is on its way

@@ -43,6 +43,21 @@ bool TopicSuspension::Refused(const std::string& topic, BootTime now) {
   return !known;
 }
 
+// True: once too often.
+bool TopicSuspension::Strike(const std::string& topic, BootTime now) {
+  if (++strikes_[topic] < kStrikes) return false;
+  Suspend(topic, now);
+  return true;
+}
+
+bool TopicSuspension::Swallowed(const std::string& topic, BootTime now) {
+  if (proven_.count(topic) == 1) return false;
+  const auto probe = suspended_.find(topic);
+  if (probe == suspended_.end()) return Strike(topic, now);
+  if (probe->second.under_way) Suspend(topic, now);
+  return false;
+}
+
 std::vector<std::string> TopicSuspension::SessionEnded(bool may_be_refusal, const std::set<std::string>& unacked,
                                                        BootTime now) {
   std::vector<std::string> suspended;
@@ -53,8 +68,7 @@ std::vector<std::string> TopicSuspension::SessionEnded(bool may_be_refusal, cons
     if (probing && probe->second.under_way) {
       // A session that ended for another reason says nothing about the topic: the probe is due as before.
       suspicious ? Suspend(topic, now) : void(probe->second.under_way = false);
-    } else if (suspicious && !probing && ++strikes_[topic] >= kStrikes) {
-      Suspend(topic, now);
+    } else if (suspicious && !probing && Strike(topic, now)) {
       suspended.push_back(topic);
     }
   }

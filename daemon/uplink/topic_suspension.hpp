@@ -34,6 +34,8 @@ class TopicSuspension {
   bool Acked(const std::string& topic);
   // PUBACK >= 0x80 (not 0x97). True: newly suspended.
   bool Refused(const std::string& topic, BootTime now);
+  // The server has left a message unanswered while others were acknowledged; once a session. True: newly suspended.
+  bool Swallowed(const std::string& topic, BootTime now);
   // The session ended. `may_be_refusal`: the other side closed a 3.1.1 connection, or one of MQTT 5 with a reason that
   // speaks of a message.
   // Answers the topics that are suspended now because of it.
@@ -50,6 +52,7 @@ class TopicSuspension {
     BootTime due{};
     bool under_way = false;
   };
+  bool Strike(const std::string& topic, BootTime now);
   void Suspend(const std::string& topic, BootTime now);
 
   std::map<std::string, Probe> suspended_;

@@ -3,7 +3,7 @@
 // Promises: no more than connect_rate CONNECTs a second over the whole gateway, full-jitter backoff, nothing counted as
 // sent before its PUBACK, at most in_flight unacknowledged messages and publish_rate messages a second per connection,
 // a bound on what is in flight over all things together (they take turns), fresh readings before the backlog, and a
-// refused topic is set aside instead of looping.
+// refused topic is set aside instead of looping, and so is a single message that the server answers by closing.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,9 @@ struct LinkStatus {
   std::int64_t next_attempt_ms = 0;  // Unix time, when waiting
   std::uint64_t connects = 0, published = 0, acked = 0, refused = 0;
   int in_flight = 0;
-  bool leaving = false;                       // not configured any more: only sends what is left
+  std::size_t set_aside = 0;          // messages that seem to cost the connection, or are too large (suspects.hpp), now
+  std::uint64_t set_aside_total = 0;  // and how often one was set aside
+  bool leaving = false;               // not configured any more: only sends what is left
   std::vector<std::string> suspended_topics;  // refused by the cloud, probed from time to time
 };
 

@@ -44,7 +44,9 @@ class FakeTransport : public mqtt::Transport {
   // PUBACK code for a topic; -1: the server closes the connection instead (3.1.1); below: with that reason, negated
   // (5).
   std::function<int(const std::string& client_id, const std::string& topic)> puback;
+  std::function<int(const Published& message)> judge;    // the same, by the whole message; kSilence: no answer
   std::function<int(const std::string& filter)> suback;  // the same for a filter
+  static constexpr int kSilence = -1000;
 
   // What happened.
   std::vector<Connected> connects;
@@ -132,9 +134,11 @@ inline void FakeTransport::FakeConnection::Publish(std::uint64_t token, std::str
   transport.max_in_flight = std::max(transport.max_in_flight, ++in_flight);
   transport.max_in_flight_total = std::max(transport.max_in_flight_total, ++transport.total_in_flight_);
   if (!transport.acknowledges) return;
-  Later([this, token, topic] {
+  Later([this, token, message = transport.published.back()] {
     if (!listener) return;
-    const int code = transport.puback ? transport.puback(options.client_id, topic) : 0;
+    int code = transport.puback ? transport.puback(options.client_id, message.topic) : 0;
+    if (transport.judge) code = transport.judge(message);
+    if (code == kSilence) return;
     if (code < 0) return Down({mqtt::Failure::Kind::kClosed, code == -1 ? 0 : -code, "closed by the server"});
     --in_flight;
     --transport.total_in_flight_;
@@ -148,7 +152,7 @@ inline void FakeTransport::FakeConnection::Subscribe(std::uint64_t token, std::s
   Later([this, token, filter] {
     if (!listener) return;
     const int code = transport.suback ? transport.suback(filter) : 1;
-    if (code < 0) return Down({mqtt::Failure::Kind::kClosed, 0, "closed by the server"});
+    if (code < 0) return Down({mqtt::Failure::Kind::kClosed, code == -1 ? 0 : -code, "closed by the server"});
     listener->OnSubscribed(token, {code});
   });
 }

@@ -13,12 +13,16 @@ namespace {
 using test::TlsServer;
 
 struct Waiter : Listener {
-  void OnConnected(const Session&) override { connected = true; }
+  void OnConnected(const Session& up) override {
+    connected = true;
+    session = up;
+  }
   void OnDown(const Failure& failure) override { down = failure; }
   void OnPublished(std::uint64_t, Outcome) override {}
   void OnSubscribed(std::uint64_t, Outcome) override {}
   void OnMessage(std::string, std::string, bool) override {}
   bool connected = false;
+  Session session;
   std::optional<Failure> down;
 };
 
@@ -77,6 +81,35 @@ TEST_F(OddServers, ARefusalCarriesItsReasonCode) {
   EXPECT_EQ(failure.kind, Failure::Kind::kRefused);
   EXPECT_EQ(failure.reason_code, 0x87);
   EXPECT_NE(failure.message.find("iot:Connect"), std::string::npos) << failure.message;
+}
+
+// Receive Maximum 3, Maximum Packet Size 4,000,000,000, Maximum QoS 0, Retain Available 0, Server Keep Alive 300, Topic
+// Alias Maximum 8.
+TEST_F(OddServers, WhatTheServerDoesNotTakeIsTold) {
+  TlsServer server(pki, std::string("\x20\x15\x01\x00\x12\x21\x00\x03\x27\xEE\x6B\x28\x00\x24\x00\x25\x00\x13\x01\x2C"
+                                    "\x22\x00\x08",
+                                    23));
+  Waiter waiter;
+  const auto connection = transport->Connect(Options(server.port()), waiter);
+  ASSERT_TRUE(real.RunUntil([&] { return waiter.down.has_value(); }));
+  ASSERT_TRUE(waiter.connected) << waiter.down->message;
+  EXPECT_TRUE(waiter.session.present);
+  EXPECT_EQ(waiter.session.receive_maximum, 3);
+  EXPECT_EQ(waiter.session.maximum_packet, 4'000'000'000u);
+  EXPECT_EQ(waiter.session.maximum_qos, 0);
+  EXPECT_FALSE(waiter.session.retain_available);
+  EXPECT_EQ(waiter.session.keep_alive, std::chrono::seconds(300));
+}
+
+// What the uplink relies on when it asks for the keep alive that a server wants instead.
+TEST_F(OddServers, PingsAsOftenAsTheKeepAliveThatWasAskedFor) {
+  TlsServer server(pki, std::string("\x20\x03\x00\x00\x00", 5), "127.0.0.1", 0, std::chrono::seconds(5));
+  Waiter waiter;
+  ConnectOptions options = Options(server.port());
+  options.keep_alive = std::chrono::seconds(1);
+  const auto connection = transport->Connect(std::move(options), waiter);
+  EXPECT_TRUE(real.RunUntil([&] { return server.later().find("\xC0") != std::string::npos; }, std::chrono::seconds(4)))
+      << "no PINGREQ";
 }
 
 TEST_F(OddServers, AServerThatNeverAnswersIsLeftAfterTheConnectTimeout) {

@@ -12,8 +12,9 @@
 
 namespace penumbra::test {
 
-TlsServer::TlsServer(const Pki& pki, std::string answer, const char* address, std::uint16_t port)
-    : pki_(pki), answer_(std::move(answer)) {
+TlsServer::TlsServer(const Pki& pki, std::string answer, const char* address, std::uint16_t port,
+                     std::chrono::milliseconds listens)
+    : pki_(pki), answer_(std::move(answer)), listens_(listens) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -52,6 +53,11 @@ std::string TlsServer::connect() const {
   return connect_;
 }
 
+std::string TlsServer::later() const {
+  const std::lock_guard lock(mutex_);
+  return later_;
+}
+
 void TlsServer::Run() {
   while (!stopping_) {
     pollfd waiting{listener_, POLLIN, 0};
@@ -62,6 +68,19 @@ void TlsServer::Run() {
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     Serve(fd);
     ::close(fd);
+  }
+}
+
+void TlsServer::Listen(ssl_st* ssl, int fd) {
+  const auto end = std::chrono::steady_clock::now() + listens_;
+  while (!stopping_ && std::chrono::steady_clock::now() < end) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (SSL_pending(ssl) == 0 && ::poll(&waiting, 1, 50) <= 0) continue;
+    char bytes[1024];
+    const int length = SSL_read(ssl, bytes, sizeof bytes);
+    if (length <= 0) return;
+    const std::lock_guard lock(mutex_);
+    later_.append(bytes, static_cast<std::size_t>(length));
   }
 }
 
@@ -92,6 +111,7 @@ void TlsServer::Serve(int fd) {
       connect_.assign(packet, static_cast<std::size_t>(length > 0 ? length : 0));
     }
     if (!answer_.empty()) SSL_write(ssl, answer_.data(), static_cast<int>(answer_.size()));
+    Listen(ssl, fd);
     SSL_shutdown(ssl);
   }
   SSL_free(ssl);

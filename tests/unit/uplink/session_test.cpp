@@ -317,6 +317,26 @@ TEST_F(Session, A311ServerThatClosesOnOneFilterLosesThatFilterOnly) {
   EXPECT_TRUE(Online("a"));
 }
 
+TEST_F(Session, RefusedSubscriptionsStayTheLastErrorUntilTheyAreGranted) {
+  RecordingClient client;
+  client.filters = 2;
+  clients.push_back(&client);
+  bool granted = false;
+  transport.suback = [&](const std::string&) { return granted ? 1 : 0x87; };
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  loop.Advance(30s);
+  EXPECT_EQ(Link("a").last_error,
+            "the cloud refuses the subscription of commands/a/0 and 1 more; is the policy right?");
+  transport.CloseAll();
+  AdvanceUntil([&] { return Online("a"); });
+  loop.Advance(30s);
+  EXPECT_NE(Link("a").last_error.find("commands/a/0"), std::string::npos) << "also after a reconnect";
+  granted = true;
+  loop.Advance(5min);
+  EXPECT_EQ(Link("a").last_error, "");
+}
+
 TEST_F(Session, ARefusedSubscriptionIsTriedAgainAndTheClientHearsWhenItIsGranted) {
   RecordingClient client;
   client.filters = 2;
