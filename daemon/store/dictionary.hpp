@@ -28,7 +28,9 @@ class Dictionary {
   const std::string* Find(Kind kind, std::uint64_t id) const;
   // The number of a text that is already known.
   std::optional<std::uint64_t> IdOf(Kind kind, std::string_view text) const;
-  // As read from the database.
+  const std::unordered_map<std::uint64_t, std::string>& texts(Kind kind) const { return table(kind).texts; }
+  std::size_t size() const { return tables_[0].texts.size() + tables_[1].texts.size() + tables_[2].texts.size(); }
+  // As read from the database. A number that is known keeps its text.
   void Load(Kind kind, std::uint64_t id, std::string text);
 
   struct Entry {

@@ -46,6 +46,22 @@ class PlatformFiles : public Files {
     }
   }
 
+  Result<std::string> ReadPart(const std::filesystem::path& path, std::uint64_t at, std::size_t size) override {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return std::string();
+    if (!fd) return Failed(path, "read");
+    std::string bytes(size, '\0');
+    for (std::size_t done = 0;;) {
+      const ssize_t n = ::pread(fd.get(), bytes.data() + done, size - done, static_cast<off_t>(at + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return Failed(path, "read");
+      done += static_cast<std::size_t>(n);
+      if (n > 0 && done < size) continue;
+      bytes.resize(done);
+      return bytes;
+    }
+  }
+
   Status WriteSynced(const std::filesystem::path& path, std::string_view bytes) override {
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
     if (!fd) return Failed(path, "write");

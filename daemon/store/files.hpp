@@ -1,6 +1,6 @@
 // What the store does to the file system beside SQLite: the sequence mark, the lock, setting a damaged file aside.
 // A seam, so that a test can cut the power under all of the store's files and not only under SQLite's
-// (tests/support/model_disk.hpp). Deliberately small: whole files, by path.
+// (tests/support/model_disk.hpp). Deliberately small: files by path, mostly whole.
 // Thread: the store thread, or the thread that opens before it starts.
 #pragma once
 
@@ -22,6 +22,9 @@ class Files {
 
   // nullopt: there is no such file. Error kFatal: it cannot be read.
   virtual Result<std::optional<std::string>> Read(const std::filesystem::path& path) = 0;
+  // `size` bytes from `at` on; fewer at the end of the file, none behind it or without a file. Error kFatal: the disk
+  // does not give them.
+  virtual Result<std::string> ReadPart(const std::filesystem::path& path, std::uint64_t at, std::size_t size) = 0;
   // Creates or replaces the file; its bytes are durable afterwards, its name only after SyncFolder.
   virtual Status WriteSynced(const std::filesystem::path& path, std::string_view bytes) = 0;
   // Writes the file's own bytes over themselves and syncs. After a failed fsync the kernel takes pages for written

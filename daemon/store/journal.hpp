@@ -141,6 +141,8 @@ class Journal {
     std::vector<Reading> readings;
     std::map<std::string, IntervalSet> unsent;
   };
+  // Within a transaction: knows the thing from here on, so that a gap can speak of it.
+  Status Name(const std::string& thing);
   // Within a transaction: takes them, ascending in id, all behind those taken before; then the acks.
   Status Adopt(const std::vector<AdoptedRow>& rows, const AckMap& acks);
   // Within a transaction: ends the newest block, so that retention can have it.
@@ -149,6 +151,7 @@ class Journal {
   Database& database() { return database_; }
 
   const std::map<std::string, ThingState>& things() const { return things_; }
+  const Dictionary& dictionary() const { return dictionary_; }
   std::uint64_t readings() const { return readings_; }
   std::int64_t newest_trusted_ms() const { return newest_trusted_ms_; }
   // The time from which retention counts: the newest trusted time, but never running more than twice as fast as

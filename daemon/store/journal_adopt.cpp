@@ -6,6 +6,11 @@
 
 namespace penumbra {
 
+Status Journal::Name(const std::string& thing) {
+  Thing(thing);
+  return WriteFreshWords();
+}
+
 Status Journal::Adopt(const std::vector<AdoptedRow>& rows, const AckMap& acks) {
   std::set<std::string> changed;
   Block block;

@@ -1,11 +1,11 @@
 #include "store/salvage.hpp"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 #include <utility>
 
 #include "base/log.hpp"
+#include "store/dictionary_copy.hpp"
 #include "store/gap.hpp"
 #include "store/ranges.hpp"
 #include "store/row_sum.hpp"
@@ -14,61 +14,112 @@ namespace penumbra {
 namespace {
 
 using Kind = Dictionary::Kind;
+using Row = std::vector<btree::Value>;
 
 // A new file's rows begin at its generation times this: behind those of every file before it.
 constexpr int kRowBits = 32;
+constexpr std::size_t kMaxStretches = 200'000;       // of 32 bytes
+constexpr auto kPatience = std::chrono::seconds(2);  // at a start, for settings that SQLite does not find any more
 
-Status CopySettings(Database& from, Database& to) {
-  auto rows = from.Prepare("SELECT key, value, sum FROM setting");
-  if (!rows) return {};
+// Columns that an older row does not have are nothing.
+std::int64_t Int(const Row& row, std::size_t column) {
+  return column < row.size() ? row[column].integer : 0;
+}
+std::uint64_t Seq(const Row& row, std::size_t column) {
+  return static_cast<std::uint64_t>(Int(row, column));
+}
+std::string_view Bytes(const Row& row, std::size_t column) {
+  return column < row.size() ? row[column].bytes : std::string_view();
+}
+// As Statement::HasSum.
+bool HasSum(const Row& row, std::size_t column, std::int64_t sum) {
+  return column >= row.size() || row[column].type == btree::Value::Type::kNull || row[column].integer == sum;
+}
+
+// What a daemon needs at once of the file before.
+struct Kept {
+  std::map<std::string, std::string> settings;
+  struct Era {
+    std::string boot;
+    std::int64_t numbers[4];  // from_ns, offset_ms, true_offset_ms, trusted
+  };
+  std::vector<Era> times;
+
+  void TakeRow(std::string_view table, const Row& row) {
+    if (table == "setting" && row.size() == 3 && HasSum(row, 2, PairSum(Bytes(row, 0), Bytes(row, 1)))) {
+      settings.emplace(Bytes(row, 0), Bytes(row, 1));
+    }
+    if (table == "boot_time" && row.size() == 5) {
+      times.push_back({std::string(Bytes(row, 0)), {Int(row, 1), Int(row, 2), Int(row, 3), Int(row, 4)}});
+    }
+  }
+};
+
+// false: not all of them.
+bool TakeThroughSqlite(const std::filesystem::path& file, const std::string& vfs, Kept& kept) {
+  auto damaged = Database::Open({.file = file, .vfs = vfs}, nullptr);
+  if (!damaged) return false;
+  (*damaged)->KeepWal();
+  auto settings = (*damaged)->Prepare("SELECT key, value, sum FROM setting");
+  auto times = (*damaged)->Prepare("SELECT boot, from_ns, offset_ms, true_offset_ms, trusted FROM boot_time");
+  if (!settings || !times) return false;
   for (;;) {
-    const Result<bool> more = rows->Step();
-    if (!more || !*more) return {};  // what came before the damage is good
-    const std::int64_t sum = PairSum(rows->Bytes(0), rows->Bytes(1));
-    if (!rows->HasSum(2, sum)) continue;
-    auto insert = to.Prepare("INSERT OR IGNORE INTO setting(key, value, sum) VALUES(?, ?, ?)");
-    if (!insert) return Fail(insert.error());
-    if (const Status done = insert->Bind(1, rows->Bytes(0)).Bind(2, rows->Bytes(1)).Bind(3, sum).Run(); !done)
-      return done;
+    const Result<bool> row = settings->Step();
+    if (!row) return false;
+    if (!*row) break;
+    if (!settings->HasSum(2, PairSum(settings->Bytes(0), settings->Bytes(1)))) continue;
+    kept.settings.emplace(settings->Bytes(0), settings->Bytes(1));
+  }
+  for (;;) {
+    const Result<bool> row = times->Step();
+    if (!row) return false;
+    if (!*row) return true;
+    kept.times.push_back({std::string(times->Bytes(0)), {times->Int(1), times->Int(2), times->Int(3), times->Int(4)}});
   }
 }
 
-Status CopyTimes(Database& from, Database& to) {
-  auto rows = from.Prepare("SELECT boot, from_ns, offset_ms, true_offset_ms, trusted FROM boot_time");
-  if (!rows) return {};
-  for (;;) {
-    const Result<bool> more = rows->Step();
-    if (!more || !*more) return {};
+Kept TakeKept(const std::filesystem::path& file, const std::string& vfs, Files& files, const PageScan::Roots& roots) {
+  Kept kept;
+  if (TakeThroughSqlite(file, vfs, kept)) return kept;
+  kept.times.clear();  // they have no key: twice would be too much
+  const auto take = [&kept](std::string_view table, std::int64_t, const Row& row) { kept.TakeRow(table, row); };
+  PageScan scan(files, file, roots);
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (!scan.Step(Salvage::kPagesPerStep, take) && std::chrono::steady_clock::now() < until) {
+  }
+  return kept;
+}
+
+Status Put(Database& to, const Kept& kept) {
+  for (const auto& [key, value] : kept.settings) {
+    auto insert = to.Prepare("INSERT OR IGNORE INTO setting(key, value, sum) VALUES(?, ?, ?)");
+    if (!insert) return Fail(insert.error());
+    insert->Bind(1, std::string_view(key)).Bind(2, std::string_view(value)).Bind(3, PairSum(key, value));
+    if (const Status done = insert->Run(); !done) return done;
+  }
+  for (const Kept::Era& era : kept.times) {
     auto insert =
         to.Prepare("INSERT INTO boot_time(boot, from_ns, offset_ms, true_offset_ms, trusted) VALUES(?, ?, ?, ?, ?)");
     if (!insert) return Fail(insert.error());
-    insert->Bind(1, rows->Bytes(0)).Bind(2, rows->Int(1)).Bind(3, rows->Int(2)).Bind(4, rows->Int(3));
-    if (const Status done = insert->Bind(5, rows->Int(4)).Run(); !done) return done;
+    insert->Bind(1, std::string_view(era.boot)).Bind(2, era.numbers[0]).Bind(3, era.numbers[1]);
+    if (const Status done = insert->Bind(4, era.numbers[2]).Bind(5, era.numbers[3]).Run(); !done) return done;
   }
-}
-
-std::int64_t OutboxSum(const Statement& row) {
-  return RowSum().Add(row.Int(0)).Add(row.Int(1)).Add(row.Int(2)).Add(row.Bytes(3)).value();
+  return {};
 }
 
 }  // namespace
 
 Status Salvage::Begin(Database& database, const SeqMark& mark, const std::filesystem::path& file,
-                      const std::string& vfs) {
+                      const std::string& vfs, Files& files) {
   const auto rows = database.Integer("SELECT (SELECT count(*) FROM journal) + (SELECT count(*) FROM salvage)");
   if (!rows) return Fail(rows.error());
   if (*rows > 0) return {};
-  auto damaged = Database::Open({.file = file, .vfs = vfs}, nullptr);
-  if (!damaged) {
-    log::Error("store.salvage_failed", "the damaged file cannot be opened; it stays as it is",
-               {{"file", file.string()}, {"reason", damaged.error().message}});
-    return {};
-  }
-  (*damaged)->KeepWal();
+  const auto roots = PageScan::RootsOf(database);
+  if (!roots) return Fail(roots.error());
+  const Kept kept = TakeKept(file, vfs, files, *roots);
   const auto below = static_cast<std::int64_t>(mark.generation() + 1) << kRowBits;
   if (const Status begun = database.Begin(); !begun) return begun;
-  if (const Status done = CopySettings(**damaged, database); !done) return done;
-  if (const Status done = CopyTimes(**damaged, database); !done) return done;
+  if (const Status done = Put(database, kept); !done) return done;
   if (const Status done = database.SetMeta("snapshot_row", below); !done) return done;
   auto entry = database.Prepare("INSERT INTO salvage(file, after_row, below_row, below_seq) VALUES(?, 0, ?, ?)");
   if (!entry) return Fail(entry.error());
@@ -77,118 +128,77 @@ Status Salvage::Begin(Database& database, const SeqMark& mark, const std::filesy
   return database.Commit();
 }
 
-Result<std::unique_ptr<Salvage>> Salvage::Resume(Database& database, const std::string& vfs) {
+Result<std::unique_ptr<Salvage>> Salvage::Resume(Database& database, Files& files) {
   auto row = database.Prepare("SELECT file, after_row, below_row, below_seq FROM salvage LIMIT 1");
   if (!row) return Fail(row.error());
   const Result<bool> found = row->Step();
   if (!found) return Fail(found.error());
   if (!*found) return nullptr;
-  std::unique_ptr<Salvage> salvage(
-      new Salvage(std::string(row->Bytes(0)), row->Int(1), row->Int(2), static_cast<std::uint64_t>(row->Int(3))));
-  salvage->Open(vfs);
-  return salvage;
+  Position position{std::string(row->Bytes(0)), row->Int(1), row->Int(2), static_cast<std::uint64_t>(row->Int(3))};
+  auto roots = PageScan::RootsOf(database);
+  if (!roots) return Fail(roots.error());
+  return std::unique_ptr<Salvage>(new Salvage(std::move(position), files, std::move(*roots)));
 }
 
-void Salvage::Open(const std::string& vfs) {
-  auto opened = Database::Open({.file = file_, .vfs = vfs}, nullptr);
-  if (!opened) {
-    log::Error("store.salvage_failed", "the damaged file cannot be opened; it stays as it is",
-               {{"file", file_.string()}, {"reason", opened.error().message}});
-    return;
-  }
-  damaged_ = std::move(*opened);
-  damaged_->KeepWal();
-  LoadWords();
-  LoadDelivery();
-}
-
-void Salvage::LoadWords() {
-  constexpr std::array kTables = {std::pair(Kind::kThing, "SELECT id, name, sum FROM thing"),
-                                  std::pair(Kind::kWord, "SELECT id, text, sum FROM word"),
-                                  std::pair(Kind::kPointSet, "SELECT id, points, sum FROM point_set")};
-  for (const auto& [kind, sql] : kTables) {
-    auto rows = damaged_->Prepare(sql);
-    if (!rows) continue;
-    for (;;) {
-      const Result<bool> row = rows->Step();
-      if (!row || !*row) break;  // what came before the damage is good
-      const auto id = static_cast<std::uint64_t>(rows->Int(0));
-      if (rows->HasSum(2, NameSum(id, rows->Bytes(1)))) words_.Load(kind, id, std::string(rows->Bytes(1)));
+void Salvage::TakeRow(std::string_view table, std::int64_t rowid, const Row& row) {
+  const auto number = static_cast<std::uint64_t>(rowid);
+  const auto word = [&](Kind kind) {
+    if (row.size() < 2 || !HasSum(row, 2, NameSum(number, Bytes(row, 1)))) return;
+    words_.Load(kind, number, std::string(Bytes(row, 1)));
+  };
+  if (table == "thing") return word(Kind::kThing);
+  if (table == "word") return word(Kind::kWord);
+  if (table == "point_set") return word(Kind::kPointSet);
+  if (table == "outbox" && row.size() >= 5) {
+    const std::int64_t sum = RowSum().Add(number).Add(Int(row, 1)).Add(Int(row, 2)).Add(Bytes(row, 4)).value();
+    IntervalSet unsent;
+    if (!HasSum(row, 5, sum) || !DecodeRanges(Bytes(row, 4), unsent)) return;
+    outbox_[number] = std::move(unsent);
+    newest_in_outbox_[number] = Seq(row, 1);
+  } else if (table == "meta" && row.size() >= 2 && Bytes(row, 0) == "snapshot_row") {
+    if (HasSum(row, 2, PairSum(Bytes(row, 0), Int(row, 1)))) snapshot_row_ = Int(row, 1);
+  } else if (table == "gap" && row.size() == 7) {
+    gaps_.emplace_back(Seq(row, 0), Gap{.thing = {},
+                                        .reason = std::string(Bytes(row, 1)),
+                                        .from_seq = Seq(row, 2),
+                                        .to_seq = Seq(row, 3),
+                                        .from_ms = Int(row, 4),
+                                        .to_ms = Int(row, 5),
+                                        .lost = Seq(row, 6)});
+  } else if (table == "block" && row.size() >= 8) {
+    const auto things = DecodeBlockThings(Bytes(row, 7));
+    if (!things) return;
+    for (const BlockThing& thing : *things) {
+      if (stretch_count_ == kMaxStretches) return;
+      ++stretch_count_;
+      stretches_[thing.thing].push_back({thing.first_seq, thing.last_seq, Int(row, 2), Int(row, 3)});
     }
   }
 }
 
-void Salvage::LoadDelivery() {
-  const auto row = damaged_->Meta("snapshot_row");
-  auto states = damaged_->Prepare("SELECT thing, last_seq, last_ms, ranges, sum FROM outbox");
-  if (!row || !*row || !states) return;
-  std::map<std::string, IntervalSet> unsent;
-  for (;;) {
-    const Result<bool> more = states->Step();
-    if (!more) return;
-    if (!*more) break;
-    const std::string* name = words_.Find(Kind::kThing, static_cast<std::uint64_t>(states->Int(0)));
-    if (name == nullptr || !states->HasSum(4, OutboxSum(*states)) || !DecodeRanges(states->Bytes(3), unsent[*name]))
-      return;
-    newest_[*name] = static_cast<std::uint64_t>(states->Int(1));
+// Names are known only now.
+void Salvage::EndScan() {
+  scanned_ = true;
+  DictionaryCopy::LoadInto(words_, DictionaryCopy::Beside(at_.file), files_);
+  if (scan_.pages() == 0) {
+    log::Error("store.salvage_failed", "the damaged file is not there any more", {{"file", at_.file.string()}});
   }
-  snapshot_row_ = **row;
-  unsent_ = std::move(unsent);
-}
-
-// The next row in order, or, where the way there is damaged, the next one that is still reached by its number.
-bool Salvage::NextRow(std::string& blob) {
-  if (!probing_) {
-    auto row = damaged_->Prepare("SELECT id, data FROM journal WHERE id > ? ORDER BY id LIMIT 1");
-    if (!row) return false;
-    const Result<bool> found = row->Bind(1, after_).Step();
-    if (found && !*found) return false;
-    if (found && row->Int(0) > after_) {
-      after_ = row->Int(0);
-      blob = row->Bytes(1);
-      return true;
-    }
-    probing_ = true;
-    missed_ = 0;
+  if (!snapshot_row_) return;
+  for (auto& [thing, unsent] : outbox_) {
+    const std::string* name = words_.Find(Kind::kThing, thing);
+    if (name == nullptr) continue;
+    unsent_[*name] = std::move(unsent);
+    newest_[*name] = newest_in_outbox_[thing];
   }
-  return Probe(blob);
-}
-
-bool Salvage::Probe(std::string& blob) {
-  while (after_ + 1 < below_ && probes_left_-- > 0) {
-    if (missed_++ > Block::kMaxRows && !JumpToNextRun()) {
-      after_ = below_;
-      return false;
-    }
-    auto row = damaged_->Prepare("SELECT data FROM journal WHERE id = ?");
-    if (!row) return false;
-    const Result<bool> found = row->Bind(1, ++after_).Step();
-    if (!found) ++lost_rows_;
-    if (!found || !*found) continue;
-    blob = row->Bytes(0);
-    probing_ = false;  // beyond the damage
-    return true;
-  }
-  return false;
-}
-
-// A whole block is missing: on to where the next one begins, or the rows that are in none yet.
-bool Salvage::JumpToNextRun() {
-  missed_ = 0;
-  auto block = damaged_->Prepare("SELECT first_row FROM block WHERE first_row > ? ORDER BY first_row LIMIT 1");
-  if (!block) return false;
-  const Result<bool> found = block->Bind(1, after_ + 1).Step();
-  const std::int64_t next = found && *found ? block->Int(0) : snapshot_row_ + 1;
-  if (next <= after_ + 1) return false;
-  after_ = next - 1;
-  return true;
+  outbox_.clear();
 }
 
 // Whether it was sent is in table outbox up to the snapshot, and behind it in the acks that follow.
 void Salvage::TakeUnsent(const std::string& name, const RowSection& section, IntervalSet& unsent) {
-  if (!unsent_) return unsent.Add(section.first_seq, section.last_seq());
-  IntervalSet& expected = (*unsent_)[name];
-  if (after_ <= snapshot_row_) {
+  const auto known = unsent_.find(name);
+  if (known == unsent_.end()) return unsent.Add(section.first_seq, section.last_seq());
+  IntervalSet& expected = known->second;
+  if (row_ <= *snapshot_row_) {
     unsent = expected.Within(section.first_seq, section.last_seq());
     expected.Remove(section.first_seq, section.last_seq());
     return;
@@ -204,19 +214,30 @@ Result<Journal::AdoptedRow> Salvage::Decode(const std::string& blob, AckMap& ack
   if (!header) return Fail(header.error());
   for (const AckRange& ack : header->acks) {
     const std::string* name = words_.Find(Kind::kThing, ack.thing);
-    if (name == nullptr || ack.last >= seq_below_) continue;
+    if (name == nullptr || ack.last >= at_.seq_below) continue;
     acks[*name].Add(ack.first, ack.last);
-    if (unsent_) (*unsent_)[*name].Remove(ack.first, ack.last);
+    if (const auto known = unsent_.find(*name); known != unsent_.end()) known->second.Remove(ack.first, ack.last);
   }
   Journal::AdoptedRow row;
-  row.id = after_;
+  row.id = row_;
   for (const RowSection& section : header->sections) {
     const std::string* name = words_.Find(Kind::kThing, section.thing);
-    if (name == nullptr || section.last_seq() >= seq_below_ ||
-        !DecodeSection(blob, *header, section, words_, row.readings)) {
+    if (name == nullptr || section.last_seq() >= at_.seq_below) {
       ++lost_rows_;
       continue;
     }
+    const std::size_t before = row.readings.size();
+    if (!DecodeSection(blob, *header, section, words_, row.readings)) {
+      row.readings.resize(before);
+      ++lost_rows_;
+      continue;
+    }
+    IntervalSet& back = back_[*name];
+    const auto fresh = row.readings.begin() + static_cast<std::ptrdiff_t>(before);
+    const auto twice = [&back](const Reading& reading) { return back.Contains(reading.seq); };
+    row.readings.erase(std::remove_if(fresh, row.readings.end(), twice), row.readings.end());
+    if (row.readings.size() == before) continue;
+    back.Add(section.first_seq, section.last_seq());
     TakeUnsent(*name, section, row.unsent[*name]);
   }
   return row;
@@ -224,21 +245,31 @@ Result<Journal::AdoptedRow> Salvage::Decode(const std::string& blob, AckMap& ack
 
 Result<Salvage::Outcome> Salvage::Step(Database& database, Journal& journal) {
   Outcome outcome;
+  if (!scanned_) {
+    const auto take = [this](std::string_view table, std::int64_t rowid, const Row& row) {
+      TakeRow(table, rowid, row);
+    };
+    if (scan_.Step(kPagesPerStep, take)) EndScan();
+    return outcome;
+  }
   std::vector<Journal::AdoptedRow> rows;
   AckMap acks;
-  probes_left_ = kProbesPerStep;
-  std::string blob;
-  bool any = false;
-  while (damaged_ != nullptr && rows.size() < kRowsPerStep && NextRow(blob) && after_ < below_) {
-    any = true;
-    auto row = Decode(blob, acks);
+  for (int effort = 0; effort < kEffortPerStep && !outcome.finished;) {
+    const auto next = scan_.NextRow(row_);
+    outcome.finished = !next || next->id >= at_.below;
+    if (outcome.finished) break;
+    // They become one block, which is read from its first row to its last: one must not reach from the rows of a file
+    // that was salvaged into this one to its own, four billion further on.
+    if (!rows.empty() && next->id - rows.front().id >= Block::kMaxRows) break;
+    row_ = next->id;
+    effort += row_ > at_.after ? kEffortOfNew : 1;
+    auto row = Decode(next->blob, acks);
     if (!row) {
       ++lost_rows_;
-    } else if (!row->readings.empty()) {
+    } else if (row_ > at_.after && !row->readings.empty()) {
       rows.push_back(std::move(*row));
     }
   }
-  outcome.finished = !any && !(probing_ && probes_left_ < 0);
   if (const Status begun = database.Begin(); !begun) return Fail(begun.error());
   if (const Status adopted = journal.Adopt(rows, acks); !adopted) return Fail(adopted.error());
   for (const Journal::AdoptedRow& row : rows) {
@@ -252,37 +283,39 @@ Result<Salvage::Outcome> Salvage::Step(Database& database, Journal& journal) {
   }
   outcome.acked = std::move(acks);
   readings_ += outcome.readings;
-  if (const Status kept = Remember(database, outcome.finished); !kept) return Fail(kept.error());
+  if (const Status kept = Remember(database, journal, outcome.finished); !kept) return Fail(kept.error());
   if (const Status done = database.Commit(); !done) return Fail(done.error());
   return outcome;
 }
 
-Status Salvage::Remember(Database& database, bool finished) {
+Status Salvage::Remember(Database& database, Journal& journal, bool finished) {
   if (!finished) {
     auto position = database.Prepare("UPDATE salvage SET after_row = ? WHERE file = ?");
     if (!position) return Fail(position.error());
-    return position->Bind(1, after_).Bind(2, std::string_view(file_.native())).Run();
+    return position->Bind(1, std::max(row_, at_.after)).Bind(2, std::string_view(at_.file.native())).Run();
   }
-  if (const Status noted = NoteGaps(database); !noted) return noted;
-  if (damaged_ != nullptr) {
-    log::Notice("store.salvaged", "what could be read of a damaged file is back",
-                {{"file", file_.string()}, {"readings", readings_}, {"unreadable", lost_rows_}});
-  }
+  if (const Status noted = NoteGaps(database, journal); !noted) return noted;
+  log::Notice("store.salvaged", "what could be read of a damaged file is back",
+              {{"file", at_.file.string()},
+               {"readings", readings_},
+               {"unreadable", lost_rows_},
+               {"unreadable_pages", scan_.unreadable_pages()}});
   auto forget = database.Prepare("DELETE FROM salvage WHERE file = ?");
   if (!forget) return Fail(forget.error());
-  return forget->Bind(1, std::string_view(file_.native())).Run();
+  return forget->Bind(1, std::string_view(at_.file.native())).Run();
 }
 
 // What the file knew to be unsent and no row brought back, and the gaps that it had not told the cloud of yet.
-Status Salvage::NoteGaps(Database& database) {
-  if (damaged_ == nullptr) return {};
-  if (const auto gaps = ReadGaps(*damaged_)) {
-    for (const Gap& gap : *gaps) {
-      if (const Status noted = NoteGap(database, gap); !noted) return noted;
-    }
+Status Salvage::NoteGaps(Database& database, Journal& journal) {
+  std::vector<Gap> gaps;
+  for (auto& [thing, gap] : gaps_) {
+    const std::string* name = words_.Find(Kind::kThing, thing);
+    if (name == nullptr) continue;
+    gap.thing = *name;
+    gaps.push_back(std::move(gap));
   }
-  if (!unsent_) return {};
-  for (const auto& [name, set] : *unsent_) {
+  gaps_.clear();
+  for (const auto& [name, set] : unsent_) {
     if (set.empty()) continue;
     Gap gap{.thing = name,
             .reason = std::string(kGapDamaged),
@@ -290,29 +323,27 @@ Status Salvage::NoteGaps(Database& database) {
             .to_seq = set.map().rbegin()->second,
             .lost = set.count()};
     std::tie(gap.from_ms, gap.to_ms) = TimesOf(name, gap.from_seq, gap.to_seq);
+    gaps.push_back(std::move(gap));
+  }
+  for (const Gap& gap : gaps) {
+    if (const Status named = journal.Name(gap.thing); !named) return named;
     if (const Status noted = NoteGap(database, gap); !noted) return noted;
   }
   return {};
 }
 
-// As far as the directory of blocks can be read; zeros: not known.
+// As far as the directory of blocks could be read; zeros: not known.
 std::pair<std::int64_t, std::int64_t> Salvage::TimesOf(const std::string& name, std::uint64_t first,
                                                        std::uint64_t last) {
   Gap times;
   const auto id = words_.IdOf(Kind::kThing, name);
-  auto blocks = damaged_->Prepare("SELECT oldest_ms, newest_ms, things FROM block");
-  if (!id || !blocks) return {};
-  for (;;) {
-    const Result<bool> more = blocks->Step();
-    if (!more || !*more) return {times.from_ms, times.to_ms};
-    const auto things = DecodeBlockThings(blocks->Bytes(2));
-    if (!things) continue;
-    const auto part =
-        std::find_if(things->begin(), things->end(), [&id](const BlockThing& t) { return t.thing == *id; });
-    if (part == things->end() || part->last_seq < first || part->first_seq > last) continue;
-    times.Add(first, blocks->Int(0));
-    times.Add(last, blocks->Int(1));
+  if (!id) return {};
+  for (const Stretch& stretch : stretches_[*id]) {
+    if (stretch.last_seq < first || stretch.first_seq > last) continue;
+    times.Add(first, stretch.oldest_ms);
+    times.Add(last, stretch.newest_ms);
   }
+  return {times.from_ms, times.to_ms};
 }
 
 }  // namespace penumbra

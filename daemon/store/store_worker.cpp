@@ -457,7 +457,7 @@ bool StoreWorker::IsOnlyFull() const {
 bool StoreWorker::ReloadJournal() {
   salvage_.reset();
   auto journal = Journal::Load(*database_, *mark_, journal_options_, false);
-  auto salvage = Salvage::Resume(*database_, vfs_->name());
+  auto salvage = Salvage::Resume(*database_, files_);
   if (!journal || !salvage) return false;
   journal_ = std::move(*journal);
   salvage_ = std::move(*salvage);
@@ -664,6 +664,8 @@ void StoreWorker::Maintain(Time now) {
     return;
   }
   LayInReserve();
+  // Only for a salvage: that it cannot be written now is no trouble.
+  (void)words_copy_->Keep(journal_->dictionary(), now);
   if (!SalvageStep(now)) Pack(now);
 }
 

@@ -23,6 +23,7 @@
 
 #include "base/unique_fd.hpp"
 #include "store/counting_vfs.hpp"
+#include "store/dictionary_copy.hpp"
 #include "store/files.hpp"
 #include "store/journal.hpp"
 #include "store/packer.hpp"
@@ -211,6 +212,7 @@ class StoreWorker {
   UniqueFd lock_;  // held for as long as the database may be written
   std::unique_ptr<CountingVfs> vfs_;
   std::unique_ptr<SeqMark> mark_;
+  std::unique_ptr<DictionaryCopy> words_copy_;
   TimeBook times_;
   WriteMeter meter_;
   std::optional<std::uint64_t> vacuum_from_;  // size of the file when vacuuming began

@@ -42,6 +42,7 @@ Status StoreWorker::Open() {
   mark += ".seq";
   vfs_ = std::make_unique<CountingVfs>(options_.vfs);
   mark_ = std::make_unique<SeqMark>(mark, files_);
+  words_copy_ = std::make_unique<DictionaryCopy>(DictionaryCopy::Beside(options_.file), files_);
   retention_ = std::make_unique<Retention>(options_.settings, files_);
   Status opened = OpenOrReplace(true);
   if (!opened && NoSpace() && ReleaseReserve()) opened = OpenOrReplace(true);
@@ -112,7 +113,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
     }
   }
   if (ready) {
-    auto salvage = Salvage::Resume(*database_, vfs_->name());
+    auto salvage = Salvage::Resume(*database_, files_);
     if (salvage) {
       salvage_ = std::move(*salvage);
     } else {
@@ -136,6 +137,12 @@ Status StoreWorker::SetAside() {
   Status noted = files_.WriteSynced(Beside(kSalvageNote), aside.native());
   if (noted) noted = files_.SyncFolder(options_.file.parent_path());
   if (!noted) log::Error("store.salvage_failed", noted.error().message, {{"file", aside.string()}});
+  // Were it left behind, it would count as that of the next database.
+  if (const auto words = DictionaryCopy::Beside(options_.file); files_.Exists(words)) {
+    if (const Status moved = files_.Rename(words, DictionaryCopy::Beside(aside)); !moved) return moved;
+    if (const Status synced = files_.SyncFolder(options_.file.parent_path()); !synced) return synced;
+    words_copy_ = std::make_unique<DictionaryCopy>(words, files_);
+  }
   // The database first, durably: without its WAL it could be an older state that opens without complaint.
   for (const char* part : {"", "-wal", "-shm"}) {
     std::filesystem::path to = aside;
@@ -155,7 +162,7 @@ Status StoreWorker::BeginSalvage() {
   if (!*note || (*note)->empty()) return {};
   const std::filesystem::path aside(**note);
   if (files_.Size(aside) > 0) {
-    if (const Status begun = Salvage::Begin(*database_, *mark_, aside, vfs_->name()); !begun) return begun;
+    if (const Status begun = Salvage::Begin(*database_, *mark_, aside, vfs_->name(), files_); !begun) return begun;
   }
   return files_.WriteSynced(Beside(kSalvageNote), {});
 }

@@ -346,6 +346,12 @@ Result<std::optional<std::string>> ModelDisk::Read(const std::filesystem::path& 
   return std::optional(file->bytes);
 }
 
+Result<std::string> ModelDisk::ReadPart(const std::filesystem::path& path, std::uint64_t at, std::size_t size) {
+  const auto file = Find(path.string());
+  if (file == nullptr || at >= file->bytes.size()) return std::string();
+  return file->bytes.substr(at, size);
+}
+
 Status ModelDisk::WriteSynced(const std::filesystem::path& path, std::string_view bytes) {
   auto file = Find(path.string());
   if (file == nullptr) file = Create(path.string());

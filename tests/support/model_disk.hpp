@@ -86,6 +86,7 @@ class ModelDisk : public Files {
 
   // ---- Files ----
   Result<std::optional<std::string>> Read(const std::filesystem::path& path) override;
+  Result<std::string> ReadPart(const std::filesystem::path& path, std::uint64_t at, std::size_t size) override;
   Status WriteSynced(const std::filesystem::path& path, std::string_view bytes) override;
   Status Rewrite(const std::filesystem::path& path) override;
   Status Rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
