@@ -35,7 +35,8 @@ Status StoreWorker::SeeThatItFits(const Retention::Space& before) {
       database_->NoRoom(fmt::format("no space is left for a commit: {} bytes, and as much again in the WAL", added)));
 }
 
-// A commit that does not fit may fit in parts.
+// A commit that does not fit may fit in parts. What goes back has been let in once: the queue may be longer than its
+// bound by that much, until the disk takes it.
 void StoreWorker::PutHalfBack() {
   const std::size_t count = batch_.readings.size();
   if (count < 2 * kFewestReadings) return;

@@ -248,6 +248,32 @@ TEST(FullDisk, WithoutRoomForAMigrationTheOldFileStaysAsItIs) {
   EXPECT_GT(refused, 3);
 }
 
+// The smallest bound that can be configured. A step of retention gives up a block, so the bound must not be a few
+// blocks.
+TEST(FullDisk, TheSmallestStoreIsMostlyFullOfReadings) {
+  ModelDisk disk;
+  constexpr std::uint64_t kBound = 1 << 20;
+  DiskBench bench(disk, kBound);
+  ASSERT_TRUE(bench.Open());
+  std::size_t fewest = SIZE_MAX;
+  std::uint64_t largest = 0;
+  std::mt19937_64 random(3);
+  for (int second = 0; second < 8000; ++second) {
+    for (const char* thing : {"a", "b", "c", "d", "e", "f", "g", "h"})
+      bench.Push(thing, static_cast<double>(random() % 100'000));
+    bench.Run(1s);
+    disk.ForgetLog();
+    if (second < 4000 || second % 20 != 0) continue;
+    fewest = std::min<std::size_t>(fewest, bench.stats().readings);
+    largest = std::max(largest, BytesOn(disk));
+  }
+  EXPECT_GT(bench.stats().dropped_unsent, 0u);
+  // 14,332 measured: some 70 bytes each, with three values all of whose digits are random. Beyond the bound are a
+  // reserve of 64 KiB and what one step of retention is late.
+  EXPECT_GT(fewest, 13'000u);
+  EXPECT_LT(largest, kBound + 64 * 1024 + kBound / 10);
+}
+
 using FullDiskStore = test::StoreFixture;
 
 // Shadows and orders are loaded at the start. Were that refused with the commits, what is stored would count as lost.
