@@ -1,5 +1,8 @@
 # Sourced: a clean Debian 12 root, made once and kept as an archive, and unpacked where a script works in it. As root.
-# The caller sets `work` (a folder of its own) and `root` (the folder to unpack in).
+# `work` is the folder of the archive, `root` the one to unpack in; enter_clean_root sets them, or the caller does.
+
+# need_root SCRIPT
+need_root() { [ "$(id -u)" = 0 ] || { echo "$1: needs root (chroot)" >&2; exit 2; }; }
 
 leave_root() {
   umount "$root/proc" "$root/dev" 2>/dev/null || true
@@ -24,3 +27,16 @@ enter_root() {
   chmod +x "$root/usr/sbin/policy-rc.d"
 }
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
+# enter_clean_root NAME: a root of what this machine's apt knows, in build/lifecycle/NAME until the script ends.
+enter_clean_root() {
+  work=$PWD/build/lifecycle
+  root=$work/$1
+  mkdir -p "$work"
+  trap leave_root EXIT
+  leave_root
+  sources=()
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ ! -s "$file" ] || sources+=("$file"); done
+  make_root_archive
+  enter_root
+}

@@ -14,12 +14,12 @@ armhf) triplet=arm-linux-gnueabihf cpu=arm ;;
 *) usage ;;
 esac
 [ "$2" = packages ] || [ "$2" = tests ] || usage
-[ "$(id -u)" = 0 ] || { echo "cross: needs root (chroot)" >&2; exit 2; }
+. packaging/clean-root.sh
+need_root cross
 
 work=$PWD/build/cross
 root=$work/root-$arch
 mkdir -p "$work/ccache"
-. packaging/clean-root.sh
 unmount_all() { umount "$root/ccache" 2>/dev/null || true; leave_root; }
 trap unmount_all EXIT
 unmount_all

@@ -6,18 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 deb=${1:-$(ls build/deb/penumbra_*.deb)}
 [ -f "$deb" ] || { echo "lifecycle: no package; run packaging/build-deb.sh first" >&2; exit 2; }
-[ "$(id -u)" = 0 ] || { echo "lifecycle: needs root (chroot)" >&2; exit 2; }
-
-work=$PWD/build/lifecycle
-root=$work/root
-mkdir -p "$work"
 . packaging/clean-root.sh
-trap leave_root EXIT
-leave_root
-sources=() # of this machine
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ -s "$file" ] && sources+=("$file"); done
-make_root_archive
-enter_root
+need_root lifecycle
+enter_clean_root root
 
 version=$(dpkg-deb -f "$deb" Version)
 cp "$deb" "$root/new.deb"

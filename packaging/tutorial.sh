@@ -6,20 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 debs=${1:-build/deb}
 ls "$debs"/penumbra_*.deb "$debs"/penumbra-dev_*.deb >/dev/null || { echo "tutorial: no packages; run packaging/build-deb.sh first" >&2; exit 2; }
-[ "$(id -u)" = 0 ] || { echo "tutorial: needs root (chroot)" >&2; exit 2; }
-
-work=$PWD/build/lifecycle # the same root
-root=$work/tutorial-root
-blocks=$PWD/build/tutorial
-mkdir -p "$work" "$blocks"
-rm -f "$blocks"/block-*
 . packaging/clean-root.sh
-trap leave_root EXIT
-leave_root
-sources=() # of this machine
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do [ -s "$file" ] && sources+=("$file"); done
-make_root_archive
-enter_root
+need_root tutorial
+blocks=$PWD/build/tutorial
+mkdir -p "$blocks"
+rm -f "$blocks"/block-*
+enter_clean_root tutorial-root
 
 inside useradd --create-home author
 home=$root/home/author

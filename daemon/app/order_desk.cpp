@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -37,13 +36,6 @@ Outcome OutcomeOf(const Reading& reading) {
   return {Verdict::kSucceeded, "", std::move(values)};
 }
 
-std::vector<std::string> Words(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) words.push_back(std::move(word));
-  return words;
-}
-
 }  // namespace
 
 OrderDesk::OrderDesk(World world)
@@ -62,7 +54,8 @@ OrderDesk::OrderDesk(World world)
                                 done(Fail(Action::kRetry, outcome.reason));
                               });
                             },
-                            world_.config_patience, world_.at_moment}) {}
+                            world_.config_patience, world_.at_moment}),
+      reboot_(world_.loop) {}
 
 const ThingSettings* OrderDesk::FindThing(const std::string& thing) const {
   const auto& things = world_.settings.things;
@@ -172,22 +165,8 @@ void OrderDesk::Reboot(Done done) {
   log::Notice("orders.reboot", "rebooting the machine, as ordered", {{"command", world_.duties.orders.reboot_command}});
   // What is measured should not wait for a stop that may be cut short. A store that cannot is no reason not to reboot.
   world_.store.Flush([this, alive = alive_, done = std::move(done)](const Status&) {
-    if (*alive) StartReboot(done);
-  });
-}
-
-void OrderDesk::StartReboot(const Done& done) {
-  auto child = Spawn(Words(world_.duties.orders.reboot_command), {});
-  if (!child) return done(Failed("the machine cannot be rebooted: " + child.error().message));
-  rebooting_ = std::move(*child);
-  reboot_watch_ = world_.loop.WhenReadable(rebooting_.pidfd.get(), [this, done] {
-    int status = 0;
-    if (!Reap(rebooting_, status)) return;
-    const Child ended = std::move(rebooting_);
-    const SubscriptionPtr watch = std::move(reboot_watch_);
-    if (status == 0) return;  // under way; orders waits for the machine to go down
-    done(Failed(fmt::format("the machine cannot be rebooted: {} {}", world_.duties.orders.reboot_command,
-                            DescribeExit(status))));
+    if (!*alive) return;
+    reboot_.Start(world_.duties.orders.reboot_command, [done](std::string reason) { done(Failed(std::move(reason))); });
   });
 }
 

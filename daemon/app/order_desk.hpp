@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "app/config_update.hpp"
+#include "app/reboot_command.hpp"
 #include "driver/bus_manager.hpp"
-#include "driver/spawn.hpp"
 #include "model/duty_settings.hpp"
 #include "orders/orders.hpp"
 #include "shadow/shadows.hpp"
@@ -51,12 +51,10 @@ class OrderDesk : public orders::Performer {
   void ReadNow(const std::string& thing, Done done);
   void Set(const std::string& thing, const orders::OrderRow& order, bool resumed, Done done);
   void Reboot(Done done);
-  void StartReboot(const Done& done);
 
   World world_;
   ConfigUpdate update_;
-  Child rebooting_;
-  SubscriptionPtr reboot_watch_;
+  RebootCommand reboot_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -33,7 +33,7 @@ class IotCore:
     rules engine, a JSON array.
     """
 
-    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None, claims=(), rules=None):
+    def __init__(self, program, things=(), folder=None, server_names=(), port=0, policy=None, record=None, claims=(), rules=None, claim_policy=None):
         self.program = str(program)
         self.things = list(things)
         self.temporary = folder is None
@@ -41,6 +41,7 @@ class IotCore:
         self.server_names = list(server_names)
         self.fixed_port = port
         self.policy = policy
+        self.claim_policy = claim_policy
         self.record = record
         self.rules = rules
         self.claim_names = list(claims)
@@ -59,6 +60,8 @@ class IotCore:
             command += ["--server-name", name]
         if self.policy:
             command += ["--policy", str(self.policy)]
+        if self.claim_policy:
+            command += ["--claim-policy", str(self.claim_policy)]
         if self.record:
             command += ["--record", str(self.record)]
         if self.rules:
