@@ -61,6 +61,8 @@ void Daemon(Exposition& out, const GatewayInfo& info, const ApiCounters& counter
   out.Sample(Seconds(info.longest_handler));
   out.Family("penumbra_api_requests_total", "counter", "Requests answered by the local API.");
   out.Sample(counters.requests);
+  out.Family("penumbra_api_evicted_connections_total", "counter", "Idle connections closed to make room for others.");
+  out.Sample(counters.evicted_connections);
   out.Family("penumbra_api_refused_connections_total", "counter", "Connections refused because too many were open.");
   out.Sample(counters.refused_connections);
 }

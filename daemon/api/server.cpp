@@ -1,7 +1,5 @@
 #include "api/server.hpp"
 
-#include <sys/socket.h>
-
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <vector>
 
@@ -17,11 +15,6 @@ using Acceptor = asio::basic_socket_acceptor<asio::local::stream_protocol, asio:
 
 // After a failed accept (no descriptors left, mostly): how long until the next try.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
-
-constexpr std::string_view kBusy =
-    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 73\r\n"
-    "\r\n{\"error\":\"too many clients are connected\",\"hint\":\"try again in a moment\"}";
-static_assert(kBusy.size() - kBusy.find("\r\n\r\n") - 4 == 73);
 
 class Server : public ApiServer {
  public:
@@ -53,15 +46,24 @@ class Server : public ApiServer {
   void OnAccept(UnixSocket socket) {
     accept_failing_ = false;
     ++state_->counters.connections;
+    if (state_->sessions.size() >= state_->limits.max_connections) MakeRoom();
     if (state_->sessions.size() < state_->limits.max_connections) {
       Session::Start(std::move(socket), state_);
     } else {
       ++state_->counters.refused_connections;
-      // Fits into any fresh socket's buffer; a client for whom it does not gets a closed connection.
-      const ssize_t sent = ::send(socket.native_handle(), kBusy.data(), kBusy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      static_cast<void>(sent);
+      SayBusy(socket.native_handle());
     }
     Accept();
+  }
+
+  // Whoever is idle longest has to go: clients that only hold their connection must not lock the others out.
+  void MakeRoom() {
+    Session* oldest = nullptr;
+    for (Session* session : state_->sessions) {
+      const auto idle = session->IdleSince();
+      if (idle && (oldest == nullptr || *idle < *oldest->IdleSince())) oldest = session;
+    }
+    if (oldest != nullptr) oldest->Evict();
   }
 
   void OnAcceptError(const boost::system::error_code& error) {

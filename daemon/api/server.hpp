@@ -17,7 +17,8 @@
 namespace penumbra::api {
 
 struct ApiLimits {
-  std::size_t max_connections = 32;  // one more is answered 503 and closed
+  // One more takes the place of the one that has been idle longest; if all are being answered, it is answered 503.
+  std::size_t max_connections = 32;
   std::uint32_t max_header_bytes = 16 * 1024;
   std::uint64_t max_request_bytes = 64 * 1024;  // header and body
   // From the answer before (or the accept) to the last byte of a request: limits idle and slow clients alike.
@@ -30,6 +31,7 @@ struct ApiCounters {
   std::uint64_t requests = 0;
   std::uint64_t connections = 0;          // accepted since start
   std::uint64_t refused_connections = 0;  // more than max_connections
+  std::uint64_t evicted_connections = 0;  // idle ones that made room for others
   std::uint64_t timed_out = 0;            // closed at a deadline
   std::uint64_t malformed = 0;            // not HTTP, or too large
   std::size_t open_connections = 0;

@@ -1,5 +1,7 @@
 #include "api/session.hpp"
 
+#include <sys/socket.h>
+
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -15,6 +17,11 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
+constexpr std::string_view kBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 73\r\n"
+    "\r\n{\"error\":\"too many clients are connected\",\"hint\":\"try again in a moment\"}";
+static_assert(kBusy.size() - kBusy.find("\r\n\r\n") - 4 == 73);
+
 class HttpSession : public Session, public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(UnixSocket socket, std::shared_ptr<ServerState> state)
@@ -28,6 +35,14 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
     Forget();
     error_code ignored;
     stream_.socket().close(ignored);
+  }
+
+  std::optional<BootTime> IdleSince() const override { return idle_since_; }
+  void Evict() override {
+    const auto self = shared_from_this();
+    ++state_->counters.evicted_connections;
+    if (request_ == 0) SayBusy(stream_.socket().native_handle());
+    Close();
   }
 
   void ReadRequest();
@@ -53,9 +68,11 @@ class HttpSession : public Session, public std::enable_shared_from_this<HttpSess
   SubscriptionPtr handler_deadline_;
   std::uint64_t request_ = 0;  // counts up; the answer to an earlier one comes too late
   bool answered_ = true;
+  std::optional<BootTime> idle_since_;
 };
 
 void HttpSession::ReadRequest() {
+  idle_since_ = state_->loop.Now();
   parser_.emplace();
   parser_->header_limit(state_->limits.max_header_bytes);
   parser_->body_limit(state_->limits.max_request_bytes);
@@ -65,6 +82,7 @@ void HttpSession::ReadRequest() {
 }
 
 void HttpSession::OnRead(const error_code& error) {
+  idle_since_.reset();
   if (state_->view == nullptr) return Close();
   if (error) return OnUnreadable(error);
   ++state_->counters.requests;
@@ -142,6 +160,11 @@ void HttpSession::OnWritten(const error_code& error) {
 }
 
 }  // namespace
+
+void SayBusy(int socket) {
+  const ssize_t sent = ::send(socket, kBusy.data(), kBusy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  static_cast<void>(sent);  // a client for whom it does not fit gets a closed connection
+}
 
 void Session::Start(UnixSocket socket, std::shared_ptr<ServerState> state) {
   std::make_shared<HttpSession>(std::move(socket), std::move(state))->ReadRequest();

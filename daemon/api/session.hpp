@@ -4,6 +4,7 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "api/gateway_view.hpp"
@@ -25,6 +26,9 @@ struct ServerState {
 using UnixSocket =
     boost::asio::basic_stream_socket<boost::asio::local::stream_protocol, boost::asio::io_context::executor_type>;
 
+// What a client reads for whom there is no room; fits into any fresh socket's buffer.
+void SayBusy(int socket);
+
 class Session {
  public:
   // Lives until its client goes, a deadline passes, or Close().
@@ -32,6 +36,10 @@ class Session {
   virtual ~Session() = default;
   // At once; an answer on its way is cut.
   virtual void Close() = 0;
+  // Since when it has waited for a whole request; nullopt: one is being answered.
+  virtual std::optional<BootTime> IdleSince() const = 0;
+  // Closes it so that another one has room. A client that has not asked anything yet is told so (503).
+  virtual void Evict() = 0;
 };
 
 }  // namespace penumbra::api

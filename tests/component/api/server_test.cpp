@@ -239,16 +239,49 @@ TEST_F(Server, AnswersInTheGatewaysPlaceWhenItOwesAnAnswerTooLong) {
   EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
 }
 
-TEST_F(Server, ServesOnlySoManyAtOnceAndAllAgainLater) {
-  Start(kShort);
+TEST_F(Server, AnIdleConnectionMakesRoomForOneThatAsksTheOldestFirst) {
+  Start();
+  const std::size_t most = ApiLimits{}.max_connections;
   std::vector<std::unique_ptr<RawClient>> idle;
-  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<RawClient>(socket_));
-  ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.refused_connections == 96; }));
-  const std::string refused = idle.back()->Read();
+  for (std::size_t i = 0; i < 3 * most; ++i) idle.push_back(std::make_unique<RawClient>(socket_));
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200) << "at once, not when the others time out";
+  EXPECT_EQ(Counters().refused_connections, 0u);
+  EXPECT_EQ(Counters().evicted_connections, 2 * most + 1);
+  EXPECT_LE(Counters().open_connections, most);
+  const std::string gone = idle.front()->Read();
+  EXPECT_THAT(gone, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(gone, HasSubstr("too many clients"));
+  idle.back()->Send("GET /v1/buses HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(idle.back()->Read(), StartsWith("HTTP/1.1 200")) << "the youngest still has its place";
+}
+
+TEST_F(Server, AClientThatSendsItsRequestByteByByteMakesRoomToo) {
+  Start(kShort);
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (std::size_t i = 0; i < kShort.max_connections; ++i) {
+    slow.push_back(std::make_unique<RawClient>(socket_));
+    slow.back()->Send("GET /v1/st");
+  }
+  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+}
+
+TEST_F(Server, ServesOnlySoManyAtOnceAndAllAgainLater) {
+  view_.hold_answers = true;
+  ApiLimits limits = kShort;
+  limits.handler_timeout = 5s;
+  Start(limits);
+  std::vector<std::unique_ptr<RawClient>> busy;
+  for (std::size_t i = 0; i < limits.max_connections; ++i) {
+    busy.push_back(std::make_unique<RawClient>(socket_));
+    busy.back()->Send("GET /v1/readings/sensor-001 HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  ASSERT_TRUE(EventuallyCounters([&](const ApiCounters& c) { return c.requests == limits.max_connections; }));
+  const std::string refused = RawClient(socket_).Read();
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503"));
   EXPECT_THAT(refused, HasSubstr("too many clients"));
-  EXPECT_LE(Counters().open_connections, 4u);
-  idle.clear();
+  EXPECT_EQ(Counters().refused_connections, 1u) << "who is being answered keeps his place";
+  view_.hold_answers = false;
+  busy.clear();
   ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.open_connections == 0; }));
   EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
 }
