@@ -10,8 +10,6 @@
 namespace penumbra {
 namespace {
 
-constexpr Duration kLeastInterval = std::chrono::milliseconds(50);
-constexpr Duration kMostInterval = std::chrono::hours(24 * 7);
 constexpr Duration kMostSilence = std::chrono::hours(24 * 365);
 
 // "10s", or seconds as a number.
@@ -76,7 +74,7 @@ Status Put(ThingSettings& thing, const Json& config) {
   for (const auto& [key, value] : config.items()) {
     if (key == "sample_interval") {
       if (value.is_null()) continue;
-      const auto interval = TimeOf(value, kLeastInterval, kMostInterval);
+      const auto interval = TimeOf(value, kMinSampleInterval, kMaxSampleInterval);
       if (!interval) return Fail(interval.error().WithContext(key));
       thing.sample_interval = *interval;
       continue;

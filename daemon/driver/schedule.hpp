@@ -8,11 +8,9 @@
 #include <vector>
 
 #include "event/clock.hpp"
+#include "model/settings.hpp"
 
 namespace penumbra {
-
-// Shortest sample interval.
-inline constexpr Duration kMinSampleInterval = std::chrono::milliseconds(50);
 
 // The drift-free slots of one thing: origin + k * interval. A slot that was missed is counted, never made up for.
 class PollGrid {

@@ -16,6 +16,11 @@
 
 namespace penumbra {
 
+// Of every sample interval, whoever sets it: the configuration file (schema/penumbra-config.schema.json says the same),
+// update_config, the shadow's desired.
+inline constexpr Duration kMinSampleInterval = std::chrono::milliseconds(50);
+inline constexpr Duration kMaxSampleInterval = std::chrono::hours(24 * 30);
+
 struct ReportPolicy {
   double deadband = 0;            // absolute, in the point's unit; or
   bool deadband_percent = false;  // percent of the last sent value

@@ -97,8 +97,10 @@ Result<Value> ValidateDesired(const ThingSettings& thing, const std::string& key
 Result<Duration> ValidateInterval(const Json& value) {
   if (!value.is_number()) return Refuse("wrong type: seconds as a number are needed");
   const double seconds = value.get<double>();
-  if (!(seconds >= kMinIntervalSeconds)) return Refuse("below min 0.05");
-  if (seconds > kMaxIntervalSeconds) return Refuse("above max 604800");
+  constexpr double kLeast = std::chrono::duration<double>(kMinSampleInterval).count();
+  constexpr double kMost = std::chrono::duration<double>(kMaxSampleInterval).count();
+  if (!(seconds >= kLeast)) return Refuse(fmt::format("below min {}", kLeast));
+  if (seconds > kMost) return Refuse(fmt::format("above max {:.0f}", kMost));
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 

@@ -10,9 +10,6 @@
 
 namespace penumbra::shadow {
 
-inline constexpr double kMinIntervalSeconds = 0.05;
-inline constexpr double kMaxIntervalSeconds = 7 * 24 * 3600.0;
-
 // The value as the driver writes it, or a Fail(kGiveUp) whose message is the reason shown in reported.refused:
 // "unknown key", "read-only", "wrong type: a number is needed", "below min 5", "above max 30", "not a multiple of 0.5",
 // "out of range for s16".

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/text.hpp"
 #include "fake_drivers.hpp"
 
 namespace penumbra {
@@ -52,6 +53,20 @@ TEST(Profile, ABrokenOneIsSaidAtTheThingAndBringsNoFurtherFaults) {
   ASSERT_EQ(config.diagnostics.size(), 3U) << Errors(config);  // with the warning that there is no upstream
   EXPECT_EQ(test::LineOf(config, "profile \"th\" cannot be used"), 8);
   EXPECT_NE(Errors(config).find("th.toml:1:"), std::string::npos);
+}
+
+// The schema's text is data; the bound in the code is what everything else keeps.
+TEST(SampleInterval, HasInTheFileTheBoundsThatEverybodyElseHas) {
+  const TestFolder folder;
+  folder.Write("profiles/th.toml", kProfile);
+  const auto fits = [&folder](Duration interval) {
+    const std::string line = "sample_interval = \"" + FormatDuration(interval) + "\"\n";
+    return Load(folder.Write("penumbra.toml", std::string(kHead) + kThing + line)).Ok();
+  };
+  EXPECT_TRUE(fits(kMinSampleInterval));
+  EXPECT_TRUE(fits(kMaxSampleInterval));
+  EXPECT_FALSE(fits(kMinSampleInterval - std::chrono::milliseconds(1)));
+  EXPECT_FALSE(fits(kMaxSampleInterval + std::chrono::seconds(1)));
 }
 
 TEST(Profile, MustNotSayWhichDeviceItIs) {

@@ -368,6 +368,16 @@ TEST_F(ShadowsTest, AnotherIntervalOfTheFileHoldsUnlessOneIsDesired) {
   EXPECT_EQ(buses.intervals["t1"], Duration(9s));
 }
 
+TEST_F(ShadowsTest, TheDesiredIntervalHasTheBoundsOfTheFile) {
+  Start();
+  EXPECT_TRUE(Set({{"sample_interval", 30 * 24 * 3600}}));
+  EXPECT_EQ(buses.intervals["t1"], kMaxSampleInterval);
+  EXPECT_FALSE(Set({{"sample_interval", 30 * 24 * 3600 + 1}}));
+  EXPECT_TRUE(Set({{"sample_interval", 0.05}}));
+  EXPECT_FALSE(Set({{"sample_interval", 0.049}}));
+  EXPECT_EQ(buses.intervals["t1"], kMinSampleInterval);
+}
+
 TEST_F(ShadowsTest, AnotherRangeHoldsFromTheReloadOn) {
   Start();
   EXPECT_FALSE(Set({{"setpoint", 35}}));
