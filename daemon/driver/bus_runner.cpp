@@ -29,7 +29,6 @@ constexpr Duration kProbeMargin = 5ms;
 constexpr Duration kShortestProbe = 50ms;
 
 // In messages the reason stays the same while the trouble does; the detail is in the status.
-constexpr const char* kSilentUnit = "timeout";
 constexpr const char* kBusDown = "bus down";
 constexpr const char* kStops = "the gateway stops";
 
@@ -235,6 +234,7 @@ void BusRunner::CarryUnits(const std::vector<Unit>& old) {
     if (known == old.end() || !(known->breaker_settings == unit.breaker_settings)) continue;
     unit.breaker = known->breaker;
     unit.slowest_answer = known->slowest_answer;
+    unit.silence = known->silence;
     unit.probes = known->probes;
     if (unit.breaker.state() == Breaker::State::kOpen) {
       due_.Set(static_cast<std::uint32_t>(things_.size()) + index, unit.breaker.retry_at());
@@ -502,7 +502,8 @@ void BusRunner::PollDue(std::uint32_t index) {
   const Unit& unit = units_[thing.unit];
   if (!down_ && !unit.breaker.suspected()) return SendPoll(index, {});
   if (!down_ && unit.breaker.state() == Breaker::State::kClosed && MayProbe(unit)) SendProbe(thing.unit);
-  Tell(thing, BadReading(thing.settings, down_ ? kBusDown : kSilentUnit, TimesOf(context_.loop.Now())));
+  Tell(thing, BadReading(thing.settings, down_ ? std::string(kBusDown) : units_[thing.unit].silence,
+                         TimesOf(context_.loop.Now())));
 }
 
 void BusRunner::ProbeDue(std::uint32_t unit) {
@@ -561,7 +562,7 @@ void BusRunner::OnPolled(std::uint32_t index, BootTime begun, Result<wire::ReadA
       answer ? ReadingOf(thing.settings, *answer, times) : BadReading(thing.settings, kBusDown, times);
   ++(reading.AllBad() ? errors_ : polls_);
   if (answer && IsSilence(*answer)) {
-    OnUnitSilent(thing.unit, times.received - begun);
+    OnUnitSilent(thing.unit, times.received - begun, SilenceOf(*answer));
   } else if (answer) {
     OnUnitAnswered(thing.unit, times.received - begun);
   }
@@ -602,15 +603,16 @@ void BusRunner::OnProbed(std::uint32_t unit, BootTime begun, const Result<wire::
   load_.Busy(begun, now);
   ++(answer && !IsSilence(*answer) ? polls_ : errors_);
   if (answer && IsSilence(*answer)) {
-    OnUnitSilent(unit, now - begun);
+    OnUnitSilent(unit, now - begun, SilenceOf(*answer));
   } else if (answer) {
     OnUnitAnswered(unit, now - begun);
   }
   Pump();
 }
 
-void BusRunner::OnUnitSilent(std::uint32_t index, Duration spent) {
+void BusRunner::OnUnitSilent(std::uint32_t index, Duration spent, std::string reason) {
   Unit& unit = units_[index];
+  unit.silence = std::move(reason);
   const BootTime now = context_.loop.Now();
   silence_budget_.Spend(spent, now);
   if (unit.breaker.OnSilence(now, context_.random)) {
@@ -870,7 +872,9 @@ ThingStatus BusRunner::SnapshotOf(const std::string& name) const {
   if (down_) status.reason = DownCause();
   if (breaker.state() == Breaker::State::kOpen) {
     const auto wait = std::max(breaker.retry_at() - now, Duration::zero());
-    status.reason = fmt::format("unit not answering (next try in {})",
+    const std::string& cause = units_[thing.unit].silence;
+    status.reason = fmt::format("unit not answering ({}next try in {})",
+                                cause.empty() || cause == wire::ToString(wire::Code::kTimeout) ? "" : cause + ", ",
                                 FormatDuration(std::chrono::ceil<std::chrono::seconds>(wait)));
   }
   return status;

@@ -107,6 +107,7 @@ class BusRunner {
     Breaker breaker;
     std::vector<std::uint32_t> things;
     Duration slowest_answer{};  // fades, see OnUnitAnswered
+    std::string silence;        // what the last answer that was none gave as its reason
     std::uint64_t probes = 0;
   };
   using ReadCallbacks = std::vector<std::function<void(Result<Reading>)>>;
@@ -188,7 +189,7 @@ class BusRunner {
   void OnWritten(std::uint32_t thing, BootTime begun, const Result<wire::WriteAnswer>& answer,
                  const std::function<void(Status)>& done);
   void OnUnitAnswered(std::uint32_t unit, Duration took);
-  void OnUnitSilent(std::uint32_t unit, Duration spent);
+  void OnUnitSilent(std::uint32_t unit, Duration spent, std::string reason);
 
   PollTimes TimesOf(BootTime begun) const;
   void Tell(Thing& thing, const Reading& reading);

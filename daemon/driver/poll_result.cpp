@@ -78,4 +78,9 @@ bool IsSilence(const wire::ReadAnswer& answer) {
   return !answer.values.empty() && std::all_of(answer.values.begin(), answer.values.end(), IsSilent);
 }
 
+std::string SilenceOf(const wire::ReadAnswer& answer) {
+  const bool told = answer.code == wire::Code::kOk && !answer.values.empty() && !answer.values.front().reason.empty();
+  return told ? CleanReason(answer.values.front().reason) : std::string(wire::ToString(answer.code));
+}
+
 }  // namespace penumbra

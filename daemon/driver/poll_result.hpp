@@ -30,5 +30,7 @@ Reading BadReading(const ThingSettings& thing, const std::string& reason, const 
 
 // The unit gave no sign of life: nothing but time-outs and transport faults. An exception or a refusal is a sign.
 bool IsSilence(const wire::ReadAnswer& answer);
+// What such an answer gives as its reason: "timeout", "wrong unit in reply", ...
+std::string SilenceOf(const wire::ReadAnswer& answer);
 
 }  // namespace penumbra

@@ -341,6 +341,21 @@ TEST_F(BusManagerTest, AUnitThatAnswersAgainIsPolledAtOnce) {
   EXPECT_EQ(Good("slow"), 1U);
 }
 
+TEST_F(BusManagerTest, WhatASilentUnitGaveLastStaysTheReasonWhileItIsNotAsked) {
+  std::string reason = "wrong unit in reply";
+  launcher_script.on_read = [&](FakeHost& host, const wire::ReadRequest& r) {
+    host.AnswerWith(r, {{}, Quality::kBad, wire::Code::kTimeout, reason});
+  };
+  Start({Bus("b")}, {Thing("t", "b", 1s)});
+  loop.Advance(100s);
+  EXPECT_EQ(manager->Thing("t")->breaker, "open");
+  EXPECT_THAT(manager->Thing("t")->reason, HasSubstr("unit not answering (wrong unit in reply, next try in"));
+  EXPECT_EQ(manager->Thing("t")->points.begin()->second.trouble, "wrong unit in reply");
+  reason = "timeout";
+  loop.Advance(10min);
+  EXPECT_EQ(manager->Thing("t")->points.begin()->second.trouble, "timeout") << "as the last probe found it";
+}
+
 TEST_F(BusManagerTest, AnExceptionIsALifeSignAndOpensNoBreaker) {
   launcher_script.on_read = [](FakeHost& host, const wire::ReadRequest& r) {
     host.AnswerWith(r, {{}, Quality::kBad, wire::Code::kRefused, "exception 2"});

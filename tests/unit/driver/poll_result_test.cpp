@@ -87,6 +87,9 @@ TEST_F(PollResultTest, SilenceIsTimeoutsAndTransportFaultsOnly) {
   EXPECT_FALSE(IsSilence({1, Code::kOk, {BadRaw(Code::kOk, "the driver filled no value")}}));
   EXPECT_FALSE(IsSilence({1, Code::kRefused, {}}));
   EXPECT_FALSE(IsSilence({1, Code::kOk, {}}));
+  EXPECT_EQ(SilenceOf({1, Code::kOk, {timeout, io}}), "no answer");
+  EXPECT_EQ(SilenceOf({1, Code::kNoDevice, {}}), "no device");
+  EXPECT_EQ(SilenceOf({1, Code::kOk, {BadRaw(Code::kTimeout, "\xff")}}), "the driver's reason is not UTF-8");
 }
 
 }  // namespace
