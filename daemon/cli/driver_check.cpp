@@ -2,8 +2,12 @@
 // a finding as well. What needs JSON is judged here: schemas, and configurations that are wrong.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/text.hpp"
 #include "cli/driver_verbs.hpp"
@@ -60,14 +64,22 @@ class Examiner {
       Add(name, about + "no result");
       return false;
     }
-    for (const Json& finding : *findings) Add(name, about + (finding.is_string() ? finding.get<std::string>() : "?"));
+    for (const Json& finding : *findings) {
+      const std::string text = finding.is_string() ? finding.get<std::string>() : "?";
+      may_not_open&& text.find(kDoesNotOpen) == 0 ? void(unopened_ = about + text) : Add(name, about + text);
+    }
     return findings->empty();
+  }
+  // Whether a bus of this configuration opens, whatever else there is to find.
+  bool Opens(const std::string& input) const {
+    const Result<Json> json = RunDriverHost(paths_, {"--examine", file_, "indexes"}, input, kExaminationTime);
+    return json || json.error().message.find(kDoesNotOpen) == std::string::npos;
   }
   void Add(const std::string& name, std::string text) { findings_.push_back({name, std::move(text)}); }
   void Passed(const std::string& name) { findings_.push_back({name, ""}); }
   void Skipped(const std::string& name, std::string why) { findings_.push_back({name, std::move(why), true}); }
   std::vector<Finding> Take() { return std::move(findings_); }
-  const std::string& unopened() const { return unopened_; }
+  std::string TakeUnopened() { return std::exchange(unopened_, {}); }
 
  private:
   const PathSettings& paths_;
@@ -127,37 +139,60 @@ void SetTransport(Json& configuration, const Json& schema, const char* value) {
   configuration["bus"]["transport"] = value;
 }
 
-void ExamineGarbage(Examiner& examiner, const DriverDescription& driver, const Json& good) {
-  bool played = false;
-  bool passed = true;
-  if (Declares(driver.bus_schema, "device")) {
-    if (const auto line = NonsenseDevice::Serial()) {
-      Json configuration = good;
-      SetTransport(configuration, driver.bus_schema, "rtu");
-      configuration["bus"]["device"] = line->name();
-      for (const char* key : {"host", "port"}) configuration["bus"].erase(key);
-      played = true;
-      passed &= examiner.Run("garbage", "garbage", InputOf(configuration), "serial line: ", true);
-    }
-  }
+// A bus with nonsense on its other end, and the configuration for it.
+struct PlayedBus {
+  std::unique_ptr<NonsenseDevice> device;
+  Json configuration;
+  const char* about;
+};
+
+// Of the kinds that the driver's schema says it can have.
+std::vector<PlayedBus> PlayBuses(const DriverDescription& driver, const Json& good) {
+  std::vector<PlayedBus> played;
   if (Declares(driver.bus_schema, "host") && Declares(driver.bus_schema, "port")) {
-    if (const auto server = NonsenseDevice::Tcp()) {
+    if (auto server = NonsenseDevice::Tcp()) {
       Json configuration = good;
       SetTransport(configuration, driver.bus_schema, "tcp");
       configuration["bus"]["host"] = "127.0.0.1";
       configuration["bus"]["port"] = server->port();
       configuration["bus"].erase("device");
-      played = true;
-      passed &= examiner.Run("garbage", "garbage", InputOf(configuration), "TCP: ", true);
+      played.push_back({std::move(server), std::move(configuration), "TCP: "});
     }
   }
-  if (!examiner.unopened().empty()) {  // a device, but another kind than we can play
-    examiner.Skipped("garbage", "what can be played here is no device for it: " + examiner.unopened());
-  } else if (!played) {
+  if (Declares(driver.bus_schema, "device")) {
+    if (auto line = NonsenseDevice::Serial()) {
+      Json configuration = good;
+      SetTransport(configuration, driver.bus_schema, "rtu");
+      configuration["bus"]["device"] = line->name();
+      for (const char* key : {"host", "port"}) configuration["bus"].erase(key);
+      played.push_back({std::move(line), std::move(configuration), "serial line: "});
+    }
+  }
+  return played;
+}
+
+void ExamineGarbage(Examiner& examiner, const std::vector<PlayedBus>& played) {
+  bool passed = true;
+  for (const PlayedBus& bus : played) {
+    passed &= examiner.Run("garbage", "garbage", InputOf(bus.configuration), bus.about, true);
+  }
+  if (const std::string unopened = examiner.TakeUnopened(); !unopened.empty()) {  // another kind than we can play
+    examiner.Skipped("garbage", "what can be played here is no device for it: " + unopened);
+  } else if (played.empty()) {
     examiner.Skipped("garbage", "its bus has neither device nor host and port, which is all that can be played here");
   } else if (passed) {
     examiner.Passed("garbage");
   }
+}
+
+// The first that opens of what the schemas suggest, which stands on no bus, and of the buses that can be played; none:
+// what the schemas suggest.
+Json GuessConfiguration(Examiner& examiner, const Json& suggested, const std::vector<PlayedBus>& played) {
+  const auto opens = [&examiner](const Json& configuration) { return examiner.Opens(InputOf(configuration)); };
+  if (opens(suggested)) return suggested;
+  const auto fits =
+      std::find_if(played.begin(), played.end(), [&](const PlayedBus& bus) { return opens(bus.configuration); });
+  return fits == played.end() ? suggested : fits->configuration;
 }
 
 }  // namespace
@@ -169,14 +204,21 @@ std::vector<Finding> CheckDriver(const PathSettings& paths, const std::string& f
     examiner.Add("abi", driver.error().message);
     return examiner.Take();
   }
-  const Json configuration =
-      given.is_object() ? given : ExampleConfiguration(driver->bus_schema, driver->thing_schema, driver->point_schema);
+  const bool guessed = !given.is_object();
+  Json configuration =
+      guessed ? ExampleConfiguration(driver->bus_schema, driver->thing_schema, driver->point_schema) : given;
+  const std::vector<PlayedBus> played = PlayBuses(*driver, configuration);
+  if (guessed) configuration = GuessConfiguration(examiner, configuration, played);
   ExamineSchemas(examiner, *driver);
   for (const char* name : kAlone) {
-    if (examiner.Run(name, name, InputOf(configuration))) examiner.Passed(name);
+    if (examiner.Run(name, name, InputOf(configuration), "", guessed)) {
+      examiner.Passed(name);
+    } else if (const std::string unopened = examiner.TakeUnopened(); !unopened.empty()) {
+      examiner.Skipped(name, "not checked, because without a configuration " + unopened);
+    }
   }
   ExamineOptions(examiner, *driver, configuration);
-  ExamineGarbage(examiner, *driver, configuration);
+  ExamineGarbage(examiner, played);
   return examiner.Take();
 }
 

@@ -117,7 +117,7 @@ Json ExampleConfiguration(const Json& bus_schema, const Json& thing_schema, cons
   thing["name"] = "example";
   thing["points"] = Json::array();
   const Json& properties = Member(point_schema, "properties");
-  for (const char* key : {"quantity", "kind"}) {
+  for (const char* key : {"quantity", "kind", "table"}) {
     const Json& choices = Member(Member(properties, key), "enum");
     if (!choices.is_array() || !thing["points"].empty()) continue;
     for (const Json& choice : choices) {

@@ -71,10 +71,10 @@ int Check(const Invocation& invocation) {
   const std::vector<Finding> findings = CheckDriver(*paths, file.string(), *configuration);
   PrintFindings(invocation, findings);
   const bool closed = std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
-    return !f.skipped && f.text.find("the bus does not open") != std::string::npos;
+    return f.skipped && f.text.find("the bus does not open") != std::string::npos;
   });
   if (closed && configuration->is_null()) {
-    Complain(R"(the configuration that the schemas suggest does not open; give one: {"bus":{},"things":[]} in a file)");
+    Complain(R"(what needs a bus was not checked; give a configuration for one: {"bus":{},"things":[]} in a file)");
   }
   const auto bad =
       std::count_if(findings.begin(), findings.end(), [](const Finding& f) { return !f.skipped && !f.text.empty(); });

@@ -369,9 +369,10 @@ const std::vector<Verb>& Verbs() {
        "for authors of drivers: check one, begin one",
        "check: examines a driver without its device: ABI, schemas, wrong options, leaks, deadlines, cancelling, "
        "nonsense on "
-       "the\nbus. The configuration ({\"bus\":{},\"things\":[]}) is made from its schemas when none is given. Exit "
-       "code 1 if "
-       "there is a\nfinding.\n"
+       "the\nbus. The configuration ({\"bus\":{},\"things\":[]}) is made from its schemas when none is given, with "
+       "a bus\nthat is played where that is possible; what then could not be checked is said. Exit code 1 if there is "
+       "a "
+       "finding.\n"
        "new: writes a project that builds, with a test, an example configuration and Debian packaging.",
        {}},
       {"cert",

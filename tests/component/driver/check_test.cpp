@@ -36,6 +36,26 @@ TEST(DriverCheck, FindsEachMistakeOfASloppyDriver) {
   }
 }
 
+// Which examinations were not made.
+std::vector<std::string> SkippedOf(const std::string& driver) {
+  std::vector<std::string> names;
+  for (const Finding& finding : cli::CheckDriver(TestPaths(), std::string(PRODUCT_DRIVERS) + "/" + driver, Json())) {
+    EXPECT_TRUE(finding.skipped || finding.text.empty()) << finding.examination << ": " << finding.text;
+    if (finding.skipped) names.push_back(finding.examination);
+  }
+  return names;
+}
+
+TEST(DriverCheck, WithoutAConfigurationABusIsPlayedForADriverThatCanHaveOne) {
+  EXPECT_THAT(SkippedOf("modbus.so"), testing::IsEmpty());
+}
+
+TEST(DriverCheck, WhatNeedsABusThatNobodyHasIsNoFindingButSaid) {
+  if (std::filesystem::exists("/dev/i2c-1")) GTEST_SKIP() << "this machine has the bus that the schema suggests";
+  EXPECT_THAT(SkippedOf("sht3x.so"),
+              testing::ElementsAre("open", "leaks", "deadline", "cancel", "indexes", "write", "ask", "garbage"));
+}
+
 TEST(DriverCheck, FindsEachMistakeOfACarelessDriver) {
   const auto findings = FindingsOf("test_careless");
   for (const char* text :
