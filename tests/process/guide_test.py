@@ -1,18 +1,15 @@
 """The guide's own two programs against the stand-in, and what they tell and are told, told and heard by our daemon as well."""
 import json
-import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from counting_bus import CountingBus
+from guide_program import start, text_for
 from harness import COUNTER_POINTS, PENUMBRAD, Cloud, Gateway, wait_for
 
-GUIDE = pathlib.Path(__file__).resolve().parent / "guide"
 THING = "sensor-001"
 
 
@@ -43,18 +40,9 @@ def cloud(tmp_path):
 
 def run(name, cloud, folder):
     """Starts a program of the guide with this cloud's endpoint and files; its output goes to a file."""
-    text = (GUIDE / name).read_text(encoding="utf-8")
-    for old, new in (("xxxx-ats.iot.us-east-1.amazonaws.com", "localhost"), ("./AmazonRootCA1.pem", cloud.root_ca),
-                     ("./device.cert.pem", f"{cloud.credentials}/{THING}.pem.crt"),
-                     ("./device.private.key", f"{cloud.credentials}/{THING}.pem.key"), ("8883", cloud.port)):
-        assert old in text, f"{name} has no {old}"
-        text = text.replace(old, str(new))
     program, output = folder / name, folder / f"{name}.out"
-    program.write_text(text, encoding="utf-8")
-    with open(output, "wb") as out:
-        process = subprocess.Popen([sys.executable, "-B", "-u", program], stdout=out, stderr=out,
-                                   env={**os.environ, "PYTHONPATH": str(GUIDE)})
-    return process, output
+    program.write_text(text_for(name, cloud, THING), encoding="utf-8")
+    return start(program, output), output
 
 
 def finish(process):

@@ -1,18 +1,15 @@
 """The guide's own programs, policy and files with the faults that AWS lets show, and our daemon in the same place without them. One test for
 each fault that shows on the wire; those of rules, policies and Terraform are in unit/cloud (SeedFault) and terraform_test.py."""
 import json
-import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
+from guide_program import start, text_for
 from harness import ROOT, SIM_POINTS, Cloud, Gateway, wait_for
 
-GUIDE = pathlib.Path(__file__).resolve().parent / "guide"
 THING = "sensor-001"
 FAST = {"reconnect": {"base": "200ms", "max": "1s", "stable": "5s"}, "limits": {"connect_rate": 50, "publish_rate": 50}}
 # As the guide writes it, but for the account.
@@ -30,12 +27,7 @@ class Guide:
     """One of the guide's programs, faster than it was written: its pauses of 60 and 30 seconds are `pause`."""
 
     def __init__(self, name, cloud, folder, pause=0.3, steady=False):
-        text = (GUIDE / name).read_text(encoding="utf-8")
-        for old, new in (("xxxx-ats.iot.us-east-1.amazonaws.com", "localhost"), ("./AmazonRootCA1.pem", cloud.root_ca),
-                         ("./device.cert.pem", f"{cloud.credentials}/{THING}.pem.crt"),
-                         ("./device.private.key", f"{cloud.credentials}/{THING}.pem.key"), ("8883", cloud.port)):
-            assert old in text, f"{name} has no {old}"
-            text = text.replace(old, str(new))
+        text = text_for(name, cloud, THING)
         text, paused = re.subn(r"time\.sleep\((?:60|30)\)", f"time.sleep({pause})", text)
         assert paused == 1
         if steady:
@@ -46,9 +38,7 @@ class Guide:
         self.start()
 
     def start(self):
-        with open(self.output, "ab") as out:
-            self.process = subprocess.Popen([sys.executable, "-B", "-u", self.program], stdout=out, stderr=out,
-                                            env={**os.environ, "PYTHONPATH": str(GUIDE)})
+        self.process = start(self.program, self.output)
 
     def said(self):
         return self.output.read_text()
