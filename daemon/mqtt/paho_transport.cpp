@@ -411,7 +411,7 @@ void PahoSession::Received(std::string topic, std::string payload, bool retained
   if (inbox_->unread_messages.fetch_add(1) >= kMaxInboundMessages ||
       inbox_->unread_bytes.fetch_add(bytes) + bytes > kMaxInboundBytes) {
     ++core_.inbound_overflow;
-    inbox_->PostEnd({Failure::Kind::kClosed, 0, "more messages came than the gateway could handle"});
+    inbox_->PostEnd({Failure::Kind::kNetwork, 0, "more messages came than the gateway could handle"});
     return;
   }
   inbox_->Post([topic = std::move(topic), payload = std::move(payload), bytes, retained](Inbox& inbox) {
@@ -519,6 +519,7 @@ class Transports : public PahoTransport {
   }
 
   std::unique_ptr<Connection> Connect(ConnectOptions options, Listener& listener) override;
+  void CheckCredentials(ConnectOptions options, std::function<void(Status)> done) override;
   Stats stats() const override {
     return {core_.connects, core_.queue_full, core_.inbound_overflow, core_.session_count};
   }
@@ -584,6 +585,22 @@ void Transports::CheckThenResolve(const std::shared_ptr<PahoSession>& session) {
   if (!queued) {
     ++core_.queue_full;
     session->inbox().PostEnd({Failure::Kind::kNetwork, 0, "the MQTT thread does not keep up"});
+  }
+}
+
+void Transports::CheckCredentials(ConnectOptions options, std::function<void(Status)> done) {
+  const auto answer = [&loop = loop_, weak = std::weak_ptr(alive_), done = std::move(done)](Status status) {
+    loop.Post([weak, done, status = std::move(status)] {
+      if (!weak.expired()) done(status);
+    });
+  };
+  const bool queued = core_.thread->Post([this, options = std::move(options), answer] {
+    const auto trouble = CredentialTrouble(options, core_.warned);
+    answer(trouble ? Status(Fail(Action::kFixConfig, trouble->message)) : Status());
+  });
+  if (!queued) {
+    ++core_.queue_full;
+    answer(Fail(Action::kRetry, "the MQTT thread does not keep up"));
   }
 }
 

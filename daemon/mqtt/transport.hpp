@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -113,6 +114,8 @@ class Transport {
   virtual ~Transport() = default;
   // Starts connecting. `listener` must outlive the Connection. Never fails at once: failures come as OnDown.
   virtual std::unique_ptr<Connection> Connect(ConnectOptions options, Listener& listener) = 0;
+  // Whether a connection can be tried with these files now: `done`, once and later, unless the transport ends before.
+  virtual void CheckCredentials(ConnectOptions options, std::function<void(Status)> done) = 0;
 };
 
 }  // namespace penumbra::mqtt

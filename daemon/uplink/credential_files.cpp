@@ -4,8 +4,15 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <fstream>
+#include <functional>
 
 namespace penumbra {
+namespace {
+
+constexpr std::size_t kMostRead = 256 * 1024;  // all root certificates of a system are less
+
+}  // namespace
 
 std::string FilesFingerprint(const ThingSettings& thing, const std::filesystem::path& root_ca) {
   std::string all;
@@ -17,6 +24,18 @@ std::string FilesFingerprint(const ThingSettings& thing, const std::filesystem::
     }
     all += fmt::format("{}:{}:{}.{}:{};", info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
                        info.st_mode);
+  }
+  return all;
+}
+
+std::string ContentsDigest(const ThingSettings& thing, const std::filesystem::path& root_ca) {
+  std::string all;
+  for (const auto& file : {thing.certificate, thing.private_key, root_ca}) {
+    std::ifstream in(file, std::ios::binary);
+    std::string text(kMostRead, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    all += fmt::format("{}:{:x};", text.size(), std::hash<std::string>{}(text));
   }
   return all;
 }

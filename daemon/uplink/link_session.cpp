@@ -36,7 +36,11 @@ LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway
       outbox_(thing_, context.loop, context.store, context.trust, context.patience, suspension_,
               [this] { context_.turns.Wake(*this); }),
       absence_({context.loop, context.trust, context.store, context.last_life_ms}, thing_.name),
-      quota_backoff_(kQuotaBase, kQuotaMax, kQuotaBase / 2) {
+      quota_backoff_(kQuotaBase, kQuotaMax, kQuotaBase / 2),
+      credential_watch_(context.loop, context.transport, thing_.name,
+                        {[this] { return FilesFingerprint(thing_, context_.upstream.root_ca); },
+                         [this] { return ContentsDigest(thing_, context_.upstream.root_ca); },
+                         [this] { return Options(); }, [this] { ConnectAnew(); }}) {
   status_.thing = thing_.name;
 }
 
@@ -220,6 +224,12 @@ void LinkSession::EnterOnline() {
     if (state_ == LinkState::kOnline) client->OnOnline(*this);
   }
   WatchFilters();
+  credential_watch_.Begin(fingerprint_);
+}
+
+// With a proper goodbye, unless somebody else wants the session closed meanwhile.
+void LinkSession::ConnectAnew() {
+  Shutdown([this] { Start(); });
 }
 
 void LinkSession::EnterBackoff() {
@@ -319,20 +329,6 @@ void LinkSession::GiveUp(const mqtt::Failure& failure) {
   OnDown(failure);
 }
 
-// What keeps a link from its work although it is up; empty: nothing that we know of.
-std::string LinkSession::StandingTrouble() const {
-  const auto some = [](const std::vector<std::string>& all) {
-    return all.front() + (all.size() > 1 ? fmt::format(" and {} more", all.size() - 1) : "");
-  };
-  if (const auto filters = subscriptions_.Refused(); !filters.empty()) {
-    return fmt::format("the cloud refuses the subscription of {}; is the policy right?", some(filters));
-  }
-  if (const auto topics = suspension_.Topics(); !topics.empty()) {
-    return fmt::format("the cloud refuses messages on {}; is the policy right?", some(topics));
-  }
-  return {};
-}
-
 void LinkSession::OnDown(const mqtt::Failure& failure) {
   using Kind = mqtt::Failure::Kind;
   const LinkState was = state_;
@@ -379,6 +375,7 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure) {
   ack_timer_.reset();
   rate_timer_.reset();
   filter_timer_.reset();
+  credential_watch_.End();
   outbox_.End();
   const bool may_be_refusal = mqtt::MayBlameMessage(failure, version_);
   const BootTime now = context_.loop.Now();

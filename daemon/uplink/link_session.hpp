@@ -17,6 +17,7 @@
 #include "mqtt/transport.hpp"
 #include "uplink/absence.hpp"
 #include "uplink/connect_gate.hpp"
+#include "uplink/credential_watch.hpp"
 #include "uplink/link_state.hpp"
 #include "uplink/outbox_sender.hpp"
 #include "uplink/protocol_memory.hpp"
@@ -117,6 +118,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   std::vector<std::string> WantedFilters() const;
   void SubscribeNext();
+  void ConnectAnew();
   void NoAnswerToSubscribe();
   void WatchFilters();
 
@@ -175,7 +177,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   BootTime timer_due_{};
   BootTime connected_at_{};
   BootTime last_ack_{};
-  std::string fingerprint_;
+  std::string fingerprint_;  // of the files at the last attempt
+  CredentialWatch credential_watch_;
   std::string clock_fingerprint_;
   BootTime unprovisioned_at_{};
   std::string told_credentials_;

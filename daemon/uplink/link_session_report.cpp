@@ -1,4 +1,4 @@
-// What a link session tells of itself: link_session.hpp, Snapshot and Explain.
+// What a link session tells of itself: link_session.hpp, Snapshot, Explain, StandingTrouble.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +7,20 @@
 #include "uplink/link_session.hpp"
 
 namespace penumbra {
+
+// What keeps a link from its work although it is up; empty: nothing that we know of.
+std::string LinkSession::StandingTrouble() const {
+  const auto some = [](const std::vector<std::string>& all) {
+    return all.front() + (all.size() > 1 ? fmt::format(" and {} more", all.size() - 1) : "");
+  };
+  if (const auto filters = subscriptions_.Refused(); !filters.empty()) {
+    return fmt::format("the cloud refuses the subscription of {}; is the policy right?", some(filters));
+  }
+  if (const auto topics = suspension_.Topics(); !topics.empty()) {
+    return fmt::format("the cloud refuses messages on {}; is the policy right?", some(topics));
+  }
+  return {};
+}
 
 LinkStatus LinkSession::Snapshot() const {
   LinkStatus status = status_;

@@ -56,7 +56,13 @@ class FakeTransport : public mqtt::Transport {
   int max_in_flight = 0;                                        // of any one connection
   int max_in_flight_total = 0;
 
+  std::function<Status()> credentials;  // what is wrong with whatever files there are; none: nothing
+
   std::unique_ptr<mqtt::Connection> Connect(mqtt::ConnectOptions options, mqtt::Listener& listener) override;
+  void CheckCredentials(mqtt::ConnectOptions, std::function<void(Status)> done) override {
+    checks_.push_back(
+        loop_.After(latency, [this, done = std::move(done)] { done(credentials ? credentials() : Status()); }));
+  }
 
   // The broker goes away: every connection is closed.
   void CloseAll(const std::string& why = "closed");
@@ -111,6 +117,7 @@ class FakeTransport : public mqtt::Transport {
   EventLoop& loop_;
   std::vector<FakeConnection*> open_;
   int total_in_flight_ = 0;
+  std::deque<SubscriptionPtr> checks_;
 };
 
 inline std::unique_ptr<mqtt::Connection> FakeTransport::Connect(mqtt::ConnectOptions options,

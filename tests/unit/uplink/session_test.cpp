@@ -29,7 +29,17 @@ struct RecordingClient : LinkClient {
   std::vector<Duration> waited;  // what the link said of each
 };
 
-class Session : public test::UplinkFixture {};
+class Session : public test::UplinkFixture {
+ protected:
+  // The refusal of the credentials is not repeated meanwhile; from then on nothing is refused any more.
+  void IsUnprovisionedFor(Duration time) {
+    Create({Thing("a")});
+    loop.Advance(time);
+    EXPECT_EQ(Link("a").link, "unprovisioned");
+    EXPECT_EQ(transport.connects.size(), 1u);
+    transport.refuse_connect.reset();
+  }
+};
 
 TEST_F(Session, WithoutAnEndpointStaysOffline) {
   upstream.endpoint.clear();
@@ -145,14 +155,55 @@ TEST_F(Session, MissingCredentialsAreReportedAndPickedUpWithoutARestart) {
 
 TEST_F(Session, BadCredentialsAreTriedAgainWhenTheFilesChange) {
   transport.refuse_connect = Failure{Failure::Kind::kCredentials, 0, "the key does not belong to the certificate"};
-  Create({Thing("a")});
-  loop.Advance(30s);
-  EXPECT_EQ(Link("a").link, "unprovisioned");
-  EXPECT_EQ(transport.connects.size(), 1u);
-  transport.refuse_connect.reset();
+  IsUnprovisionedFor(30s);
   std::ofstream(state / "credentials" / "a.pem.key") << "a repaired and longer key";
   loop.Advance(8s);
   EXPECT_TRUE(Online("a"));
+}
+
+TEST_F(Session, ReplacedCredentialsAreInUseWithinAMinuteAndNothingIsLost) {
+  Create({Thing("a"), Thing("b")});
+  AdvanceUntil([&] { return Online("a") && Online("b"); });
+  loop.Advance(5min);
+  ASSERT_EQ(transport.connects.size(), 2u);
+  std::ofstream(state / "credentials" / "a.pem.crt") << "the next certificate";
+  std::ofstream(state / "credentials" / "a.pem.key") << "the next key";
+  const std::uint64_t seq = Read("a");
+  loop.Advance(1min);
+  EXPECT_EQ(transport.connects.size(), 3u);
+  EXPECT_EQ(transport.connects.back().options.client_id, "a");
+  EXPECT_EQ(transport.disconnects, std::vector<std::string>{"a"}) << "with a proper goodbye";
+  EXPECT_TRUE(Online("a"));
+  EXPECT_EQ(store.acked["a"].count(seq), 1u);
+  loop.Advance(10min);
+  EXPECT_EQ(transport.connects.size(), 3u);
+}
+
+TEST_F(Session, ReplacedCredentialsThatCannotBeUsedDoNotEndTheSession) {
+  transport.credentials = [] { return Status(Fail(Action::kFixConfig, "the key belongs to another certificate")); };
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  std::ofstream(state / "credentials" / "a.pem.crt") << "half of";
+  loop.Advance(10min);
+  EXPECT_EQ(transport.connects.size(), 1u);
+  EXPECT_TRUE(Online("a"));
+  transport.credentials = {};
+  std::ofstream(state / "credentials" / "a.pem.crt") << "the whole of it";
+  loop.Advance(1min);
+  EXPECT_EQ(transport.connects.size(), 2u);
+}
+
+TEST_F(Session, OneThatIsHeldForARotationDoesNotComeBackByItself) {
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  std::ofstream(state / "credentials" / "a.pem.crt") << "the next certificate";
+  transport.acknowledges = false;  // so that the goodbye takes its time
+  AdvanceUntil([&] { return transport.published.size() == 2; });
+  bool closed = false;
+  uplink->Hold("a", [&] { closed = true; });
+  loop.Advance(1min);
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(transport.connects.size(), 1u);
 }
 
 // In 1970 every certificate is "not yet valid", and after the synchronisation none is any more.
@@ -160,11 +211,7 @@ TEST_F(Session, CredentialsAreLookedAtAgainWhenTheClockHasStepped) {
   transport.refuse_connect = Failure{Failure::Kind::kCredentials, 0, "the certificate is not valid yet"};
   loop.virtual_clock.unix_epoch_ms = 0;
   loop.virtual_clock.synchronised = false;
-  Create({Thing("a")});
-  loop.Advance(12s);
-  EXPECT_EQ(Link("a").link, "unprovisioned");
-  EXPECT_EQ(transport.connects.size(), 1u);
-  transport.refuse_connect.reset();
+  IsUnprovisionedFor(12s);
   loop.virtual_clock.unix_epoch_ms = 1'700'000'000'000;
   loop.virtual_clock.synchronised = true;
   loop.Advance(8s);
@@ -446,6 +493,16 @@ struct KeptSession : Session {
     transport.session.present = true;
     AdvanceUntil([&] { return Online("a"); });
   }
+  // The daemon does, into a session that the cloud has kept.
+  void ComesBackAfterTwentyMinutes() {
+    uplink.reset();
+    loop.Advance(20min);
+    transport.session.present = true;
+    Create({Thing("a")});
+    AdvanceUntil([&] { return Online("a"); });
+    EXPECT_GE(client.link->MayHaveWaited(), 20min);
+    EXPECT_LE(client.link->MayHaveWaited(), 24min);
+  }
   RecordingClient client;
 };
 
@@ -479,26 +536,14 @@ TEST_F(KeptSession, KnowsAfterARestartSinceWhenItWasAway) {
   bool closed = false;
   uplink->Shutdown([&] { closed = true; });
   AdvanceUntil([&] { return closed; });
-  uplink.reset();
-  loop.Advance(20min);
-  transport.session.present = true;
-  Create({Thing("a")});
-  AdvanceUntil([&] { return Online("a"); });
-  EXPECT_GE(client.link->MayHaveWaited(), 20min);
-  EXPECT_LE(client.link->MayHaveWaited(), 24min);
+  ComesBackAfterTwentyMinutes();
 }
 
 TEST_F(KeptSession, CountsAfterACrashFromTheLastSignOfLife) {
   Create({Thing("a")});
   Settle();
   store.newest_trusted_ms = loop.virtual_clock.UnixMs();
-  uplink.reset();
-  loop.Advance(20min);
-  transport.session.present = true;
-  Create({Thing("a")});
-  AdvanceUntil([&] { return Online("a"); });
-  EXPECT_GE(client.link->MayHaveWaited(), 20min);
-  EXPECT_LE(client.link->MayHaveWaited(), 24min);
+  ComesBackAfterTwentyMinutes();
   // Without one nothing is known.
   store.newest_trusted_ms = 0;
   loop.Advance(2min);
