@@ -78,7 +78,7 @@ class Enrolment : private mqtt::Listener {
   void OnDown(const mqtt::Failure& failure) override;
   void OnPublished(std::uint64_t, mqtt::Outcome) override {}
   void OnSubscribed(std::uint64_t, mqtt::Outcome) override {}
-  void OnMessage(std::string, std::string, bool) override {}
+  void OnMessage(mqtt::Message) override {}
 
   // Blocking `work` on the worker, then `then` with what it answered, unless we are gone.
   void Do(std::function<Status()> work, std::function<void()> then);

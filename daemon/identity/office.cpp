@@ -140,11 +140,11 @@ void Office::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
                           passes ? "too much at once" : "its policy must allow iot:Publish there")));
 }
 
-void Office::OnMessage(std::string topic, std::string payload, bool /*retained*/) {
-  if (!done_ || topic.size() < topic_.size() || topic.compare(0, topic_.size(), topic_) != 0) return;
-  const std::string kind = topic.substr(topic_.size());
-  if (kind == "/accepted") return Finish(std::move(payload));
-  if (kind == "/rejected") return Finish(Fail(ReadRejected(payload, options_.template_name)));
+void Office::OnMessage(mqtt::Message message) {
+  if (!done_ || message.topic.compare(0, topic_.size(), topic_) != 0) return;
+  const std::string kind = message.topic.substr(topic_.size());
+  if (kind == "/accepted") return Finish(std::move(message.payload));
+  if (kind == "/rejected") return Finish(Fail(ReadRejected(message.payload, options_.template_name)));
 }
 
 void Office::OnDown(const mqtt::Failure& failure) {

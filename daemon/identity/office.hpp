@@ -53,7 +53,7 @@ class Office : private mqtt::Listener {
   void OnDown(const mqtt::Failure& failure) override;
   void OnPublished(std::uint64_t token, mqtt::Outcome outcome) override;
   void OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) override;
-  void OnMessage(std::string topic, std::string payload, bool retained) override;
+  void OnMessage(mqtt::Message message) override;
 
   EventLoop& loop_;
   mqtt::Transport& transport_;

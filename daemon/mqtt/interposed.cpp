@@ -7,8 +7,10 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,31 @@ thread_local bool host_mismatch = false;
 
 // The connection whose write has just failed on this thread, until SSL_get_error has told it.
 thread_local const SSL* failed_write = nullptr;
+
+// The connection that this thread has read from last.
+thread_local const SSL* last_read = nullptr;
+
+struct Withheld {
+  std::atomic<std::size_t> count{0};  // so that a write need not take the mutex for nothing
+  std::mutex mutex;
+  std::set<std::pair<const void*, int>> pubacks;  // connection, packet id
+};
+
+Withheld& AllWithheld() {
+  static auto* const withheld = new Withheld;  // never destroyed, as the leases
+  return *withheld;
+}
+
+// Whether these bytes are a PUBACK (MQTT 5 section 3.4; Paho never says a reason) that is not to be sent.
+bool TakeWithheld(const SSL* ssl, const void* data, int size) {
+  Withheld& withheld = AllWithheld();
+  const auto* const bytes = static_cast<const unsigned char*>(data);
+  if (withheld.count == 0 || size != 4 || bytes[0] != 0x40 || bytes[1] != 2) return false;
+  const std::lock_guard lock(withheld.mutex);
+  const bool taken = withheld.pubacks.erase({ssl, bytes[2] << 8 | bytes[3]}) > 0;
+  withheld.count = withheld.pubacks.size();
+  return taken;
+}
 
 int RealSslError(const SSL* ssl, int result) {
   using Function = int (*)(const SSL*, int);
@@ -81,6 +108,23 @@ NameLease::~NameLease() {
   if (addresses.empty()) leases.addresses.erase(host_);
 }
 
+WithheldPubacks::~WithheldPubacks() {
+  if (connection_ == nullptr) return;
+  Withheld& withheld = AllWithheld();
+  const std::lock_guard lock(withheld.mutex);
+  std::erase_if(withheld.pubacks, [this](const auto& puback) { return puback.first == connection_; });
+  withheld.count = withheld.pubacks.size();
+}
+
+std::size_t WithheldPubacks::Add(int packet_id) {
+  connection_ = last_read;
+  Withheld& withheld = AllWithheld();
+  const std::lock_guard lock(withheld.mutex);
+  withheld.pubacks.emplace(connection_, packet_id);
+  withheld.count = withheld.pubacks.size();
+  return ++count_;
+}
+
 int RealGetaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
   using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
   static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
@@ -112,10 +156,18 @@ __attribute__((visibility("default"))) int X509_check_host(X509* certificate, co
   return result;
 }
 
+__attribute__((visibility("default"))) int SSL_read(SSL* ssl, void* data, int size) {
+  using Function = int (*)(SSL*, void*, int);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_read"));
+  penumbra::mqtt::last_read = ssl;
+  return real ? real(ssl, data, size) : -1;
+}
+
 __attribute__((visibility("default"))) int SSL_write(SSL* ssl, const void* data, int size) {
   using Function = int (*)(SSL*, const void*, int);
   static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_write"));
   penumbra::mqtt::failed_write = nullptr;
+  if (penumbra::mqtt::TakeWithheld(ssl, data, size)) return size;
   const int result = real ? real(ssl, data, size) : -1;
   if (result > 0) return result;
   const int error = penumbra::mqtt::RealSslError(ssl, result);

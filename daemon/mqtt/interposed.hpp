@@ -14,12 +14,15 @@
 //                  PUBLISH of QoS 1 fails at once, MQTTAsync_processCommand frees topic and payload, which the list of
 //                  publications still owns and frees again when the session closes: by then they may be another
 //                  message's. That killed a gateway of a hundred things whose connections were all reset.
+//  SSL_read, SSL_write  note which connection a thread has read from, and leave out the PUBACKs that are withheld: Paho
+//  sends one for whatever it has handed over (MQTTProtocolClient.c), and its API has no way to say no.
 //  SSL_CTX_use_PrivateKey_file  fetches the key from its token where the "file" is a pkcs11: URI; Paho only knows
 //  files.
 //
 // Any thread.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -38,6 +41,21 @@ class NameLease {
  private:
   std::string host_;
   std::string address_;
+};
+
+// PUBACKs of one connection that are not to be sent. While it lives.
+class WithheldPubacks {
+ public:
+  WithheldPubacks() = default;
+  ~WithheldPubacks();
+  WithheldPubacks(const WithheldPubacks&) = delete;
+  WithheldPubacks& operator=(const WithheldPubacks&) = delete;
+  // The next PUBACK of this packet id. On the thread that has just read the message; answers how often it was called.
+  std::size_t Add(int packet_id);
+
+ private:
+  const void* connection_ = nullptr;
+  std::size_t count_ = 0;
 };
 
 // libc's own getaddrinfo, whatever is leased.

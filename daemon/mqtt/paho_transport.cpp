@@ -3,7 +3,8 @@
 // async_client.cpp), so no TLS failure could ever be explained, and it keeps a list of tokens per message besides.
 //
 // Threads. Loop: Inbox and PahoConnection. MQTT thread: every Paho call. Paho's own two threads: the static callbacks
-// of PahoSession, which run under Paho's process-wide mutex and therefore only copy and post.
+// of PahoSession, which run under Paho's process-wide mutex and therefore only copy and post, but for messages that are
+// committed before they are acknowledged (pending_ack.hpp).
 //
 // What reading paho.mqtt.c 1.3.12 taught (MQTTAsyncUtils.c):
 //  - a DISCONNECT from the server calls `disconnected` but not `connectionLost`;
@@ -22,7 +23,9 @@
 #include "base/log.hpp"
 #include "credentials/inspect.hpp"
 #include "mqtt/failure.hpp"
+#include "mqtt/inbox.hpp"
 #include "mqtt/interposed.hpp"
+#include "mqtt/pending_ack.hpp"
 #include "mqtt/work_thread.hpp"
 
 namespace penumbra::mqtt {
@@ -38,38 +41,6 @@ constexpr std::chrono::milliseconds kDisconnectPatience{1000};
 constexpr int kPahoUnlimited = 65535;
 constexpr int kDisconnectWithWill = 0x04;  // MQTT 5 section 3.14.2.1
 
-// The loop's end of a connection. Everything but the counters on the loop thread.
-struct Inbox : std::enable_shared_from_this<Inbox> {
-  explicit Inbox(EventLoop& l) : loop(l) {}
-
-  // Exactly one OnDown. The listener may destroy the connection in it.
-  void End(const Failure& failure) {
-    deadline.reset();
-    Listener* const to = std::exchange(listener, nullptr);
-    if (!to) return;
-    if (const auto let_go = std::exchange(release, {})) let_go(failure.kind == Failure::Kind::kLocal);
-    to->OnDown(failure);
-  }
-  // Any thread: runs `handler` on the loop while there is still somebody to listen.
-  template <typename Handler>
-  void Post(Handler handler) {
-    loop.Post([self = shared_from_this(), handler = std::move(handler)] {
-      if (self->listener) handler(*self);
-    });
-  }
-  void PostEnd(Failure failure) {
-    Post([failure = std::move(failure)](Inbox& inbox) { inbox.End(failure); });
-  }
-
-  EventLoop& loop;
-  Listener* listener = nullptr;  // null: ended or destroyed
-  std::function<void(bool gently)> release;
-  SubscriptionPtr deadline;
-  bool resolving = true;
-  std::atomic<std::size_t> unread_messages{0};
-  std::atomic<std::size_t> unread_bytes{0};
-};
-
 class PahoSession;
 
 // What a publish or subscribe carries through Paho. Paho calls back once for each; the session owns them, so one that
@@ -82,12 +53,13 @@ struct Pending {
 };
 
 struct Core {
-  std::atomic<std::uint64_t> connects{0}, queue_full{0}, inbound_overflow{0};
+  std::atomic<std::uint64_t> connects{0}, queue_full{0}, inbound_overflow{0}, acks_withheld{0};
   std::atomic<std::size_t> session_count{0};
   std::set<std::shared_ptr<PahoSession>> sessions;  // MQTT thread
   std::set<std::string> warned;                     // MQTT thread: odd credentials already told
   MQTTAsync anchor = nullptr;                       // MQTT thread
   std::unique_ptr<WorkThread> thread;
+  AckPatience patience;
 };
 
 // One attempt and one session. MQTT thread, but for the callbacks.
@@ -131,7 +103,8 @@ class PahoSession : public std::enable_shared_from_this<PahoSession> {
   void Up(const Session& session);
   void ConnectFailed(int code, const char* text);
   void Answer(Pending* pending, int code);
-  void Received(std::string topic, std::string payload, bool retained);
+  void Received(Message message);
+  void TakeOver(Message message, int packet_id);
 
   Core& core_;
   const std::shared_ptr<Inbox> inbox_;
@@ -141,7 +114,8 @@ class PahoSession : public std::enable_shared_from_this<PahoSession> {
   MQTTAsync handle_ = nullptr;
   bool closed_ = false;
   std::atomic<bool> connected_{false};
-  std::string tls_text_;  // under Paho's mutex
+  std::string tls_text_;      // under Paho's mutex
+  WithheldPubacks withheld_;  // the same
 
   std::mutex pending_mutex_;
   std::vector<std::unique_ptr<Pending>> pending_;  // as many as were ever in flight at once
@@ -397,28 +371,46 @@ void PahoSession::OnServerDisconnect(void* context, MQTTProperties*, MQTTReasonC
 }
 
 int PahoSession::OnMessage(void* context, char* topic, int topic_length, MQTTAsync_message* message) {
-  From(context).Received(topic_length > 0 ? std::string(topic, static_cast<std::size_t>(topic_length)) : topic,
-                         std::string(static_cast<const char*>(message->payload),
-                                     static_cast<std::size_t>(std::max(message->payloadlen, 0))),
-                         message->retained != 0);
+  Message received;
+  received.topic = topic_length > 0 ? std::string(topic, static_cast<std::size_t>(topic_length)) : topic;
+  received.payload.assign(static_cast<const char*>(message->payload),
+                          static_cast<std::size_t>(std::max(message->payloadlen, 0)));
+  received.retained = message->retained != 0;
+  PahoSession& session = From(context);
+  if (message->qos > 0 && BeginsWithOneOf(received.topic, session.options_.commit_first)) {
+    session.TakeOver(std::move(received), message->msgid);
+  } else {
+    session.Received(std::move(received));
+  }
   MQTTAsync_freeMessage(&message);
   MQTTAsync_free(topic);
   return 1;
 }
 
-void PahoSession::Received(std::string topic, std::string payload, bool retained) {
-  const std::size_t bytes = topic.size() + payload.size();
+void PahoSession::Received(Message message) {
+  const std::size_t bytes = message.topic.size() + message.payload.size();
   if (inbox_->unread_messages.fetch_add(1) >= kMaxInboundMessages ||
       inbox_->unread_bytes.fetch_add(bytes) + bytes > kMaxInboundBytes) {
     ++core_.inbound_overflow;
     inbox_->PostEnd({Failure::Kind::kNetwork, 0, "more messages came than the gateway could handle"});
     return;
   }
-  inbox_->Post([topic = std::move(topic), payload = std::move(payload), bytes, retained](Inbox& inbox) {
+  inbox_->Post([message = std::move(message), bytes](Inbox& inbox) {
     inbox.unread_messages -= 1;
     inbox.unread_bytes -= bytes;
-    inbox.listener->OnMessage(topic, payload, retained);
+    inbox.listener->OnMessage(message);
   });
+}
+
+// Paho sends the PUBACK when this has returned.
+void PahoSession::TakeOver(Message message, int packet_id) {
+  const auto decision = std::make_shared<AckPatience::Decision>();
+  message.ack = AckPatience::TicketFor(decision);
+  Received(std::move(message));  // one that there is no room for lets go of the ticket
+  if (core_.patience.Await(*decision)) return;
+  ++core_.acks_withheld;
+  if (withheld_.Add(packet_id) < kMaxWithheldAcks) return;
+  inbox_->PostEnd({Failure::Kind::kClosed, 0, "too many orders could not be stored; they come again"});
 }
 
 void PahoSession::Answer(Pending* pending, int code) {
@@ -521,7 +513,7 @@ class Transports : public PahoTransport {
   std::unique_ptr<Connection> Connect(ConnectOptions options, Listener& listener) override;
   void CheckCredentials(ConnectOptions options, std::function<void(Status)> done) override;
   Stats stats() const override {
-    return {core_.connects, core_.queue_full, core_.inbound_overflow, core_.session_count};
+    return {core_.connects, core_.queue_full, core_.inbound_overflow, core_.acks_withheld, core_.session_count};
   }
   void Probe(std::function<void()> answer) override {
     core_.thread->Post([&loop = loop_, weak = std::weak_ptr(alive_), answer = std::move(answer)] {

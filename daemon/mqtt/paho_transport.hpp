@@ -19,6 +19,9 @@ inline constexpr std::size_t kMaxQueuedCommands = 4096;
 // that the next session asks for the shadow afresh, rather than silently losing one of them.
 inline constexpr std::size_t kMaxInboundMessages = 1000;
 inline constexpr std::size_t kMaxInboundBytes = 4 * 1024 * 1024;
+// Messages of one connection that were not acknowledged (PendingAck). They count against what the server has in flight
+// to us; at so many the connection is closed, and they come again with the next.
+inline constexpr std::size_t kMaxWithheldAcks = 10;
 
 class PahoTransport : public Transport {
  public:
@@ -26,6 +29,7 @@ class PahoTransport : public Transport {
     std::uint64_t connects = 0;          // attempts handed to Paho
     std::uint64_t queue_full = 0;        // connections closed because of kMaxQueuedCommands
     std::uint64_t inbound_overflow = 0;  // connections closed because of kMaxInbound*
+    std::uint64_t acks_withheld = 0;     // messages left to be sent again, see PendingAck
     std::size_t sessions = 0;            // Paho objects that exist now
   };
   // Any thread.

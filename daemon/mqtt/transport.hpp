@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "event/loop.hpp"
@@ -42,6 +43,8 @@ struct ConnectOptions {
   // earlier session had is forgotten. MQTT 3.1.1 knows only whether.
   Duration session_expiry{};
   std::optional<Will> will;
+  // Beginnings of topics whose messages are acknowledged only when their PendingAck says so.
+  std::vector<std::string> commit_first;
 };
 
 // Why a connection did not come up, or ended.
@@ -83,6 +86,23 @@ struct Session {
   std::size_t LargestPayload(std::size_t topic_bytes) const;  // zero: not even an empty one
 };
 
+// The PUBACK of a message below ConnectOptions::commit_first: until it is sent the server keeps the message for us.
+// Whoever has it acknowledges when the message is as safe here as it is there, and soon: all connections stand still
+// meanwhile. Destroyed without, or too late, no PUBACK is sent, and the message comes again, at the latest with the
+// next connection; so it must be recognised. Any thread.
+class PendingAck {
+ public:
+  virtual ~PendingAck() = default;
+  virtual void Acknowledge() = 0;
+};
+
+struct Message {
+  std::string topic;
+  std::string payload;
+  bool retained = false;            // the server kept it for whoever subscribes, so it may be of any age
+  std::shared_ptr<PendingAck> ack;  // null: acknowledged already, or not to be
+};
+
 class Listener {
  public:
   virtual ~Listener() = default;
@@ -92,8 +112,7 @@ class Listener {
   // The PUBACK of Publish(token). Comes in any order; a token not answered when OnDown comes was not acknowledged.
   virtual void OnPublished(std::uint64_t token, Outcome outcome) = 0;
   virtual void OnSubscribed(std::uint64_t token, Outcome outcome) = 0;
-  // `retained`: the server kept it for whoever subscribes, so it may be of any age.
-  virtual void OnMessage(std::string topic, std::string payload, bool retained) = 0;
+  virtual void OnMessage(Message message) = 0;
 };
 
 class Connection {

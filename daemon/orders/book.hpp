@@ -131,6 +131,7 @@ class OrderBook {
 
   void Receive(OrderRow row, Request request, Moment now, Duration waited);
   bool Repeated(const OrderKey& key);
+  bool NamelessRebootUnderWay() const;
 
   // What happens next, and what goes out: book.cpp.
   Entry* Find(const OrderKey& key);

@@ -62,6 +62,10 @@ void OrderBook::OnCommand(std::string_view payload, Moment now, Duration waited)
   row.channel = Channel::kCommand;
   row.id = request.id;
   if (row.id.empty()) {
+    // What was not acknowledged comes again, and a machine that is about to reboot need not be told twice.
+    if (request.action == kReboot && request.fault.empty() && NamelessRebootUnderWay()) {
+      return void(++counters_.duplicates);
+    }
     row.anonymous = true;
     row.id = fmt::format("~{}-{}", session_, next_seq_);
   } else if (Repeated({Channel::kCommand, row.id})) {
@@ -79,6 +83,13 @@ void OrderBook::OnExecution(std::string_view id, std::string_view payload, Momen
   row.channel = Channel::kExecution;
   row.id = id;
   Receive(std::move(row), ParseCommand(payload), now, waited);
+}
+
+bool OrderBook::NamelessRebootUnderWay() const {
+  return std::any_of(entries_.begin(), entries_.end(), [](const auto& known) {
+    const OrderRow& row = known.second.row;
+    return row.anonymous && row.action == kReboot && row.phase != Phase::kAnswered;
+  });
 }
 
 // The same order again. One that was answered is answered once more: the answer may be what got lost.

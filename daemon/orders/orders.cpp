@@ -32,6 +32,11 @@ Moment Orders::Now() {
   return {loop_.Now(), time_trust_.UnixMs(), time_trust_.Trusted()};
 }
 
+void Orders::Stop() {
+  stopping_ = true;
+  for (auto& [thing, entry] : things_) entry.acks.clear();  // the cloud keeps them for the next start
+}
+
 void Orders::Start(std::vector<std::string> things, std::function<void()> done) {
   names_ = std::move(things);
   loaded_ = std::move(done);
@@ -118,6 +123,9 @@ void Orders::Advance(const std::string& thing) {
   if (entry == nullptr || stopping_) return;
   auto effects = std::make_shared<Effects>(entry->book->Advance(Now()));
   Arm(thing, *entry);
+  if (!effects->durable()) entry->saving = effects->batch;
+  for (auto& [batch, ack] : entry->acks) batch = batch == 0 ? entry->saving : batch;
+  if (entry->saving == 0) Saved(*entry, 0);
   if (effects->durable()) return CarryOut(thing, *entry, *effects);
   At(MomentBeforeSave(*effects));
   store_.Save(thing, effects->save, effects->forget, [this, alive = alive_, thing, effects](const Status& status) {
@@ -131,9 +139,20 @@ void Orders::Advance(const std::string& thing) {
     }
     At(Saves(*effects, Phase::kDone) ? moment::kBeforeAnswer : moment::kCommitted);
     saved->book->OnSaved(effects->batch);
+    Saved(*saved, effects->batch);
     CarryOut(thing, *saved, *effects);
     // Something may have become sayable with it.
     Advance(thing);
+  });
+}
+
+// Everything up to `batch` is durable; batches become so in their order.
+void Orders::Saved(Entry& entry, std::uint64_t batch) {
+  if (entry.saving == batch) entry.saving = 0;
+  std::erase_if(entry.acks, [batch](const auto& waiting) {
+    if (waiting.first > batch) return false;
+    waiting.second->Acknowledge();
+    return true;
   });
 }
 
@@ -145,6 +164,8 @@ void Orders::NotSaved(const std::string& thing, Entry& entry, const Effects& eff
                {{"thing", thing}, {"reason", error.message}});
   }
   entry.book->OnSaveFailed(effects);
+  entry.acks.clear();  // they come again, and are acknowledged once they are known
+  if (entry.saving == effects.batch) entry.saving = 0;
   entry.timer = loop_.After(kSaveRetry, [this, thing] { Advance(thing); });
 }
 
@@ -211,6 +232,10 @@ std::vector<std::string> Orders::Subscriptions(const std::string& thing) {
   return FindEntry(thing) == nullptr ? std::vector<std::string>{} : OrderBook::Filters(thing);
 }
 
+std::vector<std::string> Orders::CommitFirst(const std::string& thing) {
+  return {fmt::format("commands/{}/", thing), fmt::format("$aws/commands/things/{}/executions/", thing)};
+}
+
 void Orders::OnOnline(ThingLink& link) {
   Entry* entry = FindEntry(link.thing());
   if (entry == nullptr) return;
@@ -228,9 +253,11 @@ void Orders::OnOffline(ThingLink& link) {
 }
 
 void Orders::OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) {
+  auto ack = link.TakeAck();  // whoever returns without it leaves the message to the cloud
   Entry* entry = FindEntry(link.thing());
   // Every client of a session sees all its messages.
-  if (entry == nullptr) return;
+  if (entry == nullptr || stopping_) return;
+  if (ack) entry->acks.emplace_back(0, std::move(ack));
   entry->book->OnMessage(topic, payload, Now(), link.MayHaveWaited());
   Advance(link.thing());
 }

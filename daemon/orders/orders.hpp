@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "event/loop.hpp"
@@ -65,12 +66,14 @@ class Orders : public LinkClient {
   // forgotten here and stays stored. `done`: the new ones are loaded, and their sessions may begin.
   void Reconfigure(const std::vector<std::string>& things, std::function<void()> done);
   // The daemon is stopping: nothing is begun from here on.
-  void Stop() { stopping_ = true; }
+  void Stop();
 
   const OrderBook* Find(const std::string& thing) const;
   BookCounters Totals() const;
 
   std::vector<std::string> Subscriptions(const std::string& thing) override;
+  // Commands and executions: of one that is acknowledged the cloud forgets that it exists. (A job is asked for anew.)
+  std::vector<std::string> CommitFirst(const std::string& thing) override;
   void OnOnline(ThingLink& link) override;
   void OnOffline(ThingLink& link) override;
   void OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) override;
@@ -80,6 +83,9 @@ class Orders : public LinkClient {
     std::unique_ptr<OrderBook> book;
     ThingLink* link = nullptr;
     SubscriptionPtr timer;
+    std::uint64_t saving = 0;  // the newest batch that the store has and has not answered; 0: none
+    // Of received orders, with the batch that makes them durable.
+    std::vector<std::pair<std::uint64_t, std::shared_ptr<mqtt::PendingAck>>> acks;
   };
   static constexpr Duration kSaveRetry = std::chrono::seconds(1);
   static constexpr Duration kLoadRetry = std::chrono::seconds(1);
@@ -90,6 +96,7 @@ class Orders : public LinkClient {
   void Loaded(StoredOrders stored);
   void Advance(const std::string& thing);
   void Arm(const std::string& thing, Entry& entry);
+  void Saved(Entry& entry, std::uint64_t batch);
   void CarryOut(const std::string& thing, Entry& entry, Effects& effects);
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);
   void Publish(const std::string& thing, Entry& entry, Publication publication);

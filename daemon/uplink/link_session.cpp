@@ -151,6 +151,11 @@ mqtt::ConnectOptions LinkSession::Options() const {
   options.session_expiry = upstream.session_expiry;
   options.will =
       mqtt::Will{PresenceTopic(thing_.name), PresencePayload(thing_.name, false, context_.trust.UnixMs()), Retains()};
+  for (LinkClient* client : context_.clients) {
+    for (std::string& beginning : client->CommitFirst(thing_.name)) {
+      options.commit_first.push_back(std::move(beginning));
+    }
+  }
   return options;
 }
 
@@ -313,10 +318,12 @@ void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
   WatchFilters();
 }
 
-void LinkSession::OnMessage(std::string topic, std::string payload, bool retained) {
-  retained_arrives_ = retained;
-  for (LinkClient* client : context_.clients) client->OnMessage(*this, topic, payload);
+void LinkSession::OnMessage(mqtt::Message message) {
+  retained_arrives_ = message.retained;
+  ack_ = std::move(message.ack);
+  for (LinkClient* client : context_.clients) client->OnMessage(*this, message.topic, message.payload);
   retained_arrives_ = false;
+  if (const auto nobodys = TakeAck()) nobodys->Acknowledge();
 }
 
 // Gives up a connection that is of no use any more.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "event/backoff.hpp"
@@ -81,6 +82,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   const std::string& thing() const override { return thing_.name; }
   bool online() const override { return state_ == LinkState::kOnline; }
   Duration MayHaveWaited() const override { return retained_arrives_ ? kUnknownAge : absence_.MayHaveWaited(); }
+  std::shared_ptr<mqtt::PendingAck> TakeAck() override { return std::exchange(ack_, nullptr); }
   void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override;
 
  private:
@@ -114,7 +116,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void OnDown(const mqtt::Failure& failure) override;
   void OnPublished(std::uint64_t token, mqtt::Outcome outcome) override;
   void OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) override;
-  void OnMessage(std::string topic, std::string payload, bool retained) override;
+  void OnMessage(mqtt::Message message) override;
 
   std::vector<std::string> WantedFilters() const;
   void SubscribeNext();
@@ -161,7 +163,9 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   Suspects loose_suspects_;  // of ThingLink::Publish, by fingerprint; those of telemetry are outbox_'s
   std::uint64_t loose_set_aside_ = 0;
   Absence absence_;
-  bool retained_arrives_ = false;  // the message that is being handed on was retained
+  // Of the message that is being handed on.
+  bool retained_arrives_ = false;
+  std::shared_ptr<mqtt::PendingAck> ack_;
 
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;  // by token, so by age

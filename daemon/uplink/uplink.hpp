@@ -57,6 +57,8 @@ class ThingLink {
   // when the cloud kept no session, and once everything that it kept must have come. Within OnMessage of a retained
   // message: kUnknownAge (event/receipt.hpp).
   virtual Duration MayHaveWaited() const = 0;
+  // Within OnMessage of a topic of CommitFirst: takes over when the message is acknowledged, or gives null.
+  virtual std::shared_ptr<mqtt::PendingAck> TakeAck() = 0;
   // Publishes QoS 1 ahead of telemetry, within the same rate and window. Not stored: `done` says whether it was
   // acknowledged; a session that ends first answers kRetry, a refusal kGiveUp.
   virtual void Publish(std::string topic, std::string payload, std::function<void(Status)> done) = 0;
@@ -69,6 +71,8 @@ class LinkClient {
   // Filters to subscribe before OnOnline; those of a session that the cloud has kept it has kept, too. Messages that
   // waited there may come before OnOnline.
   virtual std::vector<std::string> Subscriptions(const std::string& thing) = 0;
+  // Beginnings of topics whose messages the cloud keeps until the client acknowledges them (ThingLink::TakeAck).
+  virtual std::vector<std::string> CommitFirst(const std::string& /*thing*/) { return {}; }
   // Subscribed (a refused filter is reported and the rest goes on).
   virtual void OnOnline(ThingLink& link) = 0;
   virtual void OnOffline(ThingLink& link) = 0;

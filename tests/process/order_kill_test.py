@@ -245,3 +245,35 @@ def test_a_kill_at_each_moment_of_an_execution_leaves_answer_and_register_of_one
         judge_set(stage, moment, values[moment], execution["status"] == "SUCCEEDED", reason)
 
     walk(stage, moments, ask, again, settle)
+
+
+# --- what has arrived and is not stored ---
+
+def test_an_order_that_was_not_stored_when_the_daemon_died_comes_again_by_itself(stage):
+    """Nobody asks twice here: it is the cloud's session that still has it, because nothing was acknowledged before it was stored."""
+    stage.start(kill_at="order-before-commit")
+    for number in range(3):
+        stage.armed.touch()
+        stage.ask(THING, action="read_now", id=f"read-{number}")
+        dies(stage, "order-before-commit")
+        stage.start(kill_at="order-before-commit")
+        assert stage.final(f"read-{number}")["status"] == "succeeded", number
+    stage.armed.touch()
+    execution = stage.cloud.start_command(THING, {"action": "ping"}, timeout_s=60)
+    dies(stage, "order-before-commit")
+    stage.start()
+    ended = wait_for(lambda: (lambda e: e if e["final"] else None)(stage.cloud.command(execution)), 20, f"it ends: {stage.gateway.tail()}")
+    assert ended["status"] == "SUCCEEDED", ended
+    # Without an id it cannot be recognised, and still nothing is lost or done twice.
+    stage.gateway.kill()
+    stage.start(kill_at="order-before-commit")
+    stage.armed.touch()
+    stage.ask(GATEWAY, action="reboot")
+    dies(stage, "order-before-commit")
+    stage.start()
+    wait_for(lambda: stage.reboot_count() == 1, 20, f"it reboots: {stage.gateway.tail()}")
+    stage.gateway.kill()
+    stage.boot += 1
+    stage.start()
+    wait_for(lambda: any(m["payload"]["status"] == "succeeded" for m in stage.messages(f"sensors/{GATEWAY}/command/ack")), 30, "it is answered")
+    assert stage.reboot_count() == 1

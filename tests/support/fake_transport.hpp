@@ -68,7 +68,7 @@ class FakeTransport : public mqtt::Transport {
   void CloseAll(const std::string& why = "closed");
   void Close(const std::string& client_id, int reason = 0);
   void Deliver(const std::string& client_id, const std::string& topic, const std::string& payload,
-               bool retained = false);
+               bool retained = false, std::shared_ptr<mqtt::PendingAck> ack = nullptr);
   std::size_t online() const {
     return static_cast<std::size_t>(std::count_if(open_.begin(), open_.end(), [](const auto* c) { return c->up; }));
   }
@@ -182,11 +182,11 @@ inline void FakeTransport::Close(const std::string& client_id, int reason) {
 }
 
 inline void FakeTransport::Deliver(const std::string& client_id, const std::string& topic, const std::string& payload,
-                                   bool retained) {
+                                   bool retained, std::shared_ptr<mqtt::PendingAck> ack) {
   const auto open = open_;
   for (FakeConnection* connection : open) {
     if (connection->options.client_id == client_id && connection->up)
-      connection->listener->OnMessage(topic, payload, retained);
+      connection->listener->OnMessage({topic, payload, retained, ack});
   }
 }
 

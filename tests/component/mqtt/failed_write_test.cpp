@@ -30,7 +30,7 @@ struct Thing : Listener {
   void OnDown(const Failure& failure) override { down = failure; }
   void OnPublished(std::uint64_t, Outcome) override { ++published; }
   void OnSubscribed(std::uint64_t, Outcome) override {}
-  void OnMessage(std::string, std::string, bool) override {}
+  void OnMessage(Message) override {}
   bool connected = false;
   int published = 0;
   std::optional<Failure> down;

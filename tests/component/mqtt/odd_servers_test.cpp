@@ -20,7 +20,7 @@ struct Waiter : Listener {
   void OnDown(const Failure& failure) override { down = failure; }
   void OnPublished(std::uint64_t, Outcome) override {}
   void OnSubscribed(std::uint64_t, Outcome) override {}
-  void OnMessage(std::string, std::string, bool) override {}
+  void OnMessage(Message) override {}
   bool connected = false;
   Session session;
   std::optional<Failure> down;

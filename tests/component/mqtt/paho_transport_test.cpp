@@ -40,9 +40,10 @@ struct Recorder : Listener {
   }
   void OnPublished(std::uint64_t token, Outcome outcome) override { published[token] = outcome.code; }
   void OnSubscribed(std::uint64_t token, Outcome outcome) override { subscribed[token] = outcome.code; }
-  void OnMessage(std::string topic, std::string payload, bool retained) override {
-    messages.emplace_back(std::move(topic), std::move(payload));
-    retained_messages += retained ? 1 : 0;
+  void OnMessage(Message message) override {
+    messages.emplace_back(std::move(message.topic), std::move(message.payload));
+    retained_messages += message.retained ? 1 : 0;
+    acks.push_back(std::move(message.ack));
   }
 
   std::optional<Session> session;
@@ -51,6 +52,7 @@ struct Recorder : Listener {
   int retained_messages = 0;
   std::map<std::uint64_t, int> published, subscribed;
   std::vector<std::pair<std::string, std::string>> messages;
+  std::vector<std::shared_ptr<PendingAck>> acks;  // of the messages
 };
 
 class PahoTransportTest : public ::testing::Test {

@@ -523,5 +523,17 @@ TEST(OrderCrash, AKillAtEachStepCostsNoAnswerAndDoesNothingTwice) {
   EXPECT_GT(kills, 100) << "the steps were not walked through";
 }
 
+TEST(OrderBookNameless, ARebootThatComesAgainWhileItIsUnderWayIsTheSame) {
+  World world;
+  world.reboots = false;
+  world.Command({{"action", "reboot"}});
+  world.Command({{"action", "reboot"}});
+  EXPECT_EQ(world.disk.size(), 1u);
+  EXPECT_EQ(world.book().counters().duplicates, 1u);
+  world.Command({{"action", "ping"}});
+  world.Command({{"action", "ping"}});
+  EXPECT_EQ(world.book().counters().duplicates, 1u) << "what does no harm is done as often as it is asked";
+}
+
 }  // namespace
 }  // namespace penumbra::orders

@@ -73,6 +73,7 @@ class FakeLink : public ThingLink {
   const std::string& thing() const override { return name; }
   bool online() const override { return true; }
   Duration MayHaveWaited() const override { return Duration::zero(); }
+  std::shared_ptr<mqtt::PendingAck> TakeAck() override { return nullptr; }
   void Publish(std::string topic, std::string payload, std::function<void(Status)> done) override {
     published.push_back({std::move(topic), std::move(payload)});
     dones.push_back(std::move(done));

@@ -553,5 +553,32 @@ TEST_F(KeptSession, CountsAfterACrashFromTheLastSignOfLife) {
   EXPECT_EQ(client.link->MayHaveWaited(), 90min);
 }
 
+struct CountedAck : mqtt::PendingAck {
+  explicit CountedAck(int& c) : count(c) {}
+  void Acknowledge() override { ++count; }
+  int& count;
+};
+
+TEST_F(Session, AcknowledgesWhatNobodyTakesOverAndLeavesTheRestToWhoDoes) {
+  struct Taker : RecordingClient {
+    std::vector<std::string> CommitFirst(const std::string& thing) override { return {"commands/" + thing + "/"}; }
+    void OnMessage(ThingLink& l, const std::string& topic, const std::string&) override {
+      if (topic == "commands/a/taken") taken = l.TakeAck();
+    }
+    std::shared_ptr<mqtt::PendingAck> taken;
+  } taker;
+  clients.push_back(&taker);
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Online("a"); });
+  EXPECT_EQ(transport.connects.at(0).options.commit_first, std::vector<std::string>{"commands/a/"});
+  int nobodys = 0, takers = 0;
+  transport.Deliver("a", "commands/a/left", "{}", false, std::make_shared<CountedAck>(nobodys));
+  transport.Deliver("a", "commands/a/taken", "{}", false, std::make_shared<CountedAck>(takers));
+  EXPECT_EQ(nobodys, 1);
+  EXPECT_EQ(takers, 0);
+  ASSERT_TRUE(taker.taken);
+  transport.Deliver("a", "commands/a/plain", "{}");
+}
+
 }  // namespace
 }  // namespace penumbra
