@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # Cross-builds the packages for arm64 or armhf in a clean Debian 12 root, or the unit tests, which then run under qemu-user.
-# As root, with network for apt. Usage: packaging/cross.sh arm64|armhf packages|tests
+# As root, with network for apt. Usage: packaging/cross.sh arm64|armhf packages|tests [test programs, default: all that need no other process]
 # The root is made once and kept in build/cross/root.tar; packages go into build/cross/ARCH. MIRROR names another Debian mirror.
 # With PENUMBRA_CCACHE=1 the compilers are called through ccache, whose files are in build/cross/ccache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 usage() { sed -n 2,5p "$0" | cut -c3- >&2; exit 2; }
-[ $# = 2 ] || usage
-arch=$1
+[ $# -ge 2 ] || usage
+arch=$1 mode=$2
 case $arch in
 arm64) triplet=aarch64-linux-gnu cpu=aarch64 ;;
 armhf) triplet=arm-linux-gnueabihf cpu=arm ;;
 *) usage ;;
 esac
-[ "$2" = packages ] || [ "$2" = tests ] || usage
+[ "$mode" = packages ] || [ "$mode" = tests ] || usage
+shift 2
+[ "$mode" = tests ] || [ $# = 0 ] || usage
 . packaging/clean-root.sh
 need_root cross
 
@@ -39,7 +41,7 @@ mkdir -p "$root/ccache"
 mount --bind "$work/ccache" "$root/ccache"
 ccache=${PENUMBRA_CCACHE:+ccache}
 
-if [ "$2" = packages ]; then
+if [ "$mode" = packages ]; then
   # What the control file asks for today, if the archive is older.
   inside sh -c "apt-get -q update && cd /build/penumbra && $build_dep -a $arch ./" >"$work/apt-$arch.log" 2>&1 || { tail -n 20 "$work/apt-$arch.log" >&2; exit 1; }
   inside env CCACHE_DIR=/ccache PENUMBRA_CCACHE=$ccache DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-nocheck}" \
@@ -58,8 +60,8 @@ if [ "$2" = packages ]; then
   inside "qemu-$cpu" -L / /usr/libexec/penumbra/driver-host --describe "/usr/lib/$triplet/penumbra/drivers/modbus.so" >/dev/null
   ls -l "$work/$arch"
 else
-  programs="base_test event_test model_test modbus_test store_unit_test config_test credentials_test uplink_test i2c_test rules_test
-    shadow_document_test shadow_sync_test orders_test sdk_test"
+  programs="${*:-base_test event_test model_test modbus_test store_unit_test config_test credentials_test uplink_test i2c_test rules_test
+    shadow_document_test shadow_sync_test orders_test sdk_test}"
   # Not in the archive: its dependencies are there for one architecture at a time.
   inside sh -c "apt-get -q update && apt-get -q -y --no-install-recommends install libengine-pkcs11-openssl:$arch" >"$work/apt-$arch.log" 2>&1 ||
     { tail -n 20 "$work/apt-$arch.log" >&2; exit 1; }
