@@ -3,11 +3,11 @@
 //
 // A workload runs once, on a model disk and virtual time: a file of schema 1 that is migrated, readings, acks,
 // settings, commits of shadow tables, checkpoints, retention, thinning, packing, vacuum, a clean close and a new start,
-// a sync that fails, a full disk, a damaged file that is salvaged, and one that cannot be. What the store reported, and
+// a sync that fails, a full disk, and a damaged file that is salvaged, twice. What the store reported, and
 // after which operation, is noted. Then for each operation the disks that may be left are made, a store is opened on
 // each, and
 //   - the file opens, and nothing was set aside that the workload did not damage;
-//   - of a damaged file that can be read all comes back;
+//   - of a damaged file all comes back that was not on the page that is lost;
 //   - every reading reported as committed is there with its contents, unless retention had begun to remove it;
 //   - what was reported as acknowledged does not come back as unsent, and what was not acknowledged is unsent;
 //   - settings and transactions are there, whole ones, none older than the last that was reported;
