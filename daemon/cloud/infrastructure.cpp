@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cloud/names.hpp"
 #include "cloud/topics.hpp"
 
 namespace penumbra::cloud {
@@ -113,6 +114,8 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
   plan.account = aws.account;
   plan.policy_name = aws.policy;
   plan.log_group = aws.log_group;
+  plan.rules_role = RoleName(settings, "rules");
+  plan.provisioning_role = RoleName(settings, "provisioning");
 
   if (!settings.credentials.template_name.empty()) {
     auto provisioning = MakeProvisioning(settings, plan.policy_name);

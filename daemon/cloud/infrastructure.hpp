@@ -33,6 +33,8 @@ struct Infrastructure {
   std::string account;  // empty: asked at run time
   std::string policy_name;
   std::string log_group;
+  std::string rules_role;
+  std::string provisioning_role;
   std::vector<ThingType> types;
   std::vector<std::string> groups;
   std::vector<PlannedThing> things;  // the gateway's own first

@@ -130,15 +130,16 @@ class Writer {
   void FleetProvisioning(const Provisioning& provisioning) {
     const std::string name = ShellWord(provisioning.name);
     text_ += "\n# Fleet provisioning: `penumbra provision` gets the certificates through this template\n";
-    Role("penumbra-iot-provisioning");
-    text_ +=
-        "aws iam attach-role-policy --role-name penumbra-iot-provisioning \\\n"
-        "  --policy-arn arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration\n";
+    Role(plan_.provisioning_role);
+    text_ += fmt::format(
+        "aws iam attach-role-policy --role-name {} \\\n"
+        "  --policy-arn arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration\n",
+        plan_.provisioning_role);
     text_ += fmt::format("cat > template.json <<'EOF'\n{}\nEOF\n", provisioning.body.dump());
     text_ += fmt::format(
         "if ! exists aws iot describe-provisioning-template --template-name {0}; then\n"
         "  aws iot create-provisioning-template --template-name {0} --enabled --template-body file://template.json \\\n"
-        "    --provisioning-role-arn \"arn:aws:iam::$account:role/penumbra-iot-provisioning\" >/dev/null\n"
+        "    --provisioning-role-arn \"arn:aws:iam::$account:role/{1}\" >/dev/null\n"
         "elif [ \"$(aws iot describe-provisioning-template --template-name {0} --query templateBody --output text)\" "
         "!= "
         "\"$(cat template.json)\" ]; then\n"
@@ -146,7 +147,7 @@ class Writer {
         "  aws iot create-provisioning-template-version --template-name {0} --template-body file://template.json \\\n"
         "    --set-as-default >/dev/null\n"
         "fi\n",
-        name);
+        name, plan_.provisioning_role);
     Policy("claim-policy.json", provisioning.claim_policy_name, provisioning.claim);
     text_ += fmt::format(
         "# A claim that gateways may share, from csr/claim.csr if it is there. Without it, `aws iot\n"
@@ -167,18 +168,18 @@ class Writer {
     std::string arns;
     for (const std::string& resource : resources) arns += fmt::format("{}\"{}\"", arns.empty() ? "" : ", ", resource);
     text_ += fmt::format(
-        "aws iam put-role-policy --role-name penumbra-iot-rules --policy-name penumbra-{} --policy-document \"$(cat "
+        "aws iam put-role-policy --role-name {} --policy-name penumbra-{} --policy-document \"$(cat "
         "<<EOF\n{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [{}], "
         "\"Resource\": "
         "[{}]}}]}}\nEOF\n)\"\n",
-        name, list, arns);
+        plan_.rules_role, name, list, arns);
   }
 
   void Rules() {
     const std::string group = ShellWord(plan_.log_group);
     text_ += "\n# Rules, and the role that they act in\n";
-    Role("penumbra-iot-rules");
-    text_ += "role_arn=\"arn:aws:iam::$account:role/penumbra-iot-rules\"\n";
+    Role(plan_.rules_role);
+    text_ += fmt::format("role_arn=\"arn:aws:iam::$account:role/{}\"\n", plan_.rules_role);
     text_ += fmt::format(
         "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} --query 'length(logGroups)' --output text)\" "
         "!= 0 "

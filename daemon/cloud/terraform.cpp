@@ -149,7 +149,7 @@ class Writer {
   }
 
   void ProvisioningTemplate(const Provisioning& provisioning) {
-    Role("provisioning", "penumbra-iot-provisioning");
+    Role("provisioning", plan_.provisioning_role);
     hcl_.Block("resource", {"aws_iam_role_policy_attachment", "provisioning"});
     hcl_.Raw("role", "aws_iam_role.provisioning.name");
     hcl_.Text("policy_arn", "arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration").End();
@@ -207,7 +207,7 @@ class Writer {
   }
 
   void Rules() {
-    Role("rules", "penumbra-iot-rules");
+    Role("rules", plan_.rules_role);
     hcl_.Block("resource", {"aws_cloudwatch_log_group", "errors"}).Text("name", plan_.log_group);
     hcl_.Raw("retention_in_days", "14").End();
     Allow("errors", {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},

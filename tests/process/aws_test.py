@@ -67,7 +67,7 @@ def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_
     policy = json.loads((folder / "policy.json").read_text())
     assert "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}" in json.dumps(policy)
     rule = json.loads((folder / "rule-StoreSensorData.json").read_text())
-    assert rule["actions"][0]["dynamoDBv2"]["roleArn"] == "arn:aws:iam::123456789012:role/penumbra-iot-rules"
+    assert rule["actions"][0]["dynamoDBv2"]["roleArn"] == "arn:aws:iam::123456789012:role/penumbra-gateway-01-rules"
 
 
 def test_with_a_template_the_script_sets_up_fleet_provisioning_instead(gateway, tmp_path):
@@ -75,9 +75,9 @@ def test_with_a_template_the_script_sets_up_fleet_provisioning_instead(gateway, 
     assert json.loads((folder / "template.json").read_text()) == json.loads(aws(gateway, "template", "--template", "fleet").stdout)
     told = aws(gateway, "claim-policy", "--template", "fleet", "--account", "123456789012")
     assert json.loads((folder / "claim-policy.json").read_text()) == json.loads(told.stdout)
-    role = "arn:aws:iam::123456789012:role/penumbra-iot-provisioning"
+    role = "arn:aws:iam::123456789012:role/penumbra-gateway-01-provisioning"
     assert re.search(rf"iot create-provisioning-template --template-name fleet --enabled .*file://template.json.* {role}", asked)
-    assert "iam attach-role-policy --role-name penumbra-iot-provisioning --policy-arn arn:aws:iam::aws:policy/service-role/AWS" in asked
+    assert "iam attach-role-policy --role-name penumbra-gateway-01-provisioning --policy-arn arn:aws:iam::aws:policy/service-role/AWS" in asked
     assert asked.count("create-certificate-from-csr") == 1 and "iot attach-policy --policy-name fleet-claim --target arn:cert" in asked
     assert "iot create-thing --thing-name sensor-001" in asked and "attach-thing-principal" not in asked
     without = aws(gateway, "template")

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "cloud/hcl.hpp"
+#include "cloud/names.hpp"
 #include "cloud/script.hpp"
 #include "cloud/terraform.hpp"
 #include "unit/cloud/cloud_fixture.hpp"
@@ -121,6 +122,33 @@ TEST(AwsPlan, GivesAwsAtMostThreeSearchableAttributesAndSaysSo) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->types[0].searchable.size(), 3u);
   EXPECT_THAT(plan->notes, testing::Contains(HasSubstr("TemperatureSensor")));
+}
+
+// --- two gateways in one account ---
+
+TEST(AwsRoles, HaveTheGatewaysNameAndFitWhereAwsTakesLess) {
+  const auto role = [](const std::string& gateway) {
+    Settings settings = test::TwoSensors();
+    settings.gateway.thing = gateway;
+    return RoleName(settings, "provisioning");
+  };
+  EXPECT_EQ(role("gateway-01"), "penumbra-gateway-01-provisioning");
+  EXPECT_NE(role("hall:1"), role("hall_1"));
+  EXPECT_EQ(role(std::string(127, 'g') + "1").size(), kMaxRoleName);
+  EXPECT_NE(role(std::string(127, 'g') + "1"), role(std::string(127, 'g') + "2"));
+  EXPECT_NE(role(""), "penumbra--provisioning") << "without a gateway's thing the first thing's name";
+}
+
+TEST(AwsRoles, OfTwoGatewaysAreNotTheSame) {
+  Settings settings = test::TwoSensors();
+  settings.credentials.template_name = "fleet";
+  settings.gateway.thing = "gateway-07";
+  const Infrastructure plan = *Plan(settings, {});
+  for (const std::string& text : {WriteScript(plan, PolicyOf(settings)), WriteTerraform(plan, PolicyOf(settings))}) {
+    EXPECT_THAT(text, HasSubstr("penumbra-gateway-07-rules"));
+    EXPECT_THAT(text, HasSubstr("penumbra-gateway-07-provisioning"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("penumbra-iot-")));
+  }
 }
 
 TEST(Hcl, EscapesWhatTheLanguageWouldInterpret) {
