@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/log.hpp"
 #include "store/crc32.hpp"
 
 namespace penumbra {
@@ -65,7 +66,20 @@ bool DictionaryCopy::Decode(std::string_view bytes, Dictionary& into) {
 
 void DictionaryCopy::LoadInto(Dictionary& dictionary, const std::filesystem::path& file, Files& files) {
   const auto bytes = files.Read(file);
-  if (bytes && *bytes) Decode(**bytes, dictionary);
+  Dictionary copy;
+  if (!bytes || !*bytes || !Decode(**bytes, copy)) return;
+  for (const Dictionary::Kind kind : kKinds) {
+    for (const auto& [id, text] : copy.texts(kind)) {
+      const std::string* known = dictionary.Find(kind, id);
+      if (known == nullptr || *known == text) continue;
+      log::Warning("store.words_of_another", "the copy of the names belongs to another database and is not used",
+                   {{"file", file.string()}});
+      return;
+    }
+  }
+  for (const Dictionary::Kind kind : kKinds) {
+    for (const auto& [id, text] : copy.texts(kind)) dictionary.Load(kind, id, text);
+  }
 }
 
 Status DictionaryCopy::Keep(const Dictionary& dictionary, Time now) {

@@ -33,7 +33,8 @@ class DictionaryCopy {
   // it with what is there. A failure is tried again after the same pause.
   Status Keep(const Dictionary& dictionary, Time now);
 
-  // Adds what `dictionary` does not have. A missing or damaged file adds nothing.
+  // Adds what `dictionary` does not have. A missing or damaged file adds nothing, and neither does one that gives a
+  // number another text: it is of another database.
   static void LoadInto(Dictionary& dictionary, const std::filesystem::path& file, Files& files);
 
   // The file's contents; pure.

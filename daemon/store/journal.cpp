@@ -143,6 +143,9 @@ Status Journal::ReconcileGeneration(bool first) {
   const Result<std::int64_t> stored = Meta(kGeneration, -1);
   if (!stored) return Fail(stored.error());
   const auto used_last = static_cast<std::int64_t>(mark_.generation());
+  if (*stored > used_last) {  // the mark is lost: rows may be numbered by generations (salvage.hpp)
+    if (const Status regained = mark_.Regain(0, static_cast<std::uint64_t>(*stored)); !regained) return regained;
+  }
   if (*stored >= 0 && *stored != used_last) {
     seq_floor_ = mark_.mark();
     log::Warning("store.other_generation", "this database is not the one used last; sequence numbers jump ahead",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/codec.hpp"
 #include "store/wal_check.hpp"
 
 namespace penumbra {
@@ -11,7 +12,8 @@ constexpr std::string_view kMagic("SQLite format 3\0", 16);
 constexpr std::string_view kJournal = "journal";
 constexpr std::size_t kChunkBytes = 64 * 1024;
 constexpr std::uint64_t kMaxPayload = 64 * 1024 * 1024;
-constexpr int kMaxDepth = 20;  // of a b-tree
+constexpr int kMaxDepth = 20;             // of a b-tree
+constexpr std::int64_t kFarApart = 1024;  // of two rows on one page: one of the numbers is damaged, or the page is old
 constexpr std::size_t kWalHeader = 32;
 constexpr std::size_t kFrameHeader = 24;
 
@@ -59,8 +61,10 @@ void PageScan::LoadWal() {
   wal_ = std::move(**wal);
   const std::size_t committed = CheckWal(wal_).committed;
   if (committed == 0 || Big(wal_, 8, 4) != page_size_) return;
+  const std::uint32_t pages = Big(wal_, kWalHeader + (committed - 1) * (kFrameHeader + page_size_) + 4, 4);
   for (std::size_t frame = 0; frame < committed; ++frame) {
     const std::size_t at = kWalHeader + frame * (kFrameHeader + page_size_);
+    if (Big(wal_, at, 4) > pages) continue;  // of a file that was longer then
     in_wal_[Big(wal_, at, 4)] = at + kFrameHeader;
   }
 }
@@ -184,21 +188,28 @@ void PageScan::LookAt(std::uint32_t number, const RowHandler& handler) {
   if (table->empty() || *table == kJournal) return;
   std::string payload;
   for (const btree::Cell& cell : page.cells) {
-    if (cell.child != 0) children_.emplace(cell.child, *table);
+    if (cell.child != 0 && cell.child <= pages_) children_.emplace(cell.child, *table);
     if (page.kind == btree::PageKind::kTableInterior || !Assemble(cell, payload)) continue;
     if (const auto row = btree::ParseRecord(payload)) handler(*table, cell.rowid, *row);
   }
-  if (page.rightmost != 0) children_.emplace(page.rightmost, *table);
+  if (page.rightmost != 0 && page.rightmost <= pages_) children_.emplace(page.rightmost, *table);
 }
 
+// In stretches without a wide gap: a leaf that reached over those of all others because of one damaged number would be
+// looked at for each of their rows.
 void PageScan::TakeLeaf(const btree::Page& page, std::uint32_t number) {
-  Leaf leaf{INT64_MAX, INT64_MIN, number};
+  std::vector<std::int64_t> rows;
   for (const btree::Cell& cell : page.cells) {
-    if (!btree::StartsAsIdAndBlob(cell.local)) continue;
-    leaf.first = std::min(leaf.first, cell.rowid);
-    leaf.last = std::max(leaf.last, cell.rowid);
+    if (cell.rowid >= 0 && btree::StartsAsIdAndBlob(cell.local)) rows.push_back(cell.rowid);
   }
-  if (leaf.first <= leaf.last) leaves_.push_back(leaf);
+  std::sort(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i == 0 || rows[i] - rows[i - 1] > kFarApart) {
+      leaves_.push_back({rows[i], rows[i], number});
+    } else {
+      leaves_.back().last = rows[i];
+    }
+  }
 }
 
 bool PageScan::Assemble(const btree::Cell& cell, std::string& payload) {
@@ -213,17 +224,22 @@ bool PageScan::Assemble(const btree::Cell& cell, std::string& payload) {
   return true;
 }
 
-// Where the pointer map is damaged, pages with removed rows may be among the leaves, so they may overlap.
+// Where the pointer map is damaged, pages with removed rows may be among the leaves, so they may overlap, and hold a
+// row once more, of which the rest has been written over.
 std::optional<PageScan::JournalRow> PageScan::NextRow(std::int64_t after) {
   while (leaf_ < leaves_.size() && leaves_[leaf_].last <= after) ++leaf_;
   std::optional<JournalRow> next;
   std::string payload;
-  for (std::size_t i = leaf_; i < leaves_.size() && (!next || leaves_[i].first < next->id); ++i) {
+  for (std::size_t i = leaf_; i < leaves_.size() && (!next || leaves_[i].first <= next->id); ++i) {
     if (leaves_[i].last <= after) continue;
     const std::string bytes = ReadPage(leaves_[i].page);
     for (const btree::Cell& cell : btree::ParsePage(bytes, leaves_[i].page).cells) {
-      if (cell.rowid <= after || (next && cell.rowid >= next->id) || !btree::StartsAsIdAndBlob(cell.local)) continue;
-      next = JournalRow{cell.rowid, {}};
+      if (cell.rowid <= after || (next && cell.rowid > next->id) || !btree::StartsAsIdAndBlob(cell.local)) continue;
+      if (!next || cell.rowid < next->id) {
+        next = JournalRow{cell.rowid, {}};
+      } else if (DecodeHeader(next->blob)) {
+        continue;
+      }
       if (!Assemble(cell, payload)) continue;
       if (const auto row = btree::ParseRecord(payload); row && row->size() == 2) next->blob = (*row)[1].bytes;
     }

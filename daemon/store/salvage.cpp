@@ -19,7 +19,8 @@ using Row = std::vector<btree::Value>;
 // A new file's rows begin at its generation times this: behind those of every file before it.
 constexpr int kRowBits = 32;
 constexpr std::size_t kMaxStretches = 200'000;       // of 32 bytes
-constexpr auto kPatience = std::chrono::seconds(2);  // at a start, for settings that SQLite does not find any more
+constexpr auto kPatience = std::chrono::seconds(2);  // at a start, for settings that SQLite does not find any more,
+constexpr auto kLongPatience = std::chrono::seconds(20);  // and for seqs, when the sequence mark is lost as well
 
 // Columns that an older row does not have are nothing.
 std::int64_t Int(const Row& row, std::size_t column) {
@@ -44,6 +45,11 @@ struct Kept {
     std::int64_t numbers[4];  // from_ns, offset_ms, true_offset_ms, trusted
   };
   std::vector<Era> times;
+  // What the file was itself bringing back, by the name of the older one.
+  struct Pending {
+    std::int64_t after, below, below_seq;
+  };
+  std::map<std::string, Pending> pending;
 
   void TakeRow(std::string_view table, const Row& row) {
     if (table == "setting" && row.size() == 3 && HasSum(row, 2, PairSum(Bytes(row, 0), Bytes(row, 1)))) {
@@ -52,23 +58,34 @@ struct Kept {
     if (table == "boot_time" && row.size() == 5) {
       times.push_back({std::string(Bytes(row, 0)), {Int(row, 1), Int(row, 2), Int(row, 3), Int(row, 4)}});
     }
+    if (table == "salvage" && row.size() == 4) {
+      pending.emplace(Bytes(row, 0), Pending{Int(row, 1), Int(row, 2), Int(row, 3)});
+    }
   }
 };
 
 // false: not all of them.
-bool TakeThroughSqlite(const std::filesystem::path& file, const std::string& vfs, Kept& kept) {
+bool TakeThroughSqlite(const std::filesystem::path& file, const std::string& vfs, Files& files, Kept& kept) {
+  if (files.Size(file) == 0) return false;  // SQLite would remove its WAL
   auto damaged = Database::Open({.file = file, .vfs = vfs}, nullptr);
   if (!damaged) return false;
   (*damaged)->KeepWal();
   auto settings = (*damaged)->Prepare("SELECT key, value, sum FROM setting");
   auto times = (*damaged)->Prepare("SELECT boot, from_ns, offset_ms, true_offset_ms, trusted FROM boot_time");
-  if (!settings || !times) return false;
+  auto pending = (*damaged)->Prepare("SELECT file, after_row, below_row, below_seq FROM salvage");
+  if (!settings || !times || !pending) return false;
   for (;;) {
     const Result<bool> row = settings->Step();
     if (!row) return false;
     if (!*row) break;
     if (!settings->HasSum(2, PairSum(settings->Bytes(0), settings->Bytes(1)))) continue;
     kept.settings.emplace(settings->Bytes(0), settings->Bytes(1));
+  }
+  for (;;) {
+    const Result<bool> row = pending->Step();
+    if (!row) return false;
+    if (!*row) break;
+    kept.pending.emplace(pending->Bytes(0), Kept::Pending{pending->Int(1), pending->Int(2), pending->Int(3)});
   }
   for (;;) {
     const Result<bool> row = times->Step();
@@ -80,7 +97,7 @@ bool TakeThroughSqlite(const std::filesystem::path& file, const std::string& vfs
 
 Kept TakeKept(const std::filesystem::path& file, const std::string& vfs, Files& files, const PageScan::Roots& roots) {
   Kept kept;
-  if (TakeThroughSqlite(file, vfs, kept)) return kept;
+  if (TakeThroughSqlite(file, vfs, files, kept)) return kept;
   kept.times.clear();  // they have no key: twice would be too much
   const auto take = [&kept](std::string_view table, std::int64_t, const Row& row) { kept.TakeRow(table, row); };
   PageScan scan(files, file, roots);
@@ -90,12 +107,21 @@ Kept TakeKept(const std::filesystem::path& file, const std::string& vfs, Files& 
   return kept;
 }
 
+Status PutPending(Database& to, std::string_view file, const Kept::Pending& pending) {
+  auto entry = to.Prepare("INSERT OR IGNORE INTO salvage(file, after_row, below_row, below_seq) VALUES(?, ?, ?, ?)");
+  if (!entry) return Fail(entry.error());
+  return entry->Bind(1, file).Bind(2, pending.after).Bind(3, pending.below).Bind(4, pending.below_seq).Run();
+}
+
 Status Put(Database& to, const Kept& kept) {
   for (const auto& [key, value] : kept.settings) {
     auto insert = to.Prepare("INSERT OR IGNORE INTO setting(key, value, sum) VALUES(?, ?, ?)");
     if (!insert) return Fail(insert.error());
     insert->Bind(1, std::string_view(key)).Bind(2, std::string_view(value)).Bind(3, PairSum(key, value));
     if (const Status done = insert->Run(); !done) return done;
+  }
+  for (const auto& [file, pending] : kept.pending) {
+    if (const Status done = PutPending(to, file, pending); !done) return done;
   }
   for (const Kept::Era& era : kept.times) {
     auto insert =
@@ -107,29 +133,52 @@ Status Put(Database& to, const Kept& kept) {
   return {};
 }
 
+// Looks for the largest seq and row of a file, for as long as a start may take: nothing may get them again.
+Status RegainMark(SeqMark& mark, const std::filesystem::path& file, Files& files, const PageScan::Roots& roots) {
+  std::uint64_t seq = 0;
+  std::int64_t row = 0;
+  const auto take = [&](std::string_view table, std::int64_t, const Row& values) {
+    if (table == "outbox" && values.size() >= 5) seq = std::max(seq, std::min(Seq(values, 1), SeqMark::kMaxSeq));
+  };
+  PageScan scan(files, file, roots);
+  const auto until = std::chrono::steady_clock::now() + kLongPatience;
+  bool all = false;
+  while (!all && std::chrono::steady_clock::now() < until) all = scan.Step(Salvage::kPagesPerStep, take);
+  while (all && std::chrono::steady_clock::now() < until) {
+    const auto next = scan.NextRow(row);
+    if (!next) break;
+    row = next->id;
+    const auto header = DecodeHeader(next->blob);
+    if (!header) continue;
+    for (const RowSection& section : header->sections) seq = std::max(seq, section.last_seq());
+  }
+  return seq == 0 ? Status() : mark.Regain(seq, static_cast<std::uint64_t>(row >> kRowBits));
+}
+
 }  // namespace
 
-Status Salvage::Begin(Database& database, const SeqMark& mark, const std::filesystem::path& file,
-                      const std::string& vfs, Files& files) {
+Status Salvage::Begin(Database& database, SeqMark& mark, const std::filesystem::path& file, const std::string& vfs,
+                      Files& files) {
   const auto rows = database.Integer("SELECT (SELECT count(*) FROM journal) + (SELECT count(*) FROM salvage)");
   if (!rows) return Fail(rows.error());
   if (*rows > 0) return {};
   const auto roots = PageScan::RootsOf(database);
   if (!roots) return Fail(roots.error());
   const Kept kept = TakeKept(file, vfs, files, *roots);
+  if (mark.mark() == 0) {
+    if (const Status regained = RegainMark(mark, file, files, *roots); !regained) return regained;
+  }
   const auto below = static_cast<std::int64_t>(mark.generation() + 1) << kRowBits;
   if (const Status begun = database.Begin(); !begun) return begun;
   if (const Status done = Put(database, kept); !done) return done;
   if (const Status done = database.SetMeta("snapshot_row", below); !done) return done;
-  auto entry = database.Prepare("INSERT INTO salvage(file, after_row, below_row, below_seq) VALUES(?, 0, ?, ?)");
-  if (!entry) return Fail(entry.error());
-  entry->Bind(1, std::string_view(file.native())).Bind(2, below).Bind(3, mark.mark());
-  if (const Status done = entry->Run(); !done) return done;
+  const Kept::Pending all{0, below, static_cast<std::int64_t>(mark.mark())};
+  if (const Status done = PutPending(database, file.native(), all); !done) return done;
   return database.Commit();
 }
 
 Result<std::unique_ptr<Salvage>> Salvage::Resume(Database& database, Files& files) {
-  auto row = database.Prepare("SELECT file, after_row, below_row, below_seq FROM salvage LIMIT 1");
+  auto row = database.Prepare("SELECT file, after_row, below_row, below_seq FROM salvage ORDER BY below_row LIMIT 1");
   if (!row) return Fail(row.error());
   const Result<bool> found = row->Step();
   if (!found) return Fail(found.error());
@@ -143,7 +192,8 @@ Result<std::unique_ptr<Salvage>> Salvage::Resume(Database& database, Files& file
 void Salvage::TakeRow(std::string_view table, std::int64_t rowid, const Row& row) {
   const auto number = static_cast<std::uint64_t>(rowid);
   const auto word = [&](Kind kind) {
-    if (row.size() < 2 || !HasSum(row, 2, NameSum(number, Bytes(row, 1)))) return;
+    if (row.size() < 2 || row[1].type != btree::Value::Type::kText || !HasSum(row, 2, NameSum(number, Bytes(row, 1))))
+      return;
     words_.Load(kind, number, std::string(Bytes(row, 1)));
   };
   if (table == "thing") return word(Kind::kThing);
@@ -243,6 +293,12 @@ Result<Journal::AdoptedRow> Salvage::Decode(const std::string& blob, AckMap& ack
   return row;
 }
 
+Result<bool> Salvage::IsThere(Database& database, std::int64_t row) {
+  auto found = database.Prepare("SELECT 1 FROM journal WHERE id = ?");
+  if (!found) return Fail(found.error());
+  return found->Bind(1, row).Step();
+}
+
 Result<Salvage::Outcome> Salvage::Step(Database& database, Journal& journal) {
   Outcome outcome;
   if (!scanned_) {
@@ -261,12 +317,19 @@ Result<Salvage::Outcome> Salvage::Step(Database& database, Journal& journal) {
     // They become one block, which is read from its first row to its last: one must not reach from the rows of a file
     // that was salvaged into this one to its own, four billion further on.
     if (!rows.empty() && next->id - rows.front().id >= Block::kMaxRows) break;
+    bool there = false;
+    if (next->id > at_.after) {
+      const Result<bool> known = IsThere(database, next->id);
+      if (!known) return Fail(known.error());
+      there = *known;
+    }
+    if (there && !rows.empty()) break;  // nor over one of an older file
     row_ = next->id;
     effort += row_ > at_.after ? kEffortOfNew : 1;
     auto row = Decode(next->blob, acks);
     if (!row) {
       ++lost_rows_;
-    } else if (row_ > at_.after && !row->readings.empty()) {
+    } else if (row_ > at_.after && !there && !row->readings.empty()) {
       rows.push_back(std::move(*row));
     }
   }

@@ -37,9 +37,11 @@ class Salvage {
 
   // In a transaction of its own: prepares a store without rows for what comes back from `damaged`, and copies settings
   // and clock histories. A store that has rows already is left alone.
-  static Status Begin(Database& database, const SeqMark& mark, const std::filesystem::path& damaged,
-                      const std::string& vfs, Files& files);
-  // What was begun and is not finished; nullptr: nothing.
+  // A mark that was lost is regained from `damaged`.
+  static Status Begin(Database& database, SeqMark& mark, const std::filesystem::path& damaged, const std::string& vfs,
+                      Files& files);
+  // What was begun and is not finished, of several (a file that was damaged during its own salvage) the oldest;
+  // nullptr: nothing.
   static Result<std::unique_ptr<Salvage>> Resume(Database& database, Files& files);
 
   struct Outcome {
@@ -72,6 +74,7 @@ class Salvage {
 
   void TakeRow(std::string_view table, std::int64_t rowid, const std::vector<btree::Value>& row);
   void EndScan();
+  static Result<bool> IsThere(Database& database, std::int64_t row);
   Result<Journal::AdoptedRow> Decode(const std::string& blob, AckMap& acks);
   void TakeUnsent(const std::string& name, const RowSection& section, IntervalSet& unsent);
   Status Remember(Database& database, Journal& journal, bool finished);

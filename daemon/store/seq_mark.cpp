@@ -51,6 +51,12 @@ Status SeqMark::NextGeneration() {
   return Write(mark_, generation_ + 1);
 }
 
+Status SeqMark::Regain(std::uint64_t seq, std::uint64_t generation) {
+  if ((seq == 0 || seq < mark_) && generation <= generation_) return {};
+  const std::uint64_t mark = seq == 0 || seq < mark_ ? mark_ : std::min(seq + kStep, kMaxSeq);
+  return Write(mark, std::max(generation, generation_));
+}
+
 Status SeqMark::Write(std::uint64_t mark, std::uint64_t generation) {
   std::filesystem::path fresh = file_;
   fresh += ".new";

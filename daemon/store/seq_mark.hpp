@@ -31,6 +31,8 @@ class SeqMark {
   // Makes the file's mark larger than `seq`, durably, before that seq is given.
   Status Reserve(std::uint64_t seq);
   Status NextGeneration();
+  // After the file was lost: what the database shows to have been in use. Does nothing when that is known already.
+  Status Regain(std::uint64_t seq, std::uint64_t generation);
 
  private:
   Status Write(std::uint64_t mark, std::uint64_t generation);

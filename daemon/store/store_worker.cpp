@@ -493,8 +493,13 @@ bool StoreWorker::SalvageStep(Time now) {
     report.returned.push_back({name, std::move(unsent), thing->second.newest_seq, thing->second.newest_ms});
   }
   if (step->finished) {
-    salvage_.reset();
     FillGaps(report);
+    auto next = Salvage::Resume(*database_, files_);
+    if (!next) {
+      Failed(next.error(), now);
+      return false;
+    }
+    salvage_ = std::move(*next);
   }
   FillOldest(report);
   Report(std::move(report));

@@ -143,6 +143,8 @@ class StoreWorker {
   Status OpenOrReplace(bool first);
   Status SetAside();
   Status BeginSalvage();
+  bool HasSalvageNote() const;
+  Status FinishSetAside();
   std::uint64_t ReserveBytes() const;
   bool HasRoomToCheckpoint() const;
   void LayInReserve();

@@ -87,10 +87,19 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   const std::uint64_t size = std::min(options_.settings.max_size, files_.SpaceAt(options_.file).total);
   const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
   const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
+  if (const Status finished = FinishSetAside(); !finished) return finished;
   // Only now can be seen what SQLite is about to pass over.
   const auto wal = files_.Read(WalFile());
   const WalCheck wal_check = wal && *wal ? CheckWal(**wal) : WalCheck();
   const bool wal_missing = !wal || !*wal || (*wal)->empty();
+  if (files_.Size(options_.file) == 0) {
+    damaged = wal_check.committed > 0;
+    if (damaged) return Fail(Action::kGiveUp, "the database file is empty, but its WAL is not");
+    if (first && mark_->mark() > 0 && !HasSalvageNote()) {
+      log::Error("store.began_anew", "readings were stored here before, but the database file is gone or empty",
+                 {{"file", options_.file.string()}});
+    }
+  }
   auto database = Database::Open({.file = options_.file, .vfs = vfs_->name(), .wal_bytes = wal_bytes}, &damaged);
   if (!database) return Fail(database.error());
   database_ = std::move(*database);
@@ -133,8 +142,13 @@ Status StoreWorker::SetAside() {
   for (int attempt = 1; files_.Exists(aside) && attempt < 100; ++attempt) {
     aside = Beside(fmt::format(".damaged-{}-{}", date, attempt));
   }
+  // Where a power cut came between two of the steps below, they go on with the same name.
+  if (const auto begun = files_.Read(Beside(kSalvageNote)); begun && *begun) {
+    if ((*begun)->starts_with(Beside(".damaged-").native()) && !files_.Exists(**begun)) aside = **begun;
+  }
   // What is to be salvaged must be known before the file is gone. Without room for that note it is kept all the same.
   Status noted = files_.WriteSynced(Beside(kSalvageNote), aside.native());
+  if (!noted && ReleaseReserve()) noted = files_.WriteSynced(Beside(kSalvageNote), aside.native());
   if (noted) noted = files_.SyncFolder(options_.file.parent_path());
   if (!noted) log::Error("store.salvage_failed", noted.error().message, {{"file", aside.string()}});
   // Were it left behind, it would count as that of the next database.
@@ -149,10 +163,26 @@ Status StoreWorker::SetAside() {
     to += part;
     const Status moved = files_.Rename(Beside(part), to);
     if (moved) log::Notice("store.set_aside", "kept for salvage", {{"file", to.string()}});
-    if (!moved && *part == '\0') return Fail(moved.error().WithContext("cannot move the damaged file aside"));
+    if (!moved && *part == '\0' && files_.Exists(options_.file))
+      return Fail(moved.error().WithContext("cannot move the damaged file aside"));
     if (const Status synced = files_.SyncFolder(options_.file.parent_path()); !synced) return synced;
   }
   return {};
+}
+
+bool StoreWorker::HasSalvageNote() const {
+  return files_.Size(Beside(kSalvageNote)) > 0;
+}
+
+// A power cut may have come between the database and its WAL, which SQLite would remove.
+Status StoreWorker::FinishSetAside() {
+  if (!HasSalvageNote() || files_.Exists(options_.file)) return {};
+  const auto note = files_.Read(Beside(kSalvageNote));
+  if (!note) return Fail(note.error());
+  const std::filesystem::path wal = **note + "-wal";
+  if (!files_.Exists(**note) || !files_.Exists(WalFile()) || files_.Exists(wal)) return {};
+  if (const Status moved = files_.Rename(WalFile(), wal); !moved) return moved;
+  return files_.SyncFolder(options_.file.parent_path());
 }
 
 // The note of SetAside: prepares the new file before it has a row of its own.
@@ -161,7 +191,11 @@ Status StoreWorker::BeginSalvage() {
   if (!note) return Fail(note.error());
   if (!*note || (*note)->empty()) return {};
   const std::filesystem::path aside(**note);
-  if (files_.Size(aside) > 0) {
+  // A power cut came before the database was moved: it is still in its place, and as damaged as it was. The note says
+  // where its names may be by now.
+  const std::filesystem::path wal = aside.native() + "-wal";
+  if (!files_.Exists(aside) && !files_.Exists(wal)) return {};
+  if (files_.Size(aside) > 0 || files_.Size(wal) > 0) {
     if (const Status begun = Salvage::Begin(*database_, *mark_, aside, vfs_->name(), files_); !begun) return begun;
   }
   return files_.WriteSynced(Beside(kSalvageNote), {});
