@@ -20,6 +20,7 @@
 #include "store/store_worker.hpp"
 #include "support/crash_replay.hpp"
 #include "support/model_disk.hpp"
+#include "support/stored_readings.hpp"
 
 namespace penumbra::test {
 
@@ -155,27 +156,7 @@ class Bench {
     return *result ? **result : Status(Fail(Action::kRetry, "no answer"));
   }
 
-  Result<std::vector<StoredReading>> All(const std::string& thing) {
-    const auto result = std::make_shared<std::optional<Result<std::vector<StoredReading>>>>();
-    Journal::QueryState state;
-    state.query.thing = thing;
-    state.query.limit = SIZE_MAX;
-    worker_->PushRequest([result, state](Journal* journal, Journal::Deadline) mutable {
-      if (journal == nullptr) {
-        *result = Fail(Action::kBackOff, "the store is in trouble");
-        return true;
-      }
-      const Result<bool> complete = journal->ContinueQuery(state, Journal::Deadline::max());
-      if (complete) {
-        *result = std::move(state.found);
-      } else {
-        *result = Fail(complete.error());
-      }
-      return true;
-    });
-    for (int turn = 0; turn < 4 && !*result; ++turn) worker_->Turn();
-    return *result ? std::move(**result) : Fail(Action::kRetry, "no answer");
-  }
+  Result<std::vector<StoredReading>> All(const std::string& thing) { return AllOf(*worker_, thing); }
 
   std::vector<std::pair<Reading, std::size_t>> committed;  // with the operations done when it was reported
 

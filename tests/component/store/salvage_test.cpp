@@ -213,6 +213,15 @@ TEST(SalvageTest, ARestartInTheMiddleTellsOfNoLossThatIsNone) {
   EXPECT_TRUE(ended);
 }
 
+// Readings that are only in the WAL.
+void AddTwenty(DiskBench& bench, Life& life) {
+  for (int i = 0; i < 20; ++i) bench.Push("roof", i);
+  bench.Run(300ms);
+  const auto all = bench.All("roof");
+  ASSERT_TRUE(all);
+  for (const StoredReading& stored : *all) life.stored[{"roof", stored.reading.seq}] = stored;
+}
+
 // Some of it is back, and more is to come.
 DiskImage HalfSalvaged(DiskImage image) {
   Destroy(image[DiskBench::kFile], 0, 1024);
@@ -287,11 +296,7 @@ TEST(SalvageTest, APowerCutWhileAFileIsSetAsideCostsNothing) {
     ModelDisk disk(life.image);
     DiskBench bench(disk, kMaxSize);
     ASSERT_TRUE(bench.Open());
-    for (int i = 0; i < 20; ++i) bench.Push("roof", i);
-    bench.Run(300ms);
-    const auto all = bench.All("roof");
-    ASSERT_TRUE(all);
-    for (const StoredReading& stored : *all) life.stored[{"roof", stored.reading.seq}] = stored;
+    AddTwenty(bench, life);
     began = disk.Contents();
   }
   Destroy(began[DiskBench::kFile], 2 * 1024, 2 * 1024);
@@ -321,11 +326,7 @@ TEST(SalvageTest, AFileCutToNothingGivesBackWhatIsInItsWal) {
   {
     DiskBench bench(disk, kMaxSize);
     ASSERT_TRUE(bench.Open());
-    for (int i = 0; i < 20; ++i) bench.Push("roof", i);
-    bench.Run(300ms);
-    const auto all = bench.All("roof");
-    ASSERT_TRUE(all);
-    for (const StoredReading& stored : *all) life.stored[{"roof", stored.reading.seq}] = stored;
+    AddTwenty(bench, life);
     image = disk.Contents();
   }
   ASSERT_EQ(life.stored.size(), 20u);
