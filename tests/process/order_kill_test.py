@@ -191,7 +191,7 @@ def judge_set(stage, moment, value, succeeded, reason):
     if succeeded:
         assert stage.register() == value, moment
         assert 1 <= len(written) <= 2, f"{moment}: {stage.unit.writes}"
-        wait_for(lambda: stage.cloud.ctl("shadow", "get", THING)["state"]["desired"] == {"setpoint": value / 10}, 10, f"{moment}: desired follows")
+        wait_for(lambda: stage.cloud.ctl("shadow", "get", THING)["state"].get("desired") == {"setpoint": value / 10}, 10, f"{moment}: desired follows")
         wait_for(lambda: stage.cloud.ctl("shadow", "get", THING)["state"]["reported"].get("setpoint") == value / 10, 10, f"{moment}: reported, too")
         # The next kill is the next order's.
         wait_for(lambda: not stage.gateway.json("shadow", "get", THING)["pending"], 10, f"{moment}: nothing is left of it")
