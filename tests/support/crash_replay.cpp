@@ -48,6 +48,7 @@ class Checker {
   }
 
   std::size_t violations = 0;
+  std::size_t lost = 0;  // of these: readings
   std::vector<std::string> first;
 
  private:
@@ -77,6 +78,7 @@ class Checker {
          ++it) {
       const ReadingFate& fate = it->second;
       if (fate.reported_at <= point && fate.may_go_from > point && !there.contains(it->first.second)) {
+        ++lost;
         Violation(point, fmt::format("{} {}, reported after operation {}, is lost", thing, it->first.second,
                                      fate.reported_at));
       }
@@ -232,6 +234,7 @@ CrashReplayResult ReplayCrashes(const CrashReplayOptions& options) {
     }
   }
   result.violations = checker.violations;
+  result.lost = checker.lost;
   result.first_violations = std::move(checker.first);
   return result;
 }

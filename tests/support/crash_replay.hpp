@@ -52,6 +52,7 @@ struct CrashReplayResult {
   std::size_t acknowledged = 0;
   std::size_t failed_syncs = 0;
   std::size_t violations = 0;
+  std::size_t lost = 0;                       // of these: readings that had been reported as committed
   std::vector<std::string> first_violations;  // the first few, for people
 };
 
