@@ -37,6 +37,12 @@ bool HasSum(const Row& row, std::size_t column, std::int64_t sum) {
   return column >= row.size() || row[column].type == btree::Value::Type::kNull || row[column].integer == sum;
 }
 
+// Of table outbox, with the checksum that it should have.
+bool IsOutboxRow(std::int64_t thing, const Row& row) {
+  if (row.size() < 5) return false;
+  return HasSum(row, 5, RowSum().Add(thing).Add(Int(row, 1)).Add(Int(row, 2)).Add(Bytes(row, 4)).value());
+}
+
 // What a daemon needs at once of the file before.
 struct Kept {
   std::map<std::string, std::string> settings;
@@ -137,8 +143,10 @@ Status Put(Database& to, const Kept& kept) {
 Status RegainMark(SeqMark& mark, const std::filesystem::path& file, Files& files, const PageScan::Roots& roots) {
   std::uint64_t seq = 0;
   std::int64_t row = 0;
-  const auto take = [&](std::string_view table, std::int64_t, const Row& values) {
-    if (table == "outbox" && values.size() >= 5) seq = std::max(seq, std::min(Seq(values, 1), SeqMark::kMaxSeq));
+  // A seq that damage made large would use all of them up.
+  const auto take = [&](std::string_view table, std::int64_t thing, const Row& values) {
+    if (table == "outbox" && IsOutboxRow(thing, values))
+      seq = std::max(seq, std::min(Seq(values, 1), SeqMark::kMaxSeq));
   };
   PageScan scan(files, file, roots);
   const auto until = std::chrono::steady_clock::now() + kLongPatience;
@@ -199,10 +207,9 @@ void Salvage::TakeRow(std::string_view table, std::int64_t rowid, const Row& row
   if (table == "thing") return word(Kind::kThing);
   if (table == "word") return word(Kind::kWord);
   if (table == "point_set") return word(Kind::kPointSet);
-  if (table == "outbox" && row.size() >= 5) {
-    const std::int64_t sum = RowSum().Add(number).Add(Int(row, 1)).Add(Int(row, 2)).Add(Bytes(row, 4)).value();
+  if (table == "outbox" && IsOutboxRow(rowid, row)) {
     IntervalSet unsent;
-    if (!HasSum(row, 5, sum) || !DecodeRanges(Bytes(row, 4), unsent)) return;
+    if (!DecodeRanges(Bytes(row, 4), unsent)) return;
     outbox_[number] = std::move(unsent);
     newest_in_outbox_[number] = Seq(row, 1);
   } else if (table == "meta" && row.size() >= 2 && Bytes(row, 0) == "snapshot_row") {

@@ -287,6 +287,33 @@ TEST(SalvageTest, WithoutTheSequenceMarkEverythingComesBackAndNoSeqIsGivenTwice)
   }
 }
 
+// A seq that damage made large would use all of them up for ever.
+TEST(SalvageTest, AMarkIsNotRegainedFromADamagedRow) {
+  const Quiet quiet;
+  const Life life = MakeLife();
+  DiskImage image;
+  {
+    ModelDisk disk(life.image);
+    auto database = Database::Open({.file = DiskBench::kFile, .vfs = disk.vfs()}, nullptr);
+    ASSERT_TRUE(database);
+    ASSERT_GT((*database)->Integer("SELECT count(*) FROM outbox").value_or(0), 0);
+    ASSERT_TRUE((*database)->Execute("UPDATE outbox SET last_seq = 9007199254740990"));
+    ASSERT_TRUE((*database)->Checkpoint(true));
+    image = disk.Contents();
+  }
+  Destroy(image[DiskBench::kFile], 0, 1024);
+  image[std::string(DiskBench::kFile) + ".seq"].clear();
+  image.erase(std::string(DiskBench::kFile) + "-wal");
+  ModelDisk disk(image);
+  DiskBench bench(disk, kMaxSize);
+  ASSERT_TRUE(bench.Open());
+  bench.Push("boiler", 1);
+  bench.Run(1s);
+  EXPECT_EQ(bench.committed.size(), 1u) << bench.stats().trouble;
+  bench.FinishSalvage();
+  EXPECT_EQ(Look(life, bench).lost, 0u);
+}
+
 // The names stand in the copy beside the file only, and the newest readings in its WAL only.
 TEST(SalvageTest, APowerCutWhileAFileIsSetAsideCostsNothing) {
   const Quiet quiet;
