@@ -195,13 +195,13 @@ int AwsRulesTest(const Invocation& invocation, const LoadedConfig& loaded) {
     messages = OwnMessages(invocation, loaded.settings);
   }
   const auto& configured = loaded.aws.rules;
-  const auto trials =
-      cloud::TryRules(loaded.settings, configured.empty() ? cloud::DefaultRules(loaded.settings) : configured, messages,
-                      NowMs(), given);
+  const auto rules = configured.empty() ? cloud::DefaultRules(loaded.settings) : configured;
+  for (const std::string& note : cloud::IngestNotes(loaded.settings, rules)) Complain(note);
+  const auto trials = cloud::TryRules(loaded.settings, rules, messages, NowMs(), given);
   if (invocation.json) {
-    OrderedJson rules = OrderedJson::array();
-    for (const RuleTrial& trial : trials) rules.push_back(Render(trial));
-    Print(OrderedJson{{"rules", std::move(rules)}}.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+    OrderedJson told = OrderedJson::array();
+    for (const RuleTrial& trial : trials) told.push_back(Render(trial));
+    Print(OrderedJson{{"rules", std::move(told)}}.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
     return ExitCodeOf(trials);
   }
   std::string out;

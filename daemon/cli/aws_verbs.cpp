@@ -24,7 +24,7 @@ constexpr const char* kUnknownAccount = "ACCOUNT_ID";
 
 int Policy(const Invocation& invocation, const LoadedConfig& loaded, const cloud::Infrastructure& plan) {
   const std::string account = plan.account.empty() ? kUnknownAccount : plan.account;
-  const std::string head = fmt::format("arn:aws:iot:{}:{}:", plan.region, account);
+  const std::string head = cloud::IotArnHead(plan.region, account);
   const auto policy = cloud::MakePolicy(loaded.settings, head, loaded.duties);
   if (!policy) {
     Complain(policy.error());
@@ -61,8 +61,7 @@ int Policy(const Invocation& invocation, const LoadedConfig& loaded, const cloud
 // The document alone on standard output, as a file that AWS takes; what it is for on standard error.
 int PrintProvisioning(const cloud::Infrastructure& plan, bool claim) {
   const cloud::Provisioning& provisioning = *plan.provisioning;
-  const std::string head =
-      fmt::format("arn:aws:iot:{}:{}:", plan.region, plan.account.empty() ? kUnknownAccount : plan.account);
+  const std::string head = cloud::IotArnHead(plan.region, plan.account.empty() ? kUnknownAccount : plan.account);
   std::string why = claim ? fmt::format("policy {} of the claim certificate\n", provisioning.claim_policy_name)
                           : fmt::format("provisioning template {}, {} of {} bytes\n", provisioning.name,
                                         provisioning.body.dump().size(), cloud::kMaxTemplateBytes);
@@ -83,8 +82,7 @@ using Writer = std::string (*)(const cloud::Infrastructure&, const cloud::Device
 
 int Write(const LoadedConfig& loaded, const cloud::Infrastructure& plan, Writer writer) {
   // The length that counts is the one with the account's number in it.
-  const auto policy =
-      cloud::MakePolicy(loaded.settings, fmt::format("arn:aws:iot:{}:123456789012:", plan.region), loaded.duties);
+  const auto policy = cloud::MakePolicy(loaded.settings, cloud::IotArnHead(plan.region, "123456789012"), loaded.duties);
   if (!policy) {
     Complain(policy.error());
     return kExitConfig;

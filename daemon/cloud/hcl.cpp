@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "cloud/names.hpp"
+
 namespace penumbra::cloud {
 
 std::string HclString(std::string_view text) {
@@ -23,7 +25,7 @@ std::string HclName(std::string_view text) {
   std::string out;
   for (const unsigned char c : text) out += std::isalnum(c) != 0 || c == '_' || c == '-' ? static_cast<char>(c) : '_';
   if (out.empty() || std::isalpha(static_cast<unsigned char>(out.front())) == 0) out = "n_" + out;
-  return out;
+  return out == text ? out : out + "_" + Mark(text);
 }
 
 Hcl& Hcl::Indented(std::string_view line) {

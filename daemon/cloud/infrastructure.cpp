@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "cloud/names.hpp"
-#include "cloud/topics.hpp"
+#include "rules/action.hpp"
 
 namespace penumbra::cloud {
 namespace {
@@ -26,43 +27,44 @@ bool IsAttributeValue(const std::string& text) {
          });
 }
 
-// Telemetry filters of all things: "sensors/+/temperature".
-std::vector<std::string> TelemetryFilters(const Settings& settings) {
-  std::vector<std::string> filters;
-  for (const ThingSettings& thing : settings.things) {
-    std::string filter = WithPlaceholder(thing.topic, thing.name, "+");
-    if (filter.starts_with("$aws/rules/")) {  // Basic Ingest: topic() and FROM see what is behind the prefix
-      filter = filter.substr(filter.find('/', std::string_view("$aws/rules/").size()) + 1);
-    }
-    AddOnce(filters, filter);
-  }
-  if (filters.empty()) filters.emplace_back("sensors/+/temperature");
-  return filters;
+// AWS takes no others; and they stand in ARNs, where what is more than a name would be something else.
+Status CheckTarget(const RuleSettings& rule) {
+  const auto action = rules::Action::Make(rule.action, rule.target);
+  if (!action) return Fail(action.error().WithContext(fmt::format("rule {}", rule.name)));
+  if (rule.action == "republish") return {};
+  const bool table = rule.action == "dynamodb";
+  const std::string_view other = table ? "_-." : "_-";
+  const std::size_t least = table ? 3 : 1, most = table ? 255 : 64;
+  const bool fits = rule.target.size() >= least && rule.target.size() <= most &&
+                    std::all_of(rule.target.begin(), rule.target.end(), [other](unsigned char c) {
+                      return std::isalnum(c) != 0 || other.find(static_cast<char>(c)) != std::string_view::npos;
+                    });
+  if (fits) return {};
+  return Fail(Action::kFixConfig,
+              fmt::format("rule {}: \"{}\" is no name of a {}: AWS takes {} to {} letters, digits and {}", rule.name,
+                          rule.target, table ? "table" : "function", least, most, other));
 }
 
-// A name that AWS SQL can say without get(): letters and '_' only, and not a keyword (aws-iot-core.md section 8).
-bool IsSqlName(const std::string& name) {
-  return name != "value" && !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalpha(c) != 0 || c == '_'; });
-}
-
-std::string StoreSql(const Settings& settings, const std::string& filter) {
-  std::set<std::string> points;
-  bool sayable = true;
-  for (const ThingSettings& thing : settings.things) {
-    for (const PointSettings& point : thing.points) {
-      sayable = sayable && IsSqlName(point.name);
-      points.insert(point.name);
+// What a republish action may write to, as a resource of IAM: '*' for each ${...}, and one dollar before "aws".
+std::string TopicPattern(std::string_view target) {
+  std::string pattern;
+  if (target.starts_with("$$")) target.remove_prefix(1);
+  while (!target.empty()) {
+    if (!target.starts_with("${")) {
+      pattern += target.front();
+      target.remove_prefix(1);
+      continue;
     }
+    char quote = 0;  // a brace within text ends nothing
+    std::size_t at = 2;
+    for (; at < target.size() && (quote != 0 || target[at] != '}'); ++at) {
+      const char c = target[at];
+      if (quote == 0 ? c == '\'' || c == '"' : c == quote) quote = quote == 0 ? c : 0;
+    }
+    target.remove_prefix(std::min(at + 1, target.size()));
+    pattern += '*';
   }
-  // The key comes from the topic, which the policy guards, and not from what a device says of itself. What is stored
-  // expires: DynamoDB's ttl is in seconds.
-  const std::string ttl = "floor(timestamp / 1000) + 2592000 AS ttl";
-  if (!sayable || points.size() > 20) {
-    return fmt::format("SELECT *, topic(2) AS thing, {} FROM '{}'", ttl, filter);
-  }
-  return fmt::format("SELECT topic(2) AS device_id, timestamp, seq, {}, bad, time, {} FROM '{}'",
-                     fmt::join(points, ", "), ttl, filter);
+  return pattern;
 }
 
 void AddProvisioningNotes(Infrastructure& plan) {
@@ -88,17 +90,16 @@ std::string RegionOf(const std::string& endpoint) {
   return end == std::string::npos ? std::string() : endpoint.substr(begin, end - begin);
 }
 
-std::vector<RuleSettings> DefaultRules(const Settings& settings) {
-  std::vector<RuleSettings> rules;
-  const std::vector<std::string> filters = TelemetryFilters(settings);
-  for (std::size_t i = 0; i < filters.size(); ++i) {
-    const std::string number = i == 0 ? "" : std::to_string(i + 1);
-    rules.push_back({"StoreSensorData" + number, StoreSql(settings, filters[i]), "dynamodb", "sensor-data"});
-    rules.push_back({"AnomalyDetection" + number,
-                     fmt::format("SELECT * FROM '{}' WHERE value > 40 OR value < 0", filters[i]), "lambda",
-                     "anomaly-handler"});
-  }
-  return rules;
+std::string Partition(const std::string& region) {
+  return region.starts_with("cn-") ? "aws-cn" : region.starts_with("us-gov-") ? "aws-us-gov" : "aws";
+}
+
+std::string IotArnHead(const std::string& region, const std::string& account) {
+  return fmt::format("arn:{}:iot:{}:{}:", Partition(region), region, account);
+}
+
+std::string RegistrationPolicyArn(const std::string& region) {
+  return fmt::format("arn:{}:iam::aws:policy/service-role/AWSIoTThingsRegistration", Partition(region));
 }
 
 Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
@@ -110,6 +111,10 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
         fmt::format("no AWS region: the endpoint \"{}\" does not name one; write [aws] region = \"us-east-1\", or "
                     "give --region",
                     settings.upstream.endpoint));
+  }
+  const auto in_region = [](unsigned char c) { return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-'; };
+  if (!std::all_of(plan.region.begin(), plan.region.end(), in_region)) {
+    return Fail(Action::kFixConfig, fmt::format("\"{}\" is no AWS region; write one like us-east-1", plan.region));
   }
   plan.account = aws.account;
   plan.policy_name = aws.policy;
@@ -181,10 +186,12 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
         thing.name, thing.name));
   }
   plan.rules = aws.rules.empty() ? DefaultRules(settings) : aws.rules;
+  for (std::string& note : IngestNotes(settings, plan.rules)) plan.notes.push_back(std::move(note));
   for (const RuleSettings& rule : plan.rules) {
+    if (const Status fits = CheckTarget(rule); !fits) return Fail(fits.error());
     if (rule.action == "dynamodb") AddOnce(plan.tables, rule.target);
     if (rule.action == "lambda") AddOnce(plan.functions, rule.target);
-    if (rule.action == "republish") AddOnce(plan.topics, rule.target);
+    if (rule.action == "republish") AddOnce(plan.topics, TopicPattern(rule.target));
   }
   for (const std::string& function : plan.functions) {
     plan.notes.push_back(fmt::format("the Lambda function {} must exist in {}; only the right to call it is made here",

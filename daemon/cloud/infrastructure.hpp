@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "cloud/default_rules.hpp"
 #include "cloud/policy.hpp"
 #include "cloud/provisioning.hpp"
 #include "model/aws_settings.hpp"
@@ -43,19 +44,22 @@ struct Infrastructure {
   std::vector<RuleSettings> rules;
   std::vector<std::string> tables;     // DynamoDB, by name
   std::vector<std::string> functions;  // Lambda, by name: not made here, only allowed to be called
-  std::vector<std::string> topics;     // that rules publish to
+  std::vector<std::string> topics;     // that rules publish to; '*' where a rule fills something in
   std::vector<std::string> notes;      // for the operator: what was assumed
 };
 
 // Error kFixConfig: no region is known, or AWS would not take it (a thing with more than three attributes and no type,
-// an attribute value AWS refuses, a provisioning template that it would not take).
+// an attribute value AWS refuses, a table or function of no such name, a provisioning template that it would not take).
 Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws);
-
-// The two rules that everybody needs, over this gateway's messages: every reading into a table, and a function called
-// when the primary value is outside 0..40.
-std::vector<RuleSettings> DefaultRules(const Settings& settings);
 
 // "us-east-1" from "x-ats.iot.us-east-1.amazonaws.com"; empty: it does not say.
 std::string RegionOf(const std::string& endpoint);
+
+// Of ARNs in that region: "aws", "aws-cn", "aws-us-gov".
+std::string Partition(const std::string& region);
+// "arn:aws:iot:us-east-1:123456789012:"; `account` may be an expression of whoever writes it.
+std::string IotArnHead(const std::string& region, const std::string& account);
+// Of the policy of AWS's own that lets a role register things.
+std::string RegistrationPolicyArn(const std::string& region);
 
 }  // namespace penumbra::cloud

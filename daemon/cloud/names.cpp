@@ -11,23 +11,23 @@ namespace {
 
 constexpr std::size_t kMarkLength = 9;  // '-' and eight hexadecimal digits
 
-// FNV-1a, folded: nothing here has to withstand an attacker, it only has to stay the same for ever.
-std::uint32_t Mark(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
-}
-
 std::string Fitted(std::string_view name, std::size_t limit) {
   const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-'; };
   if (name.size() <= limit && std::all_of(name.begin(), name.end(), plain)) return std::string(name);
   std::string fitted(name.substr(0, limit - kMarkLength));
   std::replace_if(
       fitted.begin(), fitted.end(), [&plain](char c) { return !plain(c); }, '-');
-  return fmt::format("{}-{:08x}", fitted, Mark(name));
+  return fmt::format("{}-{}", fitted, Mark(name));
 }
 
 }  // namespace
+
+// FNV-1a, folded: nothing here has to withstand an attacker, it only has to stay the same for ever.
+std::string Mark(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ (hash >> 32)));
+}
 
 std::string RoleName(const Settings& settings, std::string_view what) {
   const std::string& own = settings.gateway.thing;

@@ -17,4 +17,7 @@ inline constexpr std::size_t kMaxRoleName = 64;  // IAM: letters, digits and +=,
 // that two names never become one.
 std::string RoleName(const Settings& settings, std::string_view what);
 
+// Eight hexadecimal digits made of the whole text, the same for ever: what tells apart names that had to be changed.
+std::string Mark(std::string_view text);
+
 }  // namespace penumbra::cloud

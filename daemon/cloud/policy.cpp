@@ -14,10 +14,17 @@ namespace {
 constexpr std::string_view kThing = "${iot:ClientId}";
 constexpr const char* kOwnClient = "client/${iot:Connection.Thing.ThingName}";
 
-// A filter's wildcards as a policy sees them. In topic/ resources '*' is the only one (it crosses levels).
+// A filter's wildcards as a policy sees them. In topic/ resources '*' is the only one of ours (it crosses levels).
 std::string AsTopic(std::string_view filter) {
   std::string out;
   for (const char c : filter) out += c == '+' || c == '#' ? '*' : c;
+  return out;
+}
+
+// A topic that has '*' or '?' in its name means that character, which a policy writes "${*}".
+std::string Literally(std::string_view topic) {
+  std::string out;
+  for (const char c : topic) out += c == '*' || c == '?' ? std::string("${") + c + '}' : std::string(1, c);
   return out;
 }
 
@@ -34,8 +41,8 @@ class Builder {
     if (topic.use == Use::kPublish) {
       const std::string own = "sensors/" + std::string(kThing) + "/";
       const bool widen = width_ >= Width::kPublishByKind && topic.topic.starts_with(own);
-      Grant("iot:Publish", "topic/" + (widen ? own + "*" : Widened(AsTopic(topic.topic))), topic.why);
-      if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(topic.topic), "presence is retained");
+      Grant("iot:Publish", "topic/" + (widen ? own + "*" : Widened(AsTopic(Literally(topic.topic)))), topic.why);
+      if (topic.retain) Grant("iot:RetainPublish", "topic/" + AsTopic(Literally(topic.topic)), "presence is retained");
       return;
     }
     // In topicfilter/ resources '+' and '#' are ordinary characters: exactly this filter and no wider one.

@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::string_view kHead = R"sh(#!/usr/bin/env bash
 # Written by `penumbra aws cli` from the gateway's configuration. Needs the AWS CLI with rights to IoT, IAM, DynamoDB,
-# CloudWatch Logs and Lambda. Can be run again: what exists is left as it is.
+# CloudWatch Logs and Lambda. Can be run again, also after it was interrupted: what exists is left as it is, but for
+# policies, rules and the provisioning template, which get what is new in them. With KEEP=1 those stay as they are, too:
+# where another gateway of this account made them.
 set -euo pipefail
 export AWS_PAGER=
 cd "$(dirname "$0")"
@@ -16,6 +18,20 @@ mkdir -p certificates
 # exists COMMAND...: a describe or get that succeeds. Anything else than "not found" would show again in what follows.
 exists() { "$@" >/dev/null 2>&1; }
 )sh";
+
+constexpr const char* kAccount = "${account}";
+
+// Text for a here document in which the shell fills in the two words of ours and nothing else.
+std::string HereDocument(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    const bool ours = rest.starts_with(ScriptArnHead()) || rest.starts_with(kAccount);
+    if (text[i] == '\\' || text[i] == '`' || (text[i] == '$' && !ours)) out += '\\';
+    out += text[i];
+  }
+  return out;
+}
 
 class Writer {
  public:
@@ -32,7 +48,7 @@ class Writer {
     text_ += fmt::format("export AWS_DEFAULT_REGION={}\n", plan_.region);
     text_ += plan_.account.empty() ? "account=$(aws sts get-caller-identity --query Account --output text)\n"
                                    : fmt::format("account={}\n", plan_.account);
-    text_ += fmt::format("iot_arn=\"arn:aws:iot:{}:$account:\"\n\n", plan_.region);
+    text_ += fmt::format("iot_arn=\"{}\"\n\n", IotArnHead(plan_.region, kAccount));
     for (const ThingType& type : plan_.types) Type(type);
     for (const std::string& group : plan_.groups) {
       Unless("aws iot describe-thing-group --thing-group-name " + ShellWord(group),
@@ -57,6 +73,10 @@ class Writer {
   }
 
  private:
+  std::string Arn(std::string_view service, std::string_view resource) const {
+    return fmt::format("arn:{}:{}:{}:{}:{}", Partition(plan_.region), service, plan_.region, kAccount, resource);
+  }
+
   void Unless(const std::string& test, const std::string& command) {
     text_ += fmt::format("exists {} ||\n  {} >/dev/null\n", test, command);
   }
@@ -71,17 +91,18 @@ class Writer {
                        ShellWord(type.name), ShellWord(properties)));
   }
 
-  // Only the ARN head is expanded by the shell; ${iot:...} is AWS's.
   void Policy(const std::string& file, const std::string& name, const DevicePolicy& policy) {
-    std::string document = policy.Document(ScriptArnHead()).dump(2);
-    std::string escaped;
-    for (std::size_t i = 0; i < document.size(); ++i) {
-      if (document[i] == '$' && document.compare(i, ScriptArnHead().size(), ScriptArnHead()) != 0) escaped += '\\';
-      escaped += document[i];
-    }
-    text_ += fmt::format("cat > {} <<EOF\n{}\nEOF\n", file, escaped);
-    Unless("aws iot get-policy --policy-name " + ShellWord(name),
-           fmt::format("aws iot create-policy --policy-name {} --policy-document file://{}", ShellWord(name), file));
+    text_ += fmt::format(
+        "cat > {1} <<EOF\n{2}\nEOF\n"
+        "if ! exists aws iot get-policy --policy-name {0}; then\n"
+        "  aws iot create-policy --policy-name {0} --policy-document file://{1} >/dev/null\n"
+        "elif [ -z \"${{KEEP-}}\" ] &&\n"
+        "  [ \"$(aws iot get-policy --policy-name {0} --query policyDocument --output text)\" != \"$(cat {1})\" ]; "
+        "then\n"
+        "  # AWS keeps five versions: when this fails, delete-policy-version makes room.\n"
+        "  aws iot create-policy-version --policy-name {0} --policy-document file://{1} --set-as-default >/dev/null\n"
+        "fi\n",
+        ShellWord(name), file, HereDocument(policy.Document(ScriptArnHead()).dump(2)));
   }
 
   void Thing(const PlannedThing& thing) {
@@ -101,18 +122,29 @@ class Writer {
     }
   }
 
-  void Certificate(const PlannedThing& thing) {
-    const std::string name = ShellWord(thing.name);
-    const std::string file = ShellWord("certificates/" + thing.name + ".pem.crt");
+  // Interrupted anywhere, it goes on where it was: the ARN is kept before the certificate counts as there.
+  void CertificateFor(const std::string& name, const std::string& csr, const std::string& policy,
+                      const std::string& attach) {
     text_ += fmt::format(
         "if [ ! -s {0} ]; then\n"
-        "  arn=$(aws iot create-certificate-from-csr --set-as-active --certificate-signing-request file://{1} \\\n"
-        "    --certificate-pem-outfile {0} --query certificateArn --output text)\n"
-        "  aws iot attach-policy --policy-name {2} --target \"$arn\"\n"
-        "  # Without this the policy's thing name stays unresolved and CONNECT is refused.\n"
-        "  aws iot attach-thing-principal --thing-name {3} --principal \"$arn\"\n"
-        "fi\n",
-        file, ShellWord(thing.csr), ShellWord(plan_.policy_name), name);
+        "  aws iot create-certificate-from-csr --set-as-active --certificate-signing-request file://{2} \\\n"
+        "    --certificate-pem-outfile {0}.new --query certificateArn --output text > {1}.new\n"
+        "  mv {1}.new {1}\n"
+        "  mv {0}.new {0}\n"
+        "fi\n"
+        "if [ -s {1} ]; then\n"
+        "  arn=$(cat {1})\n"
+        "  aws iot attach-policy --policy-name {3} --target \"$arn\"\n"
+        "{4}fi\n",
+        ShellWord("certificates/" + name + ".pem.crt"), ShellWord("certificates/" + name + ".arn"), ShellWord(csr),
+        ShellWord(policy), attach);
+  }
+
+  void Certificate(const PlannedThing& thing) {
+    CertificateFor(thing.name, thing.csr, plan_.policy_name,
+                   fmt::format("  # Without this the policy's thing name stays unresolved and CONNECT is refused.\n"
+                               "  aws iot attach-thing-principal --thing-name {} --principal \"$arn\"\n",
+                               ShellWord(thing.name)));
   }
 
   // That AWS IoT of this account may take on.
@@ -133,53 +165,46 @@ class Writer {
     Role(plan_.provisioning_role);
     text_ += fmt::format(
         "aws iam attach-role-policy --role-name {} \\\n"
-        "  --policy-arn arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration\n",
-        plan_.provisioning_role);
+        "  --policy-arn {}\n",
+        plan_.provisioning_role, RegistrationPolicyArn(plan_.region));
     text_ += fmt::format("cat > template.json <<'EOF'\n{}\nEOF\n", provisioning.body.dump());
     text_ += fmt::format(
         "if ! exists aws iot describe-provisioning-template --template-name {0}; then\n"
         "  aws iot create-provisioning-template --template-name {0} --enabled --template-body file://template.json \\\n"
-        "    --provisioning-role-arn \"arn:aws:iam::$account:role/{1}\" >/dev/null\n"
-        "elif [ \"$(aws iot describe-provisioning-template --template-name {0} --query templateBody --output text)\" "
+        "    --provisioning-role-arn \"arn:{2}:iam::$account:role/{1}\" >/dev/null\n"
+        "elif [ -z \"${{KEEP-}}\" ] && [ \"$(aws iot describe-provisioning-template --template-name {0} --query "
+        "templateBody --output text)\" "
         "!= "
         "\"$(cat template.json)\" ]; then\n"
         "  # AWS keeps five versions: when this fails, delete-provisioning-template-version makes room.\n"
         "  aws iot create-provisioning-template-version --template-name {0} --template-body file://template.json \\\n"
         "    --set-as-default >/dev/null\n"
         "fi\n",
-        name, plan_.provisioning_role);
+        name, plan_.provisioning_role, Partition(plan_.region));
     Policy("claim-policy.json", provisioning.claim_policy_name, provisioning.claim);
-    text_ += fmt::format(
+    text_ += std::string(
         "# A claim that gateways may share, from csr/claim.csr if it is there. Without it, `aws iot\n"
         "# create-provisioning-claim` gives a trusted user one for five minutes.\n"
-        "if [ -s csr/claim.csr ] && [ ! -s certificates/claim.pem.crt ]; then\n"
-        "  arn=$(aws iot create-certificate-from-csr --set-as-active --certificate-signing-request "
-        "file://csr/claim.csr \\\n"
-        "    --certificate-pem-outfile certificates/claim.pem.crt --query certificateArn --output text)\n"
-        "  aws iot attach-policy --policy-name {} --target \"$arn\"\n"
-        "fi\n",
-        ShellWord(provisioning.claim_policy_name));
+        "if [ -s csr/claim.csr ]; then\n");
+    CertificateFor("claim", "csr/claim.csr", provisioning.claim_policy_name, "");
+    text_ += "fi\n";
   }
 
   void RolePolicy(std::string_view name, const std::vector<std::string>& actions,
                   const std::vector<std::string>& resources) {
-    std::string list;
-    for (const std::string& action : actions) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", action);
-    std::string arns;
-    for (const std::string& resource : resources) arns += fmt::format("{}\"{}\"", arns.empty() ? "" : ", ", resource);
+    const OrderedJson statement{{"Effect", "Allow"}, {"Action", actions}, {"Resource", resources}};
+    const OrderedJson document{{"Version", "2012-10-17"}, {"Statement", OrderedJson::array({statement})}};
     text_ += fmt::format(
         "aws iam put-role-policy --role-name {} --policy-name penumbra-{} --policy-document \"$(cat "
-        "<<EOF\n{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": [{}], "
-        "\"Resource\": "
-        "[{}]}}]}}\nEOF\n)\"\n",
-        plan_.rules_role, name, list, arns);
+        "<<EOF\n{}\nEOF\n)\"\n",
+        plan_.rules_role, name, HereDocument(document.dump()));
   }
 
   void Rules() {
     const std::string group = ShellWord(plan_.log_group);
     text_ += "\n# Rules, and the role that they act in\n";
     Role(plan_.rules_role);
-    text_ += fmt::format("role_arn=\"arn:aws:iam::$account:role/{}\"\n", plan_.rules_role);
+    text_ += fmt::format("role_arn=\"arn:{}:iam::$account:role/{}\"\n", Partition(plan_.region), plan_.rules_role);
     text_ += fmt::format(
         "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} --query 'length(logGroups)' --output text)\" "
         "!= 0 "
@@ -187,17 +212,16 @@ class Writer {
         "aws logs put-retention-policy --log-group-name {0} --retention-in-days 14\n",
         group);
     RolePolicy("errors", {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
-               {fmt::format("arn:aws:logs:{}:$account:log-group:{}:*", plan_.region, plan_.log_group)});
+               {Arn("logs", "log-group:" + plan_.log_group + ":*")});
     std::vector<std::string> arns;
     for (const std::string& table : plan_.tables) {
       Table(table);
-      arns.push_back(fmt::format("arn:aws:dynamodb:{}:$account:table/{}", plan_.region, table));
+      arns.push_back(Arn("dynamodb", "table/" + table));
     }
     if (!arns.empty()) RolePolicy("tables", {"dynamodb:PutItem"}, arns);
     arns.clear();
     for (const std::string& topic : plan_.topics) {
-      const bool reserved = topic.compare(0, 2, "$$") == 0;
-      arns.push_back("${iot_arn}topic/" + std::string(reserved ? "\\" : "") + (reserved ? topic.substr(1) : topic));
+      arns.push_back(ScriptArnHead() + "topic/" + topic);
     }
     if (!arns.empty()) RolePolicy("topics", {"iot:Publish"}, arns);
     for (const RuleSettings& rule : plan_.rules) Rule(rule);
@@ -235,13 +259,13 @@ class Writer {
         {"ruleDisabled", false},
         {"actions", OrderedJson::array({action})},
         {"errorAction", {{"cloudwatchLogs", {{"roleArn", role}, {"logGroupName", plan_.log_group}}}}}};
-    const std::string function = fmt::format("arn:aws:lambda:{}:$account:function:{}", plan_.region, rule.target);
+    const std::string function = Arn("lambda", "function:" + rule.target);
     text_ += fmt::format(
         "\nsed -e \"s|@ROLE@|$role_arn|\" -e \"s|@FUNCTION@|{0}|\" > rule-{1}.json <<'EOF'\n{2}\nEOF\n"
-        "if exists aws iot get-topic-rule --rule-name {1}; then\n"
-        "  aws iot replace-topic-rule --rule-name {1} --topic-rule-payload file://rule-{1}.json\n"
-        "else\n"
+        "if ! exists aws iot get-topic-rule --rule-name {1}; then\n"
         "  aws iot create-topic-rule --rule-name {1} --topic-rule-payload file://rule-{1}.json\n"
+        "elif [ -z \"${{KEEP-}}\" ]; then\n"
+        "  aws iot replace-topic-rule --rule-name {1} --topic-rule-payload file://rule-{1}.json\n"
         "fi\n",
         rule.action == "lambda" ? function : "-", rule.name, payload.dump(2));
     if (rule.action != "lambda") return;

@@ -9,7 +9,8 @@
 
 namespace penumbra::cloud {
 
-// Can be run again: what exists is left as it is. Stops at the first failure.
+// Can be run again, also after it stopped at a failure: what exists is left as it is, but for policies, rules and the
+// template, which get what is new in them unless KEEP is set.
 std::string WriteScript(const Infrastructure& plan, const DevicePolicy& policy);
 
 // What the policy's ARNs begin with in the script's words.

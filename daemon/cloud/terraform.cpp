@@ -11,6 +11,12 @@ std::string Reference(std::string_view type, const std::string& name, std::strin
   return fmt::format("{}.{}.{}", type, HclName(name), attribute);
 }
 
+// "a--b" with "c" and "a" with "b--c" are two.
+std::string MembershipLabel(const std::string& thing, const std::string& group) {
+  const bool plain = thing.find("--") == std::string::npos && group.find("--") == std::string::npos;
+  return plain ? HclName(thing) + "--" + HclName(group) : HclName(thing + "/" + group);
+}
+
 std::string List(const std::vector<std::string>& expressions) {
   return fmt::format("[{}]", fmt::join(expressions, ", "));
 }
@@ -83,8 +89,7 @@ class Writer {
     hcl_.End();
     hcl_.Block("data", {"aws_caller_identity", "current"}).End();
     hcl_.Block("locals").Comment("What every ARN of this gateway begins with.");
-    hcl_.Raw("iot_arn",
-             fmt::format("\"arn:aws:iot:{}:${{data.aws_caller_identity.current.account_id}}:\"", plan_.region));
+    hcl_.Raw("iot_arn", "\"" + IotArnHead(plan_.region, "${data.aws_caller_identity.current.account_id}") + "\"");
     hcl_.End();
   }
 
@@ -101,8 +106,7 @@ class Writer {
 
   void Policy() {
     hcl_.Comment(fmt::format("{} of the {} characters that AWS allows, at the longest account number.",
-                             policy_.Characters(fmt::format("arn:aws:iot:{}:123456789012:", plan_.region)),
-                             kMaxPolicyCharacters));
+                             policy_.Characters(IotArnHead(plan_.region, "123456789012")), kMaxPolicyCharacters));
     IotPolicy("device", plan_.policy_name, policy_);
   }
 
@@ -122,7 +126,7 @@ class Writer {
     }
     hcl_.End();
     for (const std::string& group : thing.groups) {
-      hcl_.Block("resource", {"aws_iot_thing_group_membership", name + "--" + HclName(group)});
+      hcl_.Block("resource", {"aws_iot_thing_group_membership", MembershipLabel(thing.name, group)});
       hcl_.Raw("thing_name", Reference("aws_iot_thing", thing.name, "name"));
       hcl_.Raw("thing_group_name", Reference("aws_iot_thing_group", group, "name")).End();
     }
@@ -152,7 +156,7 @@ class Writer {
     Role("provisioning", plan_.provisioning_role);
     hcl_.Block("resource", {"aws_iam_role_policy_attachment", "provisioning"});
     hcl_.Raw("role", "aws_iam_role.provisioning.name");
-    hcl_.Text("policy_arn", "arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration").End();
+    hcl_.Text("policy_arn", RegistrationPolicyArn(plan_.region)).End();
     hcl_.Block("resource", {"aws_iot_provisioning_template", "fleet"}).Text("name", provisioning.name);
     hcl_.Text("description", "Certificates for the things of a Penumbra gateway").Raw("enabled", "true");
     hcl_.Raw("provisioning_role_arn", "aws_iam_role.provisioning.arn");
@@ -221,9 +225,7 @@ class Writer {
     if (!tables.empty()) Allow("tables", {"dynamodb:PutItem"}, tables);
     std::vector<std::string> topics;
     for (const std::string& topic : plan_.topics) {
-      const bool reserved = topic.compare(0, 2, "$$") == 0;
-      const std::string escaped = HclString(reserved ? topic.substr(1) : topic);
-      topics.push_back("\"${local.iot_arn}topic/" + escaped.substr(1));
+      topics.push_back("\"${local.iot_arn}topic/" + HclString(topic).substr(1));
     }
     if (!topics.empty()) Allow("topics", {"iot:Publish"}, topics);
     for (const std::string& function : plan_.functions) {

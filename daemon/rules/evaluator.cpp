@@ -25,6 +25,10 @@ void Put(Object& object, std::string name, Value value) {
 }  // namespace
 
 bool Evaluator::SetVariables(const Statement& statement) {
+  if (!statement.variables.empty() && payload_.json() == nullptr) {
+    environment_.Fail(fmt::format("SET is for JSON payloads, and this is none ({})", payload_.why()));
+    return false;
+  }
   std::size_t all = 0;
   for (const auto& [name, expression] : statement.variables) {
     Value value = Evaluate(*expression);

@@ -115,12 +115,19 @@ Result<Statement> ParseStatement(const Json& json) {
 }  // namespace
 
 bool AwsMatch(std::string_view pattern, std::string_view text) {
+  // "${*}", "${?}" and "${$}" are those characters and no wildcards.
+  const auto escaped = [pattern](std::size_t at) {
+    return pattern.substr(at, 2) == "${" && pattern.substr(at + 3, 1) == "}" &&
+           std::string_view("*?$").find(pattern[at + 2]) != std::string_view::npos;
+  };
   std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+    } else if (p < pattern.size() && escaped(p) && pattern[p + 2] == text[t]) {
+      p += 4, ++t;
+    } else if (p < pattern.size() && !escaped(p) && (pattern[p] == '?' || pattern[p] == text[t])) {
       ++p, ++t;
     } else if (star != std::string_view::npos) {
       p = star + 1;

@@ -35,27 +35,49 @@ def test_the_policy_is_a_document_that_aws_takes_with_a_reason_for_each_line(gat
     assert "last will" in done.stderr and "of 2048 characters" in done.stderr
 
 
-def run_script(gateway, tmp_path, *arguments):
-    """What `aws cli` wrote, run with a command line tool that knows nothing and remembers what it was asked: every "exists" fails, so
-    everything is made. Answers the script's folder and what was asked."""
+class Account:
+    """Where `aws cli`'s script runs: a command line tool in place of AWS's that remembers what it was asked. Of what is looked for nothing
+    exists but what `knows` (a pattern) names; what `fails` names fails."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.script = folder / "deploy" / "deploy.sh"
+        self.log = folder / "aws.log"
+        (folder / "deploy" / "csr").mkdir(parents=True)
+        (folder / "deploy" / "csr" / "claim.csr").write_text("a request")
+        (folder / "bin").mkdir()
+        fake = folder / "bin" / "aws"
+        fake.write_text('#!/bin/bash\nprintf "%s\\n" "$*" >> "$AWS_LOG"\n'
+                        '[[ -n "$AWS_FAILS" && "$*" == *$AWS_FAILS* ]] && exit 1\n'
+                        'while [ $# -gt 0 ]; do [ "$1" = --certificate-pem-outfile ] && echo PEM > "$2"; all+="$1 "; shift; done\n'
+                        'case "$all" in *describe-endpoint*) echo x-ats; exit 0;; *describe-log-groups*) echo 0;; *get-caller-identity*) echo 123456789012;;\n'
+                        '  *create-certificate-from-csr*) echo "arn:cert";;\n'
+                        '  *describe-*|*get-policy*|*get-role*|*get-topic-rule*)\n'
+                        '    [[ -n "$AWS_KNOWS" && "$all" == *$AWS_KNOWS* ]] || exit 1; echo "what is there already";; esac\n'
+                        'exit 0\n')
+        fake.chmod(0o755)
+
+    def run(self, text, fails="", knows="", **env):
+        """Whether it came to its end, and what was asked."""
+        self.script.write_text(text)
+        self.log.write_text("")
+        ran = subprocess.run(["bash", self.script], capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "AWS_LOG": str(self.log),
+                                  "AWS_FAILS": fails, "AWS_KNOWS": knows, **env})
+        assert (ran.returncode == 0) == (fails == ""), ran.stderr
+        return self.log.read_text()
+
+
+def script_of(gateway, *arguments):
     done = aws(gateway, "cli", *arguments)
     assert done.returncode == 0, done.stderr
-    (tmp_path / "aws").mkdir()
-    fake = tmp_path / "aws" / "aws"
-    fake.write_text('#!/bin/bash\nprintf "%s\\n" "$*" >> "$AWS_LOG"\n'
-                    'case "$*" in *describe-log-groups*) echo 0;; *describe-*|*get-policy*|*get-role*|*get-topic-rule*) exit 1;; '
-                    '*get-caller-identity*) echo 123456789012;; *create-certificate-from-csr*) echo "arn:cert";; esac\n'
-                    'exit 0\n')
-    fake.chmod(0o755)
-    script = tmp_path / "deploy" / "deploy.sh"
-    (script.parent / "csr").mkdir(parents=True)
-    (script.parent / "csr" / "claim.csr").write_text("a request")
-    script.write_text(done.stdout.replace("describe-endpoint", "endpoint"))
-    log = tmp_path / "aws.log"
-    ran = subprocess.run(["bash", script], capture_output=True, text=True, timeout=60,
-                         env={**os.environ, "PATH": f"{tmp_path / 'aws'}:{os.environ['PATH']}", "AWS_LOG": str(log)})
-    assert ran.returncode == 0, ran.stderr
-    return script.parent, log.read_text()
+    return done.stdout
+
+
+def run_script(gateway, tmp_path, *arguments):
+    account = Account(tmp_path / "account")
+    asked = account.run(script_of(gateway, *arguments))
+    return account.script.parent, asked
 
 
 def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_its_thing(gateway, tmp_path):
@@ -68,6 +90,42 @@ def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_
     assert "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}" in json.dumps(policy)
     rule = json.loads((folder / "rule-StoreSensorData.json").read_text())
     assert rule["actions"][0]["dynamoDBv2"]["roleArn"] == "arn:aws:iam::123456789012:role/penumbra-gateway-01-rules"
+
+
+def test_a_script_that_stopped_is_typed_again_and_goes_on(gateway, tmp_path):
+    account, script = Account(tmp_path / "account"), script_of(gateway)
+    for step in ("create-certificate-from-csr", "attach-policy", "attach-thing-principal"):
+        asked = account.run(script, fails=step)
+        assert "attach-thing-principal" not in asked or step == "attach-thing-principal"
+    asked = account.run(script)
+    for name in THINGS + ["gateway-01"]:
+        assert f"iot attach-thing-principal --thing-name {name} --principal arn:cert" in asked, "no certificate is left without its thing"
+        assert f"iot attach-policy --policy-name PenumbraDevicePolicy --target arn:cert" in asked
+    assert asked.count("create-certificate-from-csr") == 2, "the first one was there already"
+    assert "create-certificate-from-csr" not in account.run(script)
+
+
+def test_what_exists_gets_what_is_new_unless_it_is_another_gateways(gateway, tmp_path):
+    account, script = Account(tmp_path / "account"), script_of(gateway)
+    policy = account.run(script, knows="iot get-policy")
+    assert "iot create-policy-version --policy-name PenumbraDevicePolicy --policy-document file://policy.json --set-as-default" in policy
+    assert "iot create-policy --" not in policy
+    assert "replace-topic-rule --rule-name StoreSensorData" in account.run(script, knows="get-topic-rule")
+    for kind in ("iot get-policy", "get-topic-rule"):
+        kept = account.run(script, knows=kind, KEEP="1")
+        assert "replace-topic-rule" not in kept and "create-policy-version" not in kept
+
+
+def test_no_word_of_the_configuration_becomes_one_of_the_shells(gateway, tmp_path):
+    text = gateway.config.read_text().replace('name = "sensor-001"', 'name = "sensor-001"\ntopic = "a`touch ran`$(touch ran)/{thing}/\\"$HOME\\\\"')
+    gateway.config.write_text(text)
+    with_rules(gateway, ("Again", "SELECT *, '$(touch ran)`touch ran`' AS x FROM 'a'", "republish", "b/$(touch ran)`touch ran`/${topic(1)}"))
+    folder, asked = run_script(gateway, tmp_path)
+    assert not (folder / "ran").exists()
+    resources = [r for s in json.loads((folder / "policy.json").read_text())["Statement"] for r in s["Resource"]]
+    assert 'arn:aws:iot:us-east-1:123456789012:topic/a`touch ran`$(touch ran)/${iot:ClientId}/"$HOME\\' in resources
+    assert '"arn:aws:iot:us-east-1:123456789012:topic/b/$(touch ran)`touch ran`/*"' in asked
+    assert json.loads((folder / "rule-Again.json").read_text())["actions"][0]["republish"]["topic"] == "b/$(touch ran)`touch ran`/${topic(1)}"
 
 
 def test_with_a_template_the_script_sets_up_fleet_provisioning_instead(gateway, tmp_path):

@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <sstream>
+
 #include "cloud/hcl.hpp"
 #include "cloud/names.hpp"
 #include "cloud/script.hpp"
@@ -153,7 +156,75 @@ TEST(AwsRoles, OfTwoGatewaysAreNotTheSame) {
 
 TEST(Hcl, EscapesWhatTheLanguageWouldInterpret) {
   EXPECT_EQ(HclString("${iot:ClientId} %{if} \"q\" \\ $x"), "\"$${iot:ClientId} %%{if} \\\"q\\\" \\\\ $x\"");
-  EXPECT_EQ(HclName("9-a:b.c"), "n_9-a_b_c");
+  EXPECT_THAT(HclName("9-a:b.c"), testing::StartsWith("n_9-a_b_c_"));
+  EXPECT_EQ(HclName("sensor-001"), "sensor-001");
+}
+
+// --- names that are allowed and unusual ---
+
+std::vector<std::string> Labels(const std::string& terraform) {
+  std::vector<std::string> labels;
+  std::istringstream lines(terraform);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("resource ")) labels.push_back(line);
+  }
+  std::sort(labels.begin(), labels.end());
+  return labels;
+}
+
+TEST(Terraform, GivesEveryThingALabelOfItsOwn) {
+  Settings settings = test::TwoSensors();
+  settings.things.clear();
+  for (const char* name : {"a:b", "a_b", "9x", "n_9x", "-x", "_x", "hall", "hall--b"}) {
+    settings.things.push_back(test::Sensor(name));
+    settings.things.back().groups = {"g:1", "g_1", "b--c", "c"};
+    settings.things.back().type = std::string("type:") + name;
+  }
+  const auto labels = Labels(WriteTerraform(*Plan(settings, {}), PolicyOf(settings)));
+  EXPECT_EQ(std::adjacent_find(labels.begin(), labels.end()), labels.end())
+      << *std::adjacent_find(labels.begin(), labels.end());
+  EXPECT_THAT(labels, testing::Contains("resource \"aws_iot_thing\" \"a_b\" {")) << "who needs no change gets none";
+}
+
+TEST(AwsPlan, RefusesATableOrFunctionThatIsNoName) {
+  const auto refused = [](const std::string& action, const std::string& target) {
+    const auto plan = Plan(test::TwoSensors(), {.rules = {{"R", "SELECT * FROM 'a'", action, target}}});
+    return plan ? "accepted" : plan.error().message;
+  };
+  EXPECT_THAT(refused("dynamodb", "$(id)"), HasSubstr("rule R: \"$(id)\" is no name of a table"));
+  EXPECT_THAT(refused("dynamodb", "ab"), HasSubstr("3 to 255"));
+  EXPECT_THAT(refused("lambda", "arn:aws:lambda"), HasSubstr("no name of a function"));
+  EXPECT_THAT(refused("republish", "$aws/things/x/shadow/update"), HasSubstr("two dollars"));
+  EXPECT_EQ(refused("dynamodb", "sensor.data_1-x"), "accepted");
+  EXPECT_THAT(Plan(test::TwoSensors(), {.region = "us$(id)"}).error().message, HasSubstr("no AWS region"));
+}
+
+// A role that names ${topic(2)} literally may publish nowhere, and a shell would take it for its own.
+TEST(AwsPlan, LetsARepublishActionWriteWhereItsTopicIsFilledIn) {
+  const Settings settings = test::TwoSensors();
+  const auto plan =
+      Plan(settings, {.rules = {{"R", "SELECT * FROM 'a'", "republish", "$$aws/things/${get(o, \"}\")}/shadow/update"},
+                                {"S", "SELECT * FROM 'a'", "republish", "alarm/$(x)/`y`/${topic(2)}"}}});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(plan->topics, testing::ElementsAre("$aws/things/*/shadow/update", "alarm/$(x)/`y`/*"));
+  EXPECT_THAT(WriteTerraform(*plan, PolicyOf(settings)),
+              HasSubstr("\"${local.iot_arn}topic/$aws/things/*/shadow/update\""));
+  EXPECT_THAT(
+      WriteScript(*plan, PolicyOf(settings)),
+      HasSubstr("\"${iot_arn}topic/\\$aws/things/*/shadow/update\",\"${iot_arn}topic/alarm/\\$(x)/\\`y\\`/*\""));
+}
+
+TEST(AwsPlan, NamesThePartitionOfItsRegion) {
+  EXPECT_EQ(IotArnHead("cn-north-1", "1"), "arn:aws-cn:iot:cn-north-1:1:");
+  EXPECT_EQ(IotArnHead("us-gov-west-1", "1"), "arn:aws-us-gov:iot:us-gov-west-1:1:");
+  Settings settings = test::TwoSensors();
+  settings.upstream.endpoint = "x.ats.iot.cn-north-1.amazonaws.com.cn";
+  settings.credentials.template_name = "fleet";
+  const Infrastructure plan = *Plan(settings, {});
+  for (const std::string& text : {WriteScript(plan, PolicyOf(settings)), WriteTerraform(plan, PolicyOf(settings))}) {
+    EXPECT_THAT(text, Not(HasSubstr("arn:aws:")));
+    EXPECT_THAT(text, HasSubstr("arn:aws-cn:iam::aws:policy/service-role/AWSIoTThingsRegistration"));
+  }
 }
 
 TEST(Shell, AWordStaysOneWord) {

@@ -133,6 +133,17 @@ TEST(GatewayPolicy, NamesTopicsThatThingsShare) {
   EXPECT_THAT(policy->shared_topics, testing::ElementsAre("all/readings"));
 }
 
+// Both are allowed in a topic, and wildcards in a policy.
+TEST(GatewayPolicy, TakesAnAsteriskInATopicForThatAndNoWildcard) {
+  Settings settings = test::TwoSensors();
+  settings.things.resize(1);
+  settings.things[0].topic = "hall/*/sensor-001/?";
+  const auto policy = Judged(settings);
+  EXPECT_TRUE(policy.Allows("iot:Publish", "topic/hall/*/sensor-001/?", kSensor));
+  EXPECT_FALSE(policy.Allows("iot:Publish", "topic/hall/north/sensor-001/?", kSensor));
+  EXPECT_FALSE(policy.Allows("iot:Publish", "topic/hall/*/sensor-001/x", kSensor));
+}
+
 TEST(GatewayPolicy, LetsAThingAskForACertificateOnlyWhereATemplateIsConfigured) {
   Settings settings = test::TwoSensors();
   const std::string provision = "topic/$aws/provisioning-templates/fleet/provision/json";

@@ -47,6 +47,14 @@ Policy Shipped() {
 
 const Principal kSensor{.thing = "sensor-001", .client_id = "sensor-001"};
 
+TEST(AwsMatch, AnEscapedWildcardIsThatCharacter) {
+  EXPECT_TRUE(AwsMatch("a/${*}/${?}/${$}x", "a/*/?/$x"));
+  EXPECT_FALSE(AwsMatch("a/${*}", "a/b"));
+  EXPECT_FALSE(AwsMatch("a/${?}", "a/b"));
+  EXPECT_TRUE(AwsMatch("*/${*}/*", "a/b/*/c"));
+  EXPECT_TRUE(AwsMatch("a/${x}", "a/${x}")) << "no escape";
+}
+
 TEST(AwsMatch, StarCrossesSlashesAndMqttWildcardsAreLiteral) {
   EXPECT_TRUE(AwsMatch("sensors/a/*", "sensors/a/"));
   EXPECT_TRUE(AwsMatch("sensors/a/*", "sensors/a/b/c"));

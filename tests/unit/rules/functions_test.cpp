@@ -495,6 +495,9 @@ TEST(RuleFunctions, TakePayloadsThatAreNoJsonWithoutLookingInside) {
   EXPECT_EQ(star.kind, Outcome::Kind::kFired);
   EXPECT_EQ(star.text, bytes);
   EXPECT_EQ(test::RunSql("SELECT * FROM 'a' WHERE temperature > 12", bytes).kind, Outcome::Kind::kFailed);
+  const Outcome set = test::RunSql("SET @a = 1 SELECT encode(*, 'base64') AS x FROM 'a'", bytes);
+  EXPECT_EQ(set.kind, Outcome::Kind::kFailed);
+  EXPECT_NE(set.why.find("SET is for JSON payloads"), std::string::npos) << set.why;
 }
 
 TEST(RuleFunctions, EndEarlyInsteadOfHangingOrGrowing) {
