@@ -46,7 +46,7 @@ int Show(const Invocation& invocation, const std::vector<identity::Plan>& things
                {facts.findings.empty() ? "-" : facts.findings[0].message, usable ? Tone::kPlain : Tone::kBad}});
     rows.push_back({{"thing", thing.thing},
                     {"certificate", thing.certificate.string()},
-                    {"private_key", thing.private_key.string()},
+                    {"private_key", PrivateKeyLabel(thing.private_key)},
                     {"subject", facts.subject},
                     {"certificate_id", facts.certificate_id},
                     {"not_before_s", facts.not_before_s},
@@ -78,7 +78,7 @@ int Requests(const Invocation& invocation, const std::vector<identity::Plan>& th
       Complain(written.error());
       return kExitFailed;
     }
-    Print(fmt::format("{}: key {}, request {}\n", thing.thing, thing.private_key.string(), file.string()));
+    Print(fmt::format("{}: key {}, request {}\n", thing.thing, PrivateKeyLabel(thing.private_key), file.string()));
   }
   return kExitOk;
 }

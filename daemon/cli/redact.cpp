@@ -1,11 +1,21 @@
 #include "cli/redact.hpp"
 
+#include <fmt/format.h>
+
 #include <regex>
 
 namespace penumbra::cli {
 namespace {
 
 constexpr const char* kRemoved = "[removed]";
+constexpr const char* kSecretName =
+    "(?:[\\w-]*(?:password|passwd|passphrase|secret|token|api[_-]?key)[\\w-]*|(?:\\b|[\\w-]*[_-])(?:pin|psk))";
+
+// The parameters of a provisioning template are whatever somebody's enrolment asks for.
+bool IsNamedSecret(const std::string& key) {
+  static const std::regex kName(std::string("(?:.*\\.)?") + kSecretName, std::regex::icase);
+  return key.ends_with("credentials.parameters") || std::regex_match(key, kName);
+}
 
 std::string CutPrivateKeys(std::string text) {
   static constexpr std::string_view kBegin = "-----BEGIN ";
@@ -33,11 +43,14 @@ std::string CutPrivateKeys(std::string text) {
 std::string Redact(std::string_view text) {
   static const std::regex kPin("(pin-value=)[^;&\\s\"]*", std::regex::icase);
   static const std::regex kUrl("(://[^/\\s:@\"]*:)[^/\\s@\"]*@");
-  static const std::regex kNamed("\\b(password|passwd|secret|token|pin)(\\s*[=:]\\s*)(\"[^\"]*\"|[^\\s\",;]+)",
-                                 std::regex::icase);
+  // The quotes of JSON in the text of a line are escaped ones.
+  static const std::regex kNamed(
+      fmt::format(R"re(({})(\\*["']?\s*[=:]\s*)(\\*"[^"]*"|'[^']*'|[^\s",;]+))re", kSecretName), std::regex::icase);
+  static const std::regex kBearer("\\b(bearer\\s+)[^\\s\",;]+", std::regex::icase);
   std::string out = CutPrivateKeys(std::string(text));
   out = std::regex_replace(out, kPin, std::string("$1") + kRemoved);
   out = std::regex_replace(out, kUrl, std::string("$1") + kRemoved + "@");
+  out = std::regex_replace(out, kBearer, std::string("$1") + kRemoved);
   return std::regex_replace(out, kNamed, std::string("$1$2") + kRemoved);
 }
 
@@ -48,7 +61,15 @@ OrderedJson RedactAll(const OrderedJson& json) {
   if (json.is_array()) {
     for (const OrderedJson& item : json) out.push_back(RedactAll(item));
   } else {
-    for (const auto& [key, value] : json.items()) out[key] = RedactAll(value);
+    for (const auto& [key, value] : json.items()) {
+      out[key] = value.is_string() && IsNamedSecret(key) ? OrderedJson(kRemoved) : RedactAll(value);
+    }
+    // A row of the configuration in force.
+    const auto name = json.find("key");
+    if (name != json.end() && name->is_string() && json.contains("value") &&
+        IsNamedSecret(name->get_ref<const std::string&>())) {
+      out["value"] = kRemoved;
+    }
   }
   return out;
 }

@@ -165,7 +165,7 @@ LoadedConfig LoadConfigText(std::string_view text, const std::filesystem::path& 
 std::vector<Diagnostic> CheckCredentials(const Settings& settings) {
   std::vector<Diagnostic> warnings;
   const auto warn = [&warnings](const CredentialFinding& finding, const std::string& whose) {
-    warnings.push_back({finding.path.string(), 0, 0, true, whose + finding.message});
+    warnings.push_back({PrivateKeyLabel(finding.path), 0, 0, true, whose + finding.message});
   };
   if (settings.upstream.endpoint.empty()) return warnings;
   const auto now_s =

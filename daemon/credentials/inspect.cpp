@@ -205,7 +205,7 @@ CredentialFacts InspectCredentials(const std::filesystem::path& certificate, con
     facts.findings.push_back({CredentialFault::kMismatch, private_key,
                               fmt::format("private key {} does not belong to certificate {}; use the pair that was "
                                           "issued together",
-                                          private_key.string(), certificate.string())});
+                                          PrivateKeyLabel(private_key), certificate.string())});
   }
   ERR_clear_error();  // OpenSSL's error queue belongs to the thread; the next caller must not find ours
   std::stable_sort(facts.findings.begin(), facts.findings.end(),

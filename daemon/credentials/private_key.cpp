@@ -78,11 +78,6 @@ Status StartEngine(Tokens& tokens, const std::string& module) {
   return {};
 }
 
-// The URI without its PIN, for messages.
-std::string WithoutPin(const std::string& uri) {
-  return uri.substr(0, uri.find('?'));
-}
-
 // The engine refuses URIs with attributes that it does not know, and module-path, though of RFC 7512, is one.
 std::string WithoutModulePath(const std::string& uri) {
   const std::size_t query = uri.find('?');
@@ -112,7 +107,7 @@ Result<PrivateKey> LoadTokenKey(const std::string& uri) {
           Action::kFixConfig,
           fmt::format("no private key for {} in any token ({}); is the token there, does the URI name it, and is "
                       "its PIN right (pin-value or pin-source)?",
-                      WithoutPin(uri), OpenSslReason()));
+                      PrivateKeyLabel(uri), OpenSslReason()));
     }
     ERR_clear_error();
     found = tokens.keys.emplace(uri, std::move(key)).first;
@@ -139,6 +134,11 @@ void FreePrivateKey::operator()(evp_pkey_st* key) const {
 
 bool IsPkcs11Uri(const std::filesystem::path& private_key) {
   return private_key.native().starts_with("pkcs11:");
+}
+
+std::string PrivateKeyLabel(const std::filesystem::path& private_key) {
+  const std::string& text = private_key.native();
+  return IsPkcs11Uri(private_key) ? text.substr(0, text.find('?')) : text;
 }
 
 Result<PrivateKey> LoadPrivateKey(const std::filesystem::path& where) {

@@ -24,6 +24,9 @@ using PrivateKey = std::unique_ptr<evp_pkey_st, FreePrivateKey>;
 // True for a key that stays in a token: "pkcs11:token=...".
 bool IsPkcs11Uri(const std::filesystem::path& private_key);
 
+// How messages name a key: the file, or the URI without its query, in which the PIN may stand.
+std::string PrivateKeyLabel(const std::filesystem::path& private_key);
+
 // `where`: a file or a URI. Errors: kFixConfig: what is missing or wrong, and what to do. The handle of a token's key
 // is kept for the life of the process, so that the next call does not log in again.
 Result<PrivateKey> LoadPrivateKey(const std::filesystem::path& where);

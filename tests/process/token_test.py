@@ -112,4 +112,6 @@ def test_a_certificate_of_another_key_is_noticed(stage):
     certificate = stage.gateway.state / "credentials" / f"{THING}.pem.crt"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", other, "-out",
                     certificate, "-subj", "/CN=other"], check=True, capture_output=True, timeout=30)
-    assert "does not belong to certificate" in stage.shown()["findings"][0]
+    shown = stage.shown()
+    assert "does not belong to certificate" in shown["findings"][0]
+    assert PIN not in json.dumps(shown)

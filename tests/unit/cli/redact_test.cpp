@@ -19,6 +19,23 @@ TEST(Redact, TakesOutNamedSecretsHoweverTheyAreWritten) {
             "Password: [removed], secret=[removed] token = [removed]");
 }
 
+TEST(Redact, TakesOutSecretsWhoseNameIsPartOfAnother) {
+  EXPECT_EQ(
+      Redact(
+          "AWS_SECRET_ACCESS_KEY=wJalr AWS_SESSION_TOKEN=IQo certificateOwnershipToken: ey wifi_psk=abc door-pin=12"),
+      "AWS_SECRET_ACCESS_KEY=[removed] AWS_SESSION_TOKEN=[removed] certificateOwnershipToken: [removed] "
+      "wifi_psk=[removed] door-pin=[removed]");
+}
+
+TEST(Redact, TakesSecretsOutOfJsonInALine) {
+  EXPECT_EQ(Redact(R"(got {"password":"a b","n":1})"), R"(got {"password":[removed],"n":1})");
+  EXPECT_EQ(Redact(R"(msg="got {\"api_key\":\"a b\",\"n\":1}")"), R"(msg="got {\"api_key\":[removed],\"n\":1}")");
+}
+
+TEST(Redact, TakesOutABearersToken) {
+  EXPECT_EQ(Redact("Authorization: Bearer abc.def, then"), "Authorization: Bearer [removed], then");
+}
+
 TEST(Redact, TakesOutAPrivateKeyButNotACertificate) {
   const std::string certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
   EXPECT_EQ(Redact("a -----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY----- b " + certificate),
@@ -30,13 +47,30 @@ TEST(Redact, TakesOutAPrivateKeyThatIsCutOff) {
 }
 
 TEST(Redact, LeavesOrdinaryLinesAlone) {
-  const std::string line = "event=bus.down msg=\"no such device\" bus=rs485-1 retry_in=5s time 12:30:01";
+  const std::string line =
+      "event=bus.down msg=\"no such device\" bus=rs485-1 retry_in=5s mapping=3 pins=4 time 12:30:01";
   EXPECT_EQ(Redact(line), line);
 }
 
 TEST(Redact, ReachesEveryTextOfADocument) {
   const OrderedJson json = {{"a", {"token=x", 1}}, {"b", {{"c", "password=y"}}}};
   EXPECT_EQ(RedactAll(json), (OrderedJson{{"a", {"token=[removed]", 1}}, {"b", {{"c", "password=[removed]"}}}}));
+}
+
+TEST(Redact, TakesOutATextWhoseKeyIsASecretsName) {
+  const OrderedJson json = {{"wifi_password", "x"}, {"tokens", 5}, {"certificateOwnershipToken", "y"}, {"name", "z"}};
+  EXPECT_EQ(
+      RedactAll(json),
+      (OrderedJson{
+          {"wifi_password", "[removed]"}, {"tokens", 5}, {"certificateOwnershipToken", "[removed]"}, {"name", "z"}}));
+}
+
+TEST(Redact, TakesOutValuesOfTheConfigurationInForceByTheirKeys) {
+  const auto row = [](const char* key, const char* value) { return OrderedJson{{"key", key}, {"value", value}}; };
+  const OrderedJson json = {row("credentials.parameters", "{ serial = \"s1\" }"), row("bus.hall.password", "\"x\""),
+                            row("thing.office.unit", "7")};
+  EXPECT_EQ(RedactAll(json), (OrderedJson{row("credentials.parameters", "[removed]"),
+                                          row("bus.hall.password", "[removed]"), row("thing.office.unit", "7")}));
 }
 
 }  // namespace

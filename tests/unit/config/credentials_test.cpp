@@ -30,6 +30,16 @@ TEST(CheckCredentials, WarnsOfEveryMissingFileByThingAndPath) {
   EXPECT_TRUE(warnings[3].message.starts_with("thing sensor-001: certificate ")) << warnings[3].message;
 }
 
+TEST(CheckCredentials, NamesAKeyInATokenWithoutItsPin) {
+  const test::TestFolder folder;
+  Settings settings = SettingsWith(folder.path());
+  settings.things[0].private_key = "pkcs11:token=gw;object=a?pin-value=73524&module-path=/nowhere.so";
+  const std::vector<Diagnostic> warnings = CheckCredentials(settings);
+  ASSERT_EQ(warnings.size(), 5U);
+  EXPECT_EQ(warnings[4].file, "pkcs11:token=gw;object=a");
+  EXPECT_EQ(warnings[4].message.find("73524"), std::string::npos) << warnings[4].message;
+}
+
 TEST(CheckCredentials, SaysNothingWhenNothingConnects) {
   Settings settings = SettingsWith("/nonexistent");
   settings.upstream.endpoint.clear();
