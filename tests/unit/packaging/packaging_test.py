@@ -72,6 +72,56 @@ def test_the_simulator_names_its_verbs_to_who_asks_wrongly():
     assert done.returncode == 2 and "demo, cloud, ctl, modbus" in done.stderr
 
 
+# Of the real tool's `--help` and `help store`, what the completion reads.
+TOOL = """penumbra() {
+  case $* in
+    --help) cat <<'END'
+Usage: penumbra VERB [options]
+
+Verbs:
+  store      what the database holds
+  shadow     a thing's shadow
+
+Options of every verb:
+  --config FILE         the daemon's configuration
+  --json                JSON for programs
+
+Options of single verbs:
+  --limit N                 readings: the newest N
+  --format csv|jsonl|sqlite store export: form of the data
+END
+    ;;
+    "help store") printf 'penumbra store stats|export [--thing T], or replay FILE\\n  --format csv|jsonl  form\\nOptions of every verb: see penumbra --help.\\n' ;;
+    "things --json") echo '{"things":[{"thing":"hall-1","bus":"a"},{"thing":"roof","bus":"a"}]}' ;;
+    *) return 1 ;;
+  esac
+}
+"""
+
+
+def completed(*words, tool=TOOL):
+    script = f"""{tool}
+. {ROOT}/packaging/completion/penumbra
+COMP_WORDS=(penumbra "$@"); COMP_CWORD=$#; COMPREPLY=(); _penumbra; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = run("bash", "-c", script, "completion", *words, cwd=ROOT / "schema")
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_the_completion_knows_what_the_tool_says_of_itself():
+    assert completed("") == ["store", "shadow"]
+    assert completed("--config", "x.toml", "sto") == ["store"]
+    assert completed("store", "") == ["stats", "export", "replay"]
+    assert completed("store", "--json", "e") == ["export"]
+    assert completed("store", "--") == ["--config", "--format", "--json", "--thing"]
+    assert completed("store", "export", "--format", "j") == ["jsonl"]
+    assert completed("store", "export", "--thing", "") == ["hall-1", "roof"]
+    assert completed("readings", "--limit", "5", "r") == ["roof"]
+    assert "penumbra-config.schema.json" in completed("--config", "")
+    assert completed("", tool="penumbra() { return 1; }") == [], "a tool that does not answer"
+
+
 POLKIT = """
 var rules = [], polkit = {Result: {YES: "yes", NO: "no", NOT_HANDLED: null}, addRule: function (rule) { rules.push(rule); }};
 """
