@@ -2,10 +2,11 @@
 # Cross-builds the packages for arm64 or armhf in a clean Debian 12 root, or the unit tests, which then run under qemu-user.
 # As root, with network for apt. Usage: packaging/cross.sh arm64|armhf packages|tests [test programs, default: all that need no other process]
 # The root is made once and kept in build/cross/root.tar; packages go into build/cross/ARCH. MIRROR names another Debian mirror.
-# With PENUMBRA_CCACHE=1 the compilers are called through ccache, whose files are in build/cross/ccache.
+# With PENUMBRA_CCACHE=1 the compilers are called through ccache, whose files are in build/cross/ccache. JOBS: compilers at a time
+# for the tests (default: as many as processors).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-usage() { sed -n 2,5p "$0" | cut -c3- >&2; exit 2; }
+usage() { sed -n 2,6p "$0" | cut -c3- >&2; exit 2; }
 [ $# -ge 2 ] || usage
 arch=$1 mode=$2
 case $arch in
@@ -69,7 +70,7 @@ else
       -DPENUMBRA_WERROR=ON -DPENUMBRA_TEST_FLAGS=-O0 -DPENUMBRA_PCH=ON -DCCACHE_PROGRAM=$ccache \
       -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=$cpu -DCMAKE_C_COMPILER=$triplet-gcc -DCMAKE_CXX_COMPILER=$triplet-g++ \
       -DPKG_CONFIG_EXECUTABLE=/usr/bin/$triplet-pkg-config '-DCMAKE_CROSSCOMPILING_EMULATOR=/usr/bin/qemu-$cpu;-L;/' &&
-    cmake --build build --target $(echo $programs)" >"$work/tests-$arch.log" 2>&1 || { grep -E 'error|FAILED' "$work/tests-$arch.log" | head -n 20 >&2; tail -n 20 "$work/tests-$arch.log" >&2; exit 1; }
+    cmake --build build -j ${JOBS:-$(nproc)} --target $(echo $programs)" >"$work/tests-$arch.log" 2>&1 || { grep -E 'error|FAILED' "$work/tests-$arch.log" | head -n 20 >&2; tail -n 20 "$work/tests-$arch.log" >&2; exit 1; }
   result=0
   for program in $programs; do
     echo "== $program ($arch)"

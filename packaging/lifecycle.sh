@@ -31,6 +31,55 @@ install_deb() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--for
 installed() { [ "$(inside dpkg-query -W -f='${db:Status-Status} ${Version}' penumbra)" = "installed $1" ]; }
 listing() { (cd "$root" && find etc usr var run -xdev \( -path var/cache -o -path var/log -o -path var/lib/apt -o -path var/lib/dpkg \) -prune -o -print | sort); }
 conffile=/etc/penumbra/penumbra.toml
+# The first words that the installed completion offers, and the tool's verbs, one a line.
+completed_verbs() {
+  inside bash -c '. /usr/share/bash-completion/completions/penumbra; COMP_WORDS=(penumbra ""); COMP_CWORD=1; _penumbra; printf "%s\n" "${COMPREPLY[@]}" | sort'
+}
+verbs_of_help() { inside penumbra --help | sed -n '/^Verbs:/,/^$/s/^  \([^ ]*\) .*/\1/p' | sort; }
+every_verb_completed() { diff <(verbs_of_help) <(completed_verbs) && [ "$(verbs_of_help | wc -l)" -gt 10 ]; }
+# Each page is whole, and says of which version it is. Minimal roots leave manual pages out of packages: these are the package's own.
+true_manuals() {
+  local page
+  for page in man8/penumbrad.8 man1/penumbra.1 man5/penumbra.toml.5 man7/penumbra-errors.7; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/man/$page.gz" | gunzip | head -n 1 | grep -F "Penumbra ${version//-/\\-}" || { echo "$page"; return 1; }
+  done
+  for verb in $(verbs_of_help); do
+    dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/man/man1/penumbra.1.gz | gunzip | grep -q "^\.SS penumbra $verb" || { echo "penumbra.1 lacks $verb"; return 1; }
+  done
+}
+# A bundle for others has neither the PIN of a token nor what the administrator's provisioning template is told.
+diag_without_secrets() {
+  cat >"$root/tmp/secrets.toml" <<'TOML'
+[gateway]
+thing = "gateway-01"
+[upstream]
+endpoint = "localhost"
+[credentials]
+template = "penumbra"
+[credentials.parameters]
+enrolment_password = "SECRET-WORD"
+serial = "SECRET-SERIAL"
+[paths]
+run = "/tmp/run"
+[store]
+min_free = "1MiB"
+[[bus]]
+name = "simulated"
+driver = "sim"
+[[thing]]
+name = "office"
+bus = "simulated"
+private_key = "pkcs11:token=gateway;object=office?pin-value=SECRET-PIN&module-path=/nowhere.so"
+[[thing.point]]
+name = "temperature"
+kind = "temperature"
+TOML
+  inside setpriv --reuid penumbra --regid penumbra --init-groups timeout --signal=TERM 8 sh -c '
+    penumbrad --config /tmp/secrets.toml 2>/tmp/secrets.log & sleep 4
+    penumbra --config /tmp/secrets.toml diag >/tmp/diag.json; kill $!; wait' || [ $? = 143 ]
+  grep -q '"credentials.parameters"' "$root/tmp/diag.json" || { echo "the daemon did not answer"; return 1; }
+  ! grep -n SECRET "$root/tmp/diag.json" "$root/tmp/secrets.log"
+}
 database=$root/var/lib/penumbra/penumbra.db
 # A few readings of the simulated driver, as the service's user, so that there is something to keep.
 make_readings() {
@@ -57,6 +106,12 @@ size=$(stat -c %s "$database")
 
 check "upgrades" install_deb /new.deb
 check "is the new version" installed "$version"
+touch "$work/upgraded"
+check "the completion offers every verb" every_verb_completed
+check "the manual pages are of this version, with every verb" true_manuals
+check "a bundle for others has no secrets, nor has the log" diag_without_secrets
+check "goes on storing" make_readings
+check "programs write nothing to /etc" sh -c "! find '$root/etc' -newer '$work/upgraded' | grep ."
 check "an unmodified conffile is replaced" refused grep -q 'as of version' "$root$conffile"
 check "the database is kept" [ "$(stat -c %s "$database")" -ge "$size" ]
 

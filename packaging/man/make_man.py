@@ -128,15 +128,16 @@ def verbs(options):
     return "\n".join(out)
 
 
-LOG_CALL = re.compile(r"log::(Error|Warning|Notice)\(\s*\"([a-z_]+\.[a-z_0-9]+)\"")
+# With Write() the level is known at run time only.
+LOG_CALL = re.compile(r"log::(Error|Warning|Notice|Info|Write)\((?:\w+,)?\s*\"([a-z_]+\.[a-z_0-9]+)\"")
+SEVERITY = ["Info", "Notice", "Write", "Warning", "Error"]
 
 
 def events_of_sources(source):
     found = {}
     for file in sorted((source / "daemon").rglob("*.cpp")):
         for level, name in LOG_CALL.findall(file.read_text()):
-            if found.get(name) != "Error":
-                found[name] = level if name not in found or level == "Error" else found[name]
+            found[name] = max(level, found.get(name, level), key=SEVERITY.index)
     return found
 
 
@@ -155,7 +156,7 @@ def events(options):
     out = []
     for name, level in sorted(events_of_sources(options.source).items()):
         text = texts.get(name, {})
-        out += [".TP", f"\\fB{roff(name)}\\fR ({level.lower()})"]
+        out += [".TP", f"\\fB{roff(name)}\\fR ({'any level' if level == 'Write' else level.lower()})"]
         out.append(prose(text.get("cause", "The message says what happened.")))
         if "cure" in text:
             out += [".br", f"\\fIWhat to do:\\fR {prose(text['cure'])}"]

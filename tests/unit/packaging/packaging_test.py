@@ -43,6 +43,13 @@ def test_every_explained_event_exists():
     assert not stale
 
 
+def test_every_event_has_a_cause_and_every_trouble_a_cure():
+    explained = make_man.explained(ROOT)
+    events = make_man.events_of_sources(ROOT)
+    assert [name for name in events if not explained.get(name, {}).get("cause")] == []
+    assert [name for name, level in events.items() if level in ("Warning", "Error") and not explained[name].get("cure")] == []
+
+
 def test_every_event_of_the_sources_is_in_the_manual(tmp_path):
     page = pages(tmp_path)["penumbra-errors.7"]
     events = make_man.events_of_sources(ROOT)
