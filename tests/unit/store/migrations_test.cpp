@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
+#include <fstream>
+#include <span>
 
 namespace penumbra {
 namespace {
@@ -48,6 +51,18 @@ TEST_F(MigrationsTest, AppliesEachOnceAndInOrder) {
   ASSERT_TRUE(Migrate(*database, both));
   ASSERT_TRUE(Migrate(*database, both));
   EXPECT_EQ(database->Integer("SELECT count(*) FROM a").value(), 1);
+}
+
+TEST_F(MigrationsTest, AnUpgradeIsSeenInTheFileItself) {
+  const Migration both[] = {{1, "0001_a.sql", "CREATE TABLE a(x);"}, {2, "0002_b.sql", "CREATE TABLE b(x);"}};
+  ASSERT_TRUE(Migrate(*database, std::span(both).first(1)));
+  ASSERT_TRUE(Migrate(*database, both));
+  // As packaging/debian/penumbra.preinst reads it, while the database is in use.
+  std::ifstream file(folder / "test.db", std::ios::binary);
+  file.seekg(60);
+  std::array<char, 4> version{};
+  file.read(version.data(), version.size());
+  EXPECT_EQ(version, (std::array<char, 4>{0, 0, 0, 2}));
 }
 
 TEST_F(MigrationsTest, TheEmbeddedOnesAreNumberedFromOne) {
