@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "config/overrides.hpp"
+#include "rules/digest.hpp"
 #include "store/files.hpp"
 
 namespace penumbra {
@@ -22,18 +23,28 @@ Status Install(const std::filesystem::path& file, const std::string& text) {
   return files.SyncFolder(file.parent_path());
 }
 
-// What stood there before is kept, unless an earlier, unfinished attempt at the same has kept it already. `was_kept`:
-// that attempt came to its good end, and only its outcome was lost.
-Status Swap(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
-            const Json& config, bool resumed, bool& was_kept) {
+// What is set for a thing, so that a sender can tell whether it is what he wants without asking for it.
+std::string HashOf(const Json& overrides, const std::string& thing) {
+  return rules::DigestHex(rules::Digest::kSha256, Dump(overrides.value(thing, Json::object())));
+}
+
+struct Swap {
+  bool was_kept = false;  // an earlier attempt came to its good end, and only its outcome was lost
+  std::string hash;
+};
+
+// What stood there before is kept, unless an earlier, unfinished attempt at the same has kept it already.
+Status Put(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
+           const Json& config, bool resumed, Swap& swap) {
   Files& files = Files::Platform();
   const auto now = ReadOverrides(file);
   // An unusable file is replaced: whoever sends a configuration wants this one.
   const Json overrides = now ? *now : Json::object();
   const Json merged = MergeOverride(overrides, thing, config);
   const bool unfinished = resumed && files.Exists(before);
-  was_kept = resumed && !unfinished && now && merged == overrides;
-  if (was_kept) return {};
+  swap.hash = HashOf(merged, thing);
+  swap.was_kept = resumed && !unfinished && now && merged == overrides;
+  if (swap.was_kept) return {};
   if (!unfinished) {
     if (auto kept = Install(before, Dump(overrides)); !kept) return kept;
   }
@@ -66,11 +77,12 @@ void ConfigUpdate::Run(const std::string& thing, const Json& config, bool resume
   done_ = std::move(done);
   // After a restart nobody knows how it was before; that it answered is the safe assumption.
   was_healthy_ = resumed || world_.healthy(thing);
-  const auto was_kept = std::make_shared<bool>(false);
+  const auto swap = std::make_shared<Swap>();
   background_.Run([file = world_.file, before = Before(), thing, config, resumed,
-                   was_kept] { return Swap(file, before, thing, config, resumed, *was_kept); },
-                  [this, was_kept](const Status& status) {
-                    if (status && *was_kept) return Finish({Verdict::kSucceeded, "", Json::object()});
+                   swap] { return Put(file, before, thing, config, resumed, *swap); },
+                  [this, swap](const Status& status) {
+                    hash_ = swap->hash;
+                    if (status && swap->was_kept) return Succeed();
                     Swapped(status);
                   });
 }
@@ -103,8 +115,12 @@ void ConfigUpdate::Keep() {
   background_.Run([before = Before()] { return Forget(before); },
                   [this](const Status&) {
                     At(moment::kConfigKept);
-                    Finish({Verdict::kSucceeded, "", Json::object()});
+                    Succeed();
                   });
+}
+
+void ConfigUpdate::Succeed() {
+  Finish({Verdict::kSucceeded, "", {{"configHash", hash_}}});
 }
 
 void ConfigUpdate::TakeBack(const std::string& why) {

@@ -48,6 +48,7 @@ class ConfigUpdate {
   void Swapped(const Status& status);
   void Look();
   void Keep();
+  void Succeed();
   void TakeBack(const std::string& why);
   void Finish(orders::Outcome outcome);
   void At(std::string_view moment) const {
@@ -57,6 +58,7 @@ class ConfigUpdate {
   EventLoop& loop_;
   World world_;
   std::string thing_;
+  std::string hash_;  // SHA-256 of what is set for it, as compact JSON with sorted keys
   bool was_healthy_ = false;
   BootTime look_until_{};
   SubscriptionPtr timer_;

@@ -123,7 +123,11 @@ int Costs(const Invocation& invocation, const LoadedConfig& loaded, const cloud:
   rows.Row({{"in all"}, {""}, {RangeText(cost.total, "{:.2f}")}});
   const Style style = OutputStyle(invocation.no_color);
   std::string out = rows.Text(style);
-  out += "\nleast: nothing changes; most: every poll does. Without DynamoDB, Lambda, CloudWatch and data transfer.\n";
+  out += fmt::format(
+      "\nleast: nothing changes; most: every poll does, and each session lasts a day. Without DynamoDB, Lambda, "
+      "CloudWatch\n"
+      "and data transfer. Whether AWS meters {} is not settled: {} more.\n",
+      cost.unsettled.what, RangeText(cost.unsettled.price, "{:.2f}"));
   if (!cost.savings.empty()) {
     Table savings({{"EACH OF THESE WOULD MAKE IT"}, {"DOLLARS", true}});
     for (const cloud::Saving& saving : cost.savings) {

@@ -82,9 +82,31 @@ Sending HowSent(const ThingSettings& thing) {
 }
 
 struct Counts {
-  Range messages, shadow, triggers, actions;
+  Range messages, shadow, triggers, actions, begin, reserved;
   double minutes = 0;
 };
+
+// AWS says to expect one or two weeks of a connection at best (aws-iot-core.md section 1); one a day is a poor line.
+constexpr Range kSessions{kMonthSeconds / (14 * 86'400), kMonthSeconds / 86'400};
+// An update, its `accepted`, the new document, and the device's PUBACKs of both.
+constexpr double kMessagesOfAnUpdate = 5;
+
+double Filters(Settings settings, const DutySettings& duties) {
+  settings.credentials.template_name.clear();  // its answers are for those who ask
+  const auto topics = TopicsOf(settings, "+", duties);
+  return static_cast<double>(std::count_if(topics.begin(), topics.end(),
+                                           [](const CloudTopic& topic) { return topic.use == Use::kSubscribe; }));
+}
+
+// Of a thing's sessions: CONNECT, presence, the GET of each shadow; one SUBSCRIBE for each filter where the cloud has
+// not kept the session, as it does while a gateway only connects anew.
+void CountSessions(bool retained, double filters, double shadows, Counts& counts) {
+  const double always = retained ? 3 : 2;
+  counts.begin = counts.begin + kSessions * always + Range{filters, kSessions.most * filters};
+  counts.shadow = counts.shadow + kSessions * shadows;
+  // GET and its answer, the question for jobs and its answer, and a PUBACK for each answer.
+  counts.reserved = counts.reserved + kSessions * (3 * (shadows + 1));
+}
 
 Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& rules, const Prices& prices) {
   Counts counts;
@@ -102,16 +124,23 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
     counts.actions = counts.actions + Range{parsed->statement.select.where ? 0 : messages.least, messages.most};
   }
   const double units = Units(MessageBytes(thing) + 64, prices.shadow_unit);
-  counts.shadow = Reports(thing, polls) * units;
+  const Range reports = Reports(thing, polls);
+  counts.shadow = reports * units;
+  counts.reserved = reports * kMessagesOfAnUpdate;
   counts.minutes = kMinutes;
   return counts;
 }
 
 std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices,
-                          const HealthSettings& health) {
+                          const DutySettings& duties, CostRow* unsettled = nullptr) {
+  const HealthSettings& health = duties.health;
+  const bool retained = settings.upstream.status_retained;
+  const double filters = Filters(settings, {});
   Counts all;
   for (const ThingSettings& thing : settings.things) {
     const Counts one = CountThing(thing, rules, prices);
+    all.reserved = all.reserved + one.reserved;
+    CountSessions(retained, filters, 1, all);
     all.messages = all.messages + one.messages;
     all.shadow = all.shadow + one.shadow;
     all.triggers = all.triggers + one.triggers;
@@ -123,17 +152,22 @@ std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettin
     // The shadow `health` at least once an interval, and each time that something changes: taken to be rare.
     const double reports = kMonthSeconds / std::max(1.0, Seconds(health.interval));
     all.shadow = all.shadow + Range{reports, reports};
+    all.reserved = all.reserved + Range{reports, reports} * kMessagesOfAnUpdate;
+    CountSessions(retained, Filters(settings, duties), 2, all);
     const double metrics = health.defender ? std::min(reports, kMonthSeconds / 300) : 0;
     all.messages = all.messages + Range{metrics, metrics};
   }
   const auto row = [](std::string what, Range count, double million) {
     return CostRow{std::move(what), count, count * (million / 1e6)};
   };
+  if (unsettled != nullptr)
+    *unsettled = row("updates and answers of shadows as messages", all.reserved, prices.messages);
   return {row("connection minutes", {all.minutes, all.minutes}, prices.connection_minutes),
           row("messages (5 KB units)", all.messages, prices.messages),
           row("shadow operations (1 KB units)", all.shadow, prices.shadow_operations),
           row("rules triggered", all.triggers, prices.rule_triggers),
-          row("rule actions", all.actions, prices.rule_actions)};
+          row("rule actions", all.actions, prices.rule_actions),
+          row("begin of sessions (CONNECT, SUBSCRIBE, presence)", all.begin, prices.messages)};
 }
 
 Range Total(const std::vector<CostRow>& rows) {
@@ -176,7 +210,7 @@ Result<Prices> ParsePrices(std::string_view json) {
 Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, const Prices& prices,
               const DutySettings& duties) {
   Cost cost;
-  cost.rows = Rows(settings, rules, prices, duties.health);
+  cost.rows = Rows(settings, rules, prices, duties, &cost.unsettled);
   cost.total = Total(cost.rows);
   for (const ThingSettings& thing : settings.things) {
     cost.message_bytes = std::max(cost.message_bytes, MessageBytes(thing));
@@ -184,7 +218,7 @@ Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, 
   const auto consider = [&](std::string how, auto change) {
     Settings changed = settings;
     for (ThingSettings& thing : changed.things) change(thing);
-    const Range total = Total(Rows(changed, rules, prices, duties.health));
+    const Range total = Total(Rows(changed, rules, prices, duties));
     if (total.most < cost.total.most - 1e-9 || total.least < cost.total.least - 1e-9) {
       cost.savings.push_back({std::move(how), total});
     }
@@ -217,9 +251,10 @@ Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, 
 OrderedJson Render(const Cost& cost, const Prices& prices) {
   const auto range = [](Range r) { return OrderedJson{{"least", r.least}, {"most", r.most}}; };
   OrderedJson rows = OrderedJson::array(), savings = OrderedJson::array();
-  for (const CostRow& row : cost.rows) {
-    rows.push_back({{"what", row.what}, {"count", range(row.count)}, {"dollars", range(row.price)}});
-  }
+  const auto render = [&range](const CostRow& row) {
+    return OrderedJson{{"what", row.what}, {"count", range(row.count)}, {"dollars", range(row.price)}};
+  };
+  for (const CostRow& row : cost.rows) rows.push_back(render(row));
   for (const Saving& saving : cost.savings) {
     savings.push_back({{"how", saving.how}, {"dollars", range(saving.price)}});
   }
@@ -228,6 +263,7 @@ OrderedJson Render(const Cost& cost, const Prices& prices) {
           {"message_bytes", cost.message_bytes},
           {"rows", std::move(rows)},
           {"dollars", range(cost.total)},
+          {"not_settled", render(cost.unsettled)},
           {"savings", std::move(savings)}};
 }
 

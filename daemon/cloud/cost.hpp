@@ -1,8 +1,10 @@
 // What this configuration costs at AWS IoT Core in a month, before anything is connected: plain arithmetic over
 // intervals, message sizes and prices. Pure; any thread. Source: aws-iot-core.md section 3, "Metering".
 //
-// Not counted: DynamoDB, Lambda and CloudWatch themselves, data transfer, messages of the shadow service to the device
-// (whether they are metered is not settled), reconnects.
+// Counted as what the daemon sends (process.aws compares): readings, shadow updates, health, metrics, and what each
+// session begins with. Apart, because it is not settled whether AWS meters messages on reserved topics: updates and
+// answers of shadows, and the device's PUBACKs for them.
+// Not counted: DynamoDB, Lambda and CloudWatch themselves, data transfer, and what is rare: orders, gaps, refusals.
 #pragma once
 
 #include <string>
@@ -46,6 +48,7 @@ struct Saving {
 struct Cost {
   std::vector<CostRow> rows;
   Range total;
+  CostRow unsettled;              // what comes on top if AWS meters it; not in `total`
   std::size_t message_bytes = 0;  // of the largest telemetry message, topic included
   std::vector<Saving> savings;    // each alone; only those that save
 };

@@ -236,9 +236,10 @@ void OrderBook::OnJobUpdated(const std::string& job, bool accepted, const Json& 
   if (ended || code == "InvalidStateTransition" || code == "TerminalStateReached" || code == "ResourceNotFound") {
     return Cancelled(*entry, status.empty() ? code : status);
   }
-  if (code == "InternalError" || code == "RequestThrottled" || ++entry->refusals < options_.max_refusals) {
-    return TellLater(*entry, now);
-  }
+  const bool final = code == "InvalidTopic" || code == "InvalidJson" || code == "InvalidRequest";
+  const bool passes = code == "InternalError" || code == "RequestThrottled";
+  // A code that nobody has documented may pass, too.
+  if (passes || (!final && ++entry->refusals < options_.max_refusals)) return TellLater(*entry, now);
   ++counters_.answers_lost;
   Cancelled(*entry, code);
 }

@@ -1,6 +1,7 @@
 """What `penumbra aws cost` proposes to save money is an option that works, under the policy that `penumbra aws policy` writes for it: Basic
 Ingest reaches its rule without the broker, batches bring every reading once in a tenth of the messages, on_report sends changes only."""
 import json
+import re
 
 from harness import SIM_POINTS, Cloud, Gateway, wait_for
 
@@ -36,3 +37,40 @@ def test_basic_ingest_batches_and_on_report_do_what_the_cost_says(tmp_path):
         wait_for(lambda: gateway.thing("ingest")["backlog"] <= 5, 10, "Basic Ingest is acknowledged")
         assert len(cloud.seqs("quiet")) <= 3, "nothing changed by 50 degrees"
         assert cloud.denials() == []
+
+
+def test_what_a_daemon_sends_is_what_the_cost_counts(tmp_path):
+    """Readings, shadow operations and what a session begins with; the broker's log has the packets that are no messages."""
+    things, folder = ["one", "two"], tmp_path / "cloud"
+    with Gateway(tmp_path / "gateway") as gateway, Cloud(folder, [*things, "gateway-01"], gateway.state) as cloud:
+        gateway.configure(buses=[{"name": "sim", "driver": "sim"}],
+                          things=[{"name": name, "bus": "sim", "sample_interval": "500ms", "points": SIM_POINTS} for name in things],
+                          gateway="gateway-01", upstream={**cloud.upstream(), **FAST}, store={"commit_interval": "200ms"})
+        with open(gateway.config, "a", encoding="utf-8") as file:
+            file.write('[aws]\nregion = "us-east-1"\n[health]\ninterval = "5s"\ndefender = true\n')
+        gateway.start()
+        wait_for(lambda: all(len(cloud.seqs(name)) >= 30 for name in things), 60, "fifteen seconds of readings")
+        told = gateway.json("--config", gateway.config, "aws", "cost")
+        gateway.stop()
+        sent = [json.loads(line) for line in cloud.record.read_text(encoding="utf-8").splitlines()]
+        log = (folder / "mosquitto.log").read_text(encoding="utf-8")
+    counts = {row["what"].split(" ")[0]: row["count"] for row in told["rows"]}
+    month, sessions, connections = 30 * 86400, 30 / 14, len(things) + 1
+
+    # What begins a session: CONNECT and presence in each of the sessions of the month, SUBSCRIBE once.
+    subscribed = len(re.findall(r"Received SUBSCRIBE from (?:one|two|gateway-01)\b", log))
+    assert round(counts["begin"]["least"] - 2 * connections * sessions) == subscribed
+    begun = [m for m in sent if m["topic"].startswith("status/") and m["payload"]["connected"]]
+    assert {m["topic"] for m in begun} == {f"status/{name}" for name in [*things, "gateway-01"]}
+
+    readings = [m["t"] for m in sent if m["topic"] in [f"sensors/{name}/temperature" for name in things]]
+    seconds = (max(readings) - min(readings)) / 1000
+    expected = (counts["messages"]["most"] - month / 300) / month * seconds  # all but the metrics
+    assert abs(len(readings) - expected) <= 0.1 * expected + 2, (len(readings), expected)
+
+    gets = [m for m in sent if m["topic"].endswith("/get") and "/shadow/" in m["topic"]]
+    assert len(gets) == len(things) + 2, "of each classic shadow, and of the gateway's health"
+    updates = [m for m in sent if m["topic"].endswith("/shadow/update") or m["topic"].endswith("/health/update")]
+    most = (counts["shadow"]["most"] - 30 * len(gets)) / month * seconds
+    assert connections <= len(updates) <= most + 2 * connections, (len(updates), most)
+    assert len([m for m in sent if m["topic"].endswith("/defender/metrics/json")]) == 1, "one in five minutes"

@@ -1,4 +1,5 @@
 """Commands, jobs and executions from the cloud, by the real daemon: answers, refusals, restarts. Kills: order_kill_test.py."""
+import hashlib
 import json
 import time
 
@@ -51,6 +52,9 @@ def test_commands_do_what_the_contract_says_and_refuse_what_it_does_not(stage):
     # The settings that a command may change, and the ones it may not.
     stage.ask(THING, action="update_config", id="u1", config={"sample_interval": 2})
     assert stage.final("u1")["status"] == "succeeded", stage.final("u1")
+    overrides = json.loads((stage.gateway.state / "overrides.json").read_text())
+    text = json.dumps(overrides[THING], sort_keys=True, separators=(",", ":"))
+    assert stage.final("u1")["result"] == {"configHash": hashlib.sha256(text.encode()).hexdigest()}
     effective = stage.gateway.json("config", "show", "--effective")["values"]
     assert any(v["key"] == f"thing.{THING}.sample_interval" and v["origin"] == "update_config" for v in effective), effective
     stage.ask(THING, action="update_config", id="u2", config={"sample_interval": 2, "topic": "x"})

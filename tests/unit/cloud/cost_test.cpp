@@ -45,8 +45,10 @@ TEST(AwsCost, AgreesWithArithmeticByHand) {
   EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").count.most, 2 * 172'800);
   EXPECT_DOUBLE_EQ(Row(cost, "rule actions").count.least, 172'800);
   // A heartbeat every ten minutes at least, a report a poll at most; the gateway's health every five minutes.
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320 + 8'640);
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800 + 8'640);
+  // And a GET a shadow and session: a session of the two children and the gateway, which has two shadows, lasts a
+  // fortnight or a day.
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320 + 8'640 + 4 * 30 / 14.0);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800 + 8'640 + 4 * 30);
   DutySettings duties;
   duties.health.defender = true;
   EXPECT_DOUBLE_EQ(Row(Estimate(settings, DefaultRules(settings), BuiltIn(), duties), "messages").count.most,
@@ -116,10 +118,31 @@ TEST(AwsCost, EachRowIsItsCountTimesItsPrice) {
   const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
   EXPECT_DOUBLE_EQ(Row(cost, "connection").price.most, 129'600 * 0.08 / 1e6);
   EXPECT_DOUBLE_EQ(Row(cost, "messages").price.most, 172'800 * 1.00 / 1e6);
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").price.most, (172'800 + 8'640) * 1.25 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").price.most, (172'800 + 8'640 + 120) * 1.25 / 1e6);
+  // CONNECT, presence and 22 filters of three things, every day.
+  EXPECT_DOUBLE_EQ(Row(cost, "begin of sessions").count.most, 3 * 30 * (2 + 22));
+  EXPECT_DOUBLE_EQ(Row(cost, "begin of sessions").count.least, 3 * (2 * 30 / 14.0 + 22));
   EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").price.most, 2 * 172'800 * 0.15 / 1e6);
   EXPECT_DOUBLE_EQ(Row(cost, "rule actions").price.most, 2 * 172'800 * 0.15 / 1e6);
-  EXPECT_NEAR(cost.total.most, 0.010368 + 0.1728 + 0.2268 + 0.05184 + 0.05184, 1e-9);
+  EXPECT_NEAR(cost.total.most, 0.010368 + 0.1728 + 0.22695 + 0.05184 + 0.05184 + 0.00216, 1e-9);
+}
+
+// An update, what answers it and the two PUBACKs: five messages, should they be metered.
+TEST(AwsCost, SaysApartWhatIsNotSettled) {
+  const Settings settings = test::TwoSensors();
+  const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
+  EXPECT_DOUBLE_EQ(cost.unsettled.count.most, 5 * (172'800 + 8'640) + 30 * 3 * (2 * 2 + 3));
+  EXPECT_DOUBLE_EQ(cost.unsettled.price.most, cost.unsettled.count.most / 1e6);
+}
+
+TEST(AwsCost, CountsARetainedPresenceTwice) {
+  Settings settings = test::TwoSensors();
+  const auto begin = [&settings] { return Row(Estimate(settings, {}, BuiltIn()), "begin of sessions").count.most; };
+  const double before = begin();
+  settings.upstream.status_retained = true;
+  EXPECT_DOUBLE_EQ(begin(), before + 3 * 30);
+  settings.credentials.template_name = "fleet";
+  EXPECT_DOUBLE_EQ(begin(), before + 3 * 30) << "answers about certificates are for those who ask for one";
 }
 
 TEST(AwsCost, CountsLargeMessagesByUnitsOfFiveKilobytes) {

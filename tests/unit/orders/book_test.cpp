@@ -380,6 +380,21 @@ TEST(JobOrders, TriesAgainWhenTheServiceIsThrottledOrSilent) {
   EXPECT_EQ(world.done["ping"], 1);
 }
 
+// Asking again would get the same answer. The job is not done twice, though the cloud has it in progress and gives it
+// again.
+TEST(JobOrders, TakesARefusalOfItsWordsForFinal) {
+  World world;
+  world.perform = [&world](const OrderRow&, bool) {
+    world.Control(world.jobs, {"fault", "inject", "InvalidRequest", "1"});
+    return Outcome{};
+  };
+  world.CreateJob("j", {{"action", "read_now"}});
+  EXPECT_EQ(world.book().counters().answers_lost, 1U);
+  world.Advance(20min);
+  EXPECT_EQ(world.done["read_now"], 1);
+  EXPECT_EQ(world.JobStatus("j"), "SUCCEEDED") << "it is told when the cloud gives the job again";
+}
+
 TEST(JobOrders, ASetThatWasQueuedTooLongAgoIsNotDone) {
   World world;
   world.GoOffline();
