@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "driver/bus_manager_impl.hpp"
+#include "driver/request_time.hpp"
 #include "fake_host.hpp"
 
 namespace penumbra::test {
@@ -408,7 +409,7 @@ TEST_F(BusManagerTest, MoreQuestionsThanTheQueueHoldsAreRefused) {
   launcher_script.on_ask = [](FakeHost&, const wire::AskRequest&) {};
   Start({Bus("b")}, {});
   int refused = 0;
-  for (std::size_t i = 0; i < BusRunner::kMaxQueuedAsks + 2; ++i) {
+  for (std::size_t i = 0; i < BusQueues::kMaxQuestions + 2; ++i) {
     manager->Ask("b", {{"ask", "plan"}}, 1s,
                  [&refused](const Result<OrderedJson>& answer) { refused += answer ? 0 : 1; });
   }
