@@ -158,7 +158,9 @@ Result<std::unique_ptr<Database>> Database::OpenReadOnly(const std::filesystem::
   }
   if (code == SQLITE_OK) return database;
   const Error error = database->TakeError("cannot read " + file.string(), code);
-  return Fail(Action::kFixConfig, error.message + "; run it as root or as the daemon's user");
+  return Fail(Action::kFixConfig,
+              error.message + (database->corrupt() ? "; penumbrad brings back what is readable when it is started"
+                                                   : "; run it as root or as the daemon's user"));
 }
 
 Database::~Database() {
@@ -307,6 +309,17 @@ Status Database::Checkpoint(bool everything) {
   if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return Fail(TakeError("checkpoint", code));
   if (copied >= frames) wal_pages_ = 0;
   return {};
+}
+
+bool Database::HasMoved() const {
+  int moved = 0;
+  return sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
+Status Database::CopyTo(const std::filesystem::path& to) {
+  auto copy = Prepare("VACUUM INTO ?");
+  if (!copy) return Fail(copy.error());
+  return copy->Bind(1, std::string_view(to.native())).Run();
 }
 
 }  // namespace penumbra

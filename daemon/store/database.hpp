@@ -118,6 +118,11 @@ class Database {
   // The WAL is as long as it should get: time for a checkpoint.
   bool WantsCheckpoint() const { return wal_bytes() >= options_.wal_bytes; }
 
+  // What lies under the file's name is not the file that is open: it was removed, moved or replaced.
+  bool HasMoved() const;
+  // All that is committed, as a database file of its own, which is not synced; `to` may be there if it is empty.
+  Status CopyTo(const std::filesystem::path& to);
+
   // Pages that wait in the WAL.
   std::uint64_t wal_bytes() const { return static_cast<std::uint64_t>(wal_pages_) * kPageSize; }
 

@@ -31,6 +31,8 @@ class SeqMark {
   // Makes the file's mark larger than `seq`, durably, before that seq is given.
   Status Reserve(std::uint64_t seq);
   Status NextGeneration();
+  // The file is written again as it was: it may have been removed.
+  Status Renew() { return Write(mark_, generation_); }
   // After the file was lost: what the database shows to have been in use. Does nothing when that is known already.
   Status Regain(std::uint64_t seq, std::uint64_t generation);
 

@@ -68,6 +68,9 @@ bool StoreWorker::Idle() {
 
 void StoreWorker::CommitBatch() {
   const Time began = Now();
+  if (IsDetached()) {
+    return Failed({Action::kFatal, "the database file was removed or replaced while the store was using it"}, began);
+  }
   batch_row_ = journal_->last_row() + 1;
   const Status written = WriteBatch(batch_);
   if (written) {
@@ -229,6 +232,7 @@ void StoreWorker::Failed(const Error& error, Time now) {
   RefuseWaiting(error, report);
   retry_pause_ = retry_pause_ == 0ms ? kFirstRetry : std::min<std::chrono::milliseconds>(2 * retry_pause_, kLastRetry);
   retry_at_ = now + retry_pause_;
+  if (IsDetached()) return Report(std::move(report));  // this connection is all there is: see Rescue
   if (IsOnlyFull() && ReloadJournal()) {
     ReleaseReserve();
     PutHalfBack();
@@ -236,11 +240,25 @@ void StoreWorker::Failed(const Error& error, Time now) {
   }
   // What the journal believes is no longer what the file says, and after a failed fsync the connection is not to be
   // trusted either.
-  unsent_before_.clear();
-  for (const auto& [name, thing] : journal_->things()) unsent_before_[name] = thing.unsent;
+  RememberUnsent();
   if (database_->corrupt()) ++corrupt_failures_;
   maintain_at_.reset();
   Abandon();
+  Report(std::move(report));
+}
+
+void StoreWorker::RememberUnsent() {
+  unsent_before_.clear();
+  for (const auto& [name, thing] : journal_->things()) unsent_before_[name] = thing.unsent;
+}
+
+void StoreWorker::StayInTrouble(const Error& error, Time now) {
+  stats_.trouble = error.message;
+  retry_pause_ = std::min<std::chrono::milliseconds>(2 * std::max<std::chrono::milliseconds>(retry_pause_, kFirstRetry),
+                                                     kLastRetry);
+  retry_at_ = now + retry_pause_;
+  WorkerReport report;
+  RefuseWaiting(error, report);
   Report(std::move(report));
 }
 
@@ -261,14 +279,16 @@ bool StoreWorker::ReloadJournal() {
 
 void StoreWorker::Recover(Time now) {
   retry_at_.reset();
-  if (journal_ != nullptr) {  // the disk was full: retention may have to make room first
+  if (journal_ != nullptr && !IsDetached()) {  // the disk was full: retention may have to make room first
     maintain_at_ = now;
     return;
   }
+  Status ready = journal_ != nullptr ? Rescue() : Status();
+  if (!ready) return StayInTrouble(ready.error(), now);
   // A failed fsync may have left pages that only look written: the kernel reports such an error once and takes them
   // for clean. So the WAL is written again as it looks, and only then copied into the database file, of which the same
   // is true. A power cut in between finds either all of the WAL or what the last good sync left.
-  Status ready = files_.Rewrite(WalFile());
+  ready = files_.Rewrite(WalFile());
   if (ready && corrupt_failures_ >= kCorruptFailures) {
     corrupt_failures_ = 0;
     log::Error("store.damaged", stats_.trouble, {{"file", options_.file.string()}});
@@ -280,14 +300,7 @@ void StoreWorker::Recover(Time now) {
   if (!ready && database_ != nullptr && database_->full()) ready = {};
   if (!ready) {
     Abandon();
-    stats_.trouble = ready.error().message;
-    retry_pause_ = std::min<std::chrono::milliseconds>(
-        2 * std::max<std::chrono::milliseconds>(retry_pause_, kFirstRetry), kLastRetry);
-    retry_at_ = now + retry_pause_;
-    WorkerReport report;
-    RefuseWaiting(ready.error(), report);
-    Report(std::move(report));
-    return;
+    return StayInTrouble(ready.error(), now);
   }
   for (const auto& [name, seq] : reported_newest_) {
     const auto thing = journal_->things().find(name);
@@ -517,6 +530,11 @@ void StoreWorker::Pack(Time now) {
 }
 
 void StoreWorker::CloseCleanly() {
+  if (journal_ != nullptr && IsDetached()) {
+    Status rescued = Rescue();
+    if (rescued) rescued = OpenOrReplace(false);
+    if (!rescued) log::Error("store.rescue_failed", rescued.error().message, {{"file", options_.file.string()}});
+  }
   if (journal_ != nullptr) {
     Status closed = database_->Begin();
     if (closed) closed = journal_->CloseGeneration();

@@ -143,6 +143,11 @@ class StoreWorker {
   Status OpenOrReplace(bool first);
   Status SetAside();
   Status BeginSalvage();
+  bool IsDetached() const;
+  Status Rescue();
+  Status RescueWal();
+  Status MoveForeignAway();
+  Status FinishRescue();
   bool HasSalvageNote() const;
   Status FinishSetAside();
   std::uint64_t ReserveBytes() const;
@@ -153,6 +158,7 @@ class StoreWorker {
   bool IsOnlyFull() const;
   bool ReloadJournal();
   std::filesystem::path Beside(std::string_view ending) const;
+  std::filesystem::path DatedBeside(std::string_view ending) const;
   void CommitBatch();
   Status WriteBatch(Batch& batch);
   Status SeeThatItFits(const Retention::Space& before);
@@ -169,6 +175,8 @@ class StoreWorker {
   void Committed(Time began);
   void Failed(const Error& error, Time now);
   void RefuseWaiting(const Error& error, WorkerReport& report);
+  void StayInTrouble(const Error& error, Time now);
+  void RememberUnsent();
   void Recover(Time now);
   void Abandon();
   std::filesystem::path WalFile() const { return Beside("-wal"); }

@@ -72,6 +72,16 @@ std::filesystem::path StoreWorker::Beside(std::string_view ending) const {
   return path;
 }
 
+// With a counter: two files of one second must not overwrite each other.
+std::filesystem::path StoreWorker::DatedBeside(std::string_view ending) const {
+  const std::string date = fmt::format("{}{:%Y%m%dT%H%M%SZ}", ending, fmt::gmtime(std::time(nullptr)));
+  std::filesystem::path path = Beside(date);
+  for (int attempt = 1; files_.Exists(path) && attempt < 100; ++attempt) {
+    path = Beside(fmt::format("{}-{}", date, attempt));
+  }
+  return path;
+}
+
 void StoreWorker::Abandon() {
   if (database_ != nullptr) database_->KeepWal();
   salvage_.reset();
@@ -88,6 +98,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
   const std::uint64_t wal_bytes = std::clamp<std::uint64_t>(size / 32, 64 * 1024, Database::kWalBytes);
   const std::uint64_t block_bytes = std::clamp<std::uint64_t>(size / 64, 4096, Block::kMaxBytes);
   if (const Status finished = FinishSetAside(); !finished) return finished;
+  if (const Status finished = FinishRescue(); !finished) return finished;
   // Only now can be seen what SQLite is about to pass over.
   const auto wal = files_.Read(WalFile());
   const WalCheck wal_check = wal && *wal ? CheckWal(**wal) : WalCheck();
@@ -136,12 +147,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
 }
 
 Status StoreWorker::SetAside() {
-  const std::string date = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::time(nullptr)));
-  // With a counter: two damaged files in one second must not overwrite each other.
-  std::filesystem::path aside = Beside(".damaged-" + date);
-  for (int attempt = 1; files_.Exists(aside) && attempt < 100; ++attempt) {
-    aside = Beside(fmt::format(".damaged-{}-{}", date, attempt));
-  }
+  std::filesystem::path aside = DatedBeside(".damaged-");
   // Where a power cut came between two of the steps below, they go on with the same name.
   if (const auto begun = files_.Read(Beside(kSalvageNote)); begun && *begun) {
     if ((*begun)->starts_with(Beside(".damaged-").native()) && !files_.Exists(**begun)) aside = **begun;
