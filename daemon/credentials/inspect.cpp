@@ -114,6 +114,11 @@ std::string DigestOf(X509* certificate) {
   return hex;
 }
 
+std::string InDays(std::int64_t days) {
+  if (days == 0) return "within a day";
+  return days == 1 ? "in 1 day" : fmt::format("in {} days", days);
+}
+
 void JudgeValidity(const std::filesystem::path& path, std::int64_t now_s, CredentialFacts& facts) {
   if (now_s > facts.not_after_s) {
     facts.findings.push_back(
@@ -125,8 +130,8 @@ void JudgeValidity(const std::filesystem::path& path, std::int64_t now_s, Creden
                                           path.string(), DayOf(facts.not_before_s))});
   } else if (facts.not_after_s - now_s < kSoonDays * kDay) {
     facts.findings.push_back({CredentialFault::kExpiresSoon, path,
-                              fmt::format("certificate {} expires on {}, in {} days; replace it before", path.string(),
-                                          DayOf(facts.not_after_s), (facts.not_after_s - now_s) / kDay),
+                              fmt::format("certificate {} expires on {}, {}; replace it before", path.string(),
+                                          DayOf(facts.not_after_s), InDays((facts.not_after_s - now_s) / kDay)),
                               false});
   }
 }
