@@ -10,6 +10,7 @@
 
 #include "base/log.hpp"
 #include "base/version.hpp"
+#include "model/defender_metrics.hpp"
 
 namespace penumbra {
 namespace {
@@ -124,9 +125,9 @@ Json DefenderReport(const HealthFacts& facts, const std::optional<NetworkTotals>
   const auto number = [](auto value) { return Json::array({Json{{"number", value}}}); };
   Json report = {{"header", {{"report_id", facts.now_ms / 1000}, {"version", "1.0"}}},
                  {"custom_metrics",
-                  {{"backlog", number(facts.backlog)},
-                   {"oldest_unsent_s", number(OldestUnsentSeconds(facts))},
-                   {"bus_load", number(Load(facts.buses))}}}};
+                  {{defender::kBacklog, number(facts.backlog)},
+                   {defender::kOldestUnsent, number(OldestUnsentSeconds(facts))},
+                   {defender::kBusLoad, number(Load(facts.buses))}}}};
   if (!before || !now) return report;
   // An interface that went away takes its counters along.
   const auto since = [](std::uint64_t from, std::uint64_t to) { return to >= from ? to - from : 0; };

@@ -177,7 +177,7 @@ int Aws(const Invocation& invocation) {
     Complain("which provisioning template? give --template NAME, or add template = \"NAME\" to [credentials]");
     return kExitUsage;
   }
-  const auto plan = cloud::Plan(settings, loaded->aws);
+  const auto plan = cloud::Plan(settings, loaded->aws, loaded->duties);
   if (!plan) {
     Complain(plan.error());
     return kExitConfig;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "cloud/names.hpp"
+#include "model/defender_metrics.hpp"
 #include "rules/action.hpp"
 
 namespace penumbra::cloud {
@@ -102,7 +103,7 @@ std::string RegistrationPolicyArn(const std::string& region) {
   return fmt::format("arn:{}:iam::aws:policy/service-role/AWSIoTThingsRegistration", Partition(region));
 }
 
-Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
+Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws, const DutySettings& duties) {
   Infrastructure plan;
   plan.region = aws.region.empty() ? RegionOf(settings.upstream.endpoint) : aws.region;
   if (plan.region.empty()) {
@@ -184,6 +185,9 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws) {
     plan.notes.push_back(fmt::format(
         "{} sends arrays on sensors/{}/batch: rules on its topic see nothing of it, and none can write them to a table",
         thing.name, thing.name));
+  }
+  if (duties.health.defender && !settings.gateway.thing.empty()) {
+    plan.metrics.assign(defender::kAll.begin(), defender::kAll.end());
   }
   plan.rules = aws.rules.empty() ? DefaultRules(settings) : aws.rules;
   for (std::string& note : IngestNotes(settings, plan.rules)) plan.notes.push_back(std::move(note));

@@ -12,6 +12,7 @@
 #include "cloud/policy.hpp"
 #include "cloud/provisioning.hpp"
 #include "model/aws_settings.hpp"
+#include "model/duty_settings.hpp"
 #include "model/settings.hpp"
 
 namespace penumbra::cloud {
@@ -45,12 +46,13 @@ struct Infrastructure {
   std::vector<std::string> tables;     // DynamoDB, by name
   std::vector<std::string> functions;  // Lambda, by name: not made here, only allowed to be called
   std::vector<std::string> topics;     // that rules publish to; '*' where a rule fills something in
+  std::vector<std::string> metrics;    // custom ones of Device Defender, each a number
   std::vector<std::string> notes;      // for the operator: what was assumed
 };
 
 // Error kFixConfig: no region is known, or AWS would not take it (a thing with more than three attributes and no type,
 // an attribute value AWS refuses, a table or function of no such name, a provisioning template that it would not take).
-Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws);
+Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws, const DutySettings& duties = {});
 
 // "us-east-1" from "x-ats.iot.us-east-1.amazonaws.com"; empty: it does not say.
 std::string RegionOf(const std::string& endpoint);

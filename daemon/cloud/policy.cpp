@@ -156,8 +156,9 @@ Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn
       fmt::format(
           "the policy would have {} characters and AWS allows {}: {} telemetry topics do not contain the "
           "thing's name or have another form; write topic = \"sensors/{{thing}}/...\" so that one line serves all "
-          "things",
-          characters, kMaxPolicyCharacters, policy.shared_topics.size()));
+          "things{}",
+          characters, kMaxPolicyCharacters, policy.shared_topics.size(),
+          settings.credentials.template_name.empty() ? "" : ", or give the provisioning template a shorter name"));
 }
 
 }  // namespace penumbra::cloud

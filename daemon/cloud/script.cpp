@@ -61,6 +61,11 @@ class Writer {
       if (!plan_.provisioning) Certificate(thing);
     }
     if (plan_.provisioning) FleetProvisioning(*plan_.provisioning);
+    if (!plan_.metrics.empty())
+      text_ += "\n# Device Defender takes no report with a metric that the account does not know\n";
+    for (const std::string& metric : plan_.metrics) {
+      Unless("aws iot describe-custom-metric --metric-name " + ShellWord(metric), MetricCommand(metric));
+    }
     if (!plan_.rules.empty()) Rules();
     text_ +=
         "\necho \"the endpoint for [upstream]: $(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query "
@@ -206,9 +211,9 @@ class Writer {
     Role(plan_.rules_role);
     text_ += fmt::format("role_arn=\"arn:{}:iam::$account:role/{}\"\n", Partition(plan_.region), plan_.rules_role);
     text_ += fmt::format(
-        "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} --query 'length(logGroups)' --output text)\" "
-        "!= 0 "
-        "] ||\n  aws logs create-log-group --log-group-name {0}\n"
+        "[ \"$(aws logs describe-log-groups --log-group-name-prefix {0} \\\n"
+        "  --query \"length(logGroups[?logGroupName=={0}])\" --output text)\" != 0 ] ||\n"
+        "  aws logs create-log-group --log-group-name {0}\n"
         "aws logs put-retention-policy --log-group-name {0} --retention-in-days 14\n",
         group);
     RolePolicy("errors", {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
@@ -235,7 +240,10 @@ class Writer {
         "    --attribute-definitions AttributeName=device_id,AttributeType=S AttributeName=timestamp,AttributeType=N "
         "\\\n"
         "    --key-schema AttributeName=device_id,KeyType=HASH AttributeName=timestamp,KeyType=RANGE >/dev/null\n"
-        "  aws dynamodb wait table-exists --table-name {0}\n"
+        "fi\n"
+        "aws dynamodb wait table-exists --table-name {0}\n"
+        "if [ \"$(aws dynamodb describe-time-to-live --table-name {0} --output text \\\n"
+        "  --query TimeToLiveDescription.TimeToLiveStatus)\" = DISABLED ]; then\n"
         "  aws dynamodb update-time-to-live --table-name {0} --time-to-live-specification "
         "Enabled=true,AttributeName=ttl >/dev/null\n"
         "fi\n",
@@ -287,6 +295,11 @@ class Writer {
 
 std::string ScriptArnHead() {
   return "${iot_arn}";
+}
+
+std::string MetricCommand(const std::string& name) {
+  return fmt::format("aws iot create-custom-metric --metric-name {0} --metric-type number --client-request-token {0}",
+                     name);
 }
 
 std::string ShellWord(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cloud/hcl.hpp"
+#include "cloud/script.hpp"
 
 namespace penumbra::cloud {
 namespace {
@@ -81,6 +82,10 @@ class Writer {
           "First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.");
     }
     for (const std::string& note : plan_.notes) hcl_.Comment("Note: " + note + ".");
+    if (!plan_.metrics.empty()) {
+      hcl_.Comment("The provider has no custom metrics of Device Defender; before [health] defender is on, type once:");
+    }
+    for (const std::string& metric : plan_.metrics) hcl_.Comment("  " + MetricCommand(metric));
     hcl_.Blank();
     hcl_.Block("terraform").Block("required_providers").Object("aws");
     hcl_.Text("source", "hashicorp/aws").Text("version", ">= 5.0, < 7.0").End().End().End();

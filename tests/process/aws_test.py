@@ -50,7 +50,8 @@ class Account:
         fake.write_text('#!/bin/bash\nprintf "%s\\n" "$*" >> "$AWS_LOG"\n'
                         '[[ -n "$AWS_FAILS" && "$*" == *$AWS_FAILS* ]] && exit 1\n'
                         'while [ $# -gt 0 ]; do [ "$1" = --certificate-pem-outfile ] && echo PEM > "$2"; all+="$1 "; shift; done\n'
-                        'case "$all" in *describe-endpoint*) echo x-ats; exit 0;; *describe-log-groups*) echo 0;; *get-caller-identity*) echo 123456789012;;\n'
+                        'case "$all" in *describe-endpoint*) echo x-ats; exit 0;; '
+                        '  *describe-log-groups*) echo 0;; *describe-time-to-live*) echo DISABLED;; *get-caller-identity*) echo 123456789012;;\n'
                         '  *create-certificate-from-csr*) echo "arn:cert";;\n'
                         '  *describe-*|*get-policy*|*get-role*|*get-topic-rule*)\n'
                         '    [[ -n "$AWS_KNOWS" && "$all" == *$AWS_KNOWS* ]] || exit 1; echo "what is there already";; esac\n'
@@ -95,14 +96,14 @@ def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_
 def test_a_script_that_stopped_is_typed_again_and_goes_on(gateway, tmp_path):
     account, script = Account(tmp_path / "account"), script_of(gateway)
     for step in ("create-certificate-from-csr", "attach-policy", "attach-thing-principal"):
-        asked = account.run(script, fails=step)
-        assert "attach-thing-principal" not in asked or step == "attach-thing-principal"
-    asked = account.run(script)
+        account.run(script, fails=step)
+    assert "update-time-to-live" not in account.run(script, fails="wait table-exists")
+    asked = account.run(script, knows="describe-table")
     for name in THINGS + ["gateway-01"]:
         assert f"iot attach-thing-principal --thing-name {name} --principal arn:cert" in asked, "no certificate is left without its thing"
-        assert f"iot attach-policy --policy-name PenumbraDevicePolicy --target arn:cert" in asked
-    assert asked.count("create-certificate-from-csr") == 2, "the first one was there already"
-    assert "create-certificate-from-csr" not in account.run(script)
+        assert "iot attach-policy --policy-name PenumbraDevicePolicy --target arn:cert" in asked
+    assert "create-certificate-from-csr" not in asked, "all were there when the table was waited for"
+    assert "create-table" not in asked and "update-time-to-live --table-name sensor-data" in asked
 
 
 def test_what_exists_gets_what_is_new_unless_it_is_another_gateways(gateway, tmp_path):

@@ -119,6 +119,19 @@ def test_the_provider_takes_a_gateway_of_plain_things(site, provider):
     assert faults(site.write(things=things).parsed("--account", "123456789012"), provider) == []
 
 
+def test_the_provider_takes_names_that_differ_in_one_odd_character(site, provider):
+    names = ["a:b", "a_b", "9x", "n_9x", "-x", "L" * 127 + "1", "L" * 127 + "2"]
+    things = [{"name": name, "type": name, "groups": [name, "c", "b--c"], "bus": "hall", "unit": unit, "points": COUNTER_POINTS,
+               "topic": "hall `x` $(y) 'z'/{thing}/?"} for unit, name in enumerate(names, 1)]
+    parsed = site.write(things=things, more=EVERY_ACTION).parsed()
+    assert faults(parsed, provider) == []
+    for kind, resources in parsed["resource"].items():
+        for label, bodies in resources.items():
+            assert len(bodies) == 1, f"{kind}.{label} stands there {len(bodies)} times"
+    assert sorted(body[0]["name"] for body in parsed["resource"]["aws_iot_thing"].values()) == sorted([*names, "gateway-01"])
+    assert len(parsed["resource"]["aws_iot_thing_group_membership"]) == 3 * len(names)
+
+
 def test_with_a_provisioning_template_certificates_come_through_it(site, provider):
     parsed = site.write(credentials={"template": "fleet", "parameters": {"Batch": "7"}}).parsed()
     assert faults(parsed, provider) == []

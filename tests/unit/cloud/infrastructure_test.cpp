@@ -214,6 +214,17 @@ TEST(AwsPlan, LetsARepublishActionWriteWhereItsTopicIsFilledIn) {
       HasSubstr("\"${iot_arn}topic/\\$aws/things/*/shadow/update\",\"${iot_arn}topic/alarm/\\$(x)/\\`y\\`/*\""));
 }
 
+// Device Defender rejects a report with a metric that the account does not know.
+TEST(AwsPlan, MakesTheCustomMetricsThatTheGatewayReports) {
+  const Settings settings = test::TwoSensors();
+  const Infrastructure plan = *Plan(settings, {}, {.health = {.defender = true}});
+  EXPECT_THAT(plan.metrics, testing::ElementsAre("backlog", "oldest_unsent_s", "bus_load"));
+  for (const std::string& text : {WriteScript(plan, PolicyOf(settings)), WriteTerraform(plan, PolicyOf(settings))}) {
+    EXPECT_THAT(text, HasSubstr("aws iot create-custom-metric --metric-name oldest_unsent_s --metric-type number"));
+  }
+  EXPECT_THAT(WriteScript(*Plan(settings, {}), PolicyOf(settings)), Not(HasSubstr("custom-metric")));
+}
+
 TEST(AwsPlan, NamesThePartitionOfItsRegion) {
   EXPECT_EQ(IotArnHead("cn-north-1", "1"), "arn:aws-cn:iot:cn-north-1:1:");
   EXPECT_EQ(IotArnHead("us-gov-west-1", "1"), "arn:aws-us-gov:iot:us-gov-west-1:1:");
