@@ -7,14 +7,6 @@
 namespace penumbra::orders {
 namespace {
 
-// At most `bytes`, cut between characters.
-std::string Cut(std::string text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  text.resize(bytes);
-  return text;
-}
-
 std::string Text(const Json& value) {
   return Cut(value.is_string() ? value.get<std::string>() : Dump(value), kMaxDetailBytes);
 }
@@ -56,6 +48,13 @@ Json Results(const OrderRow& row) {
 }
 
 }  // namespace
+
+std::string Cut(std::string text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  text.resize(bytes);
+  return text;
+}
 
 std::string CommandAnswerTopic(const std::string& thing) {
   return "sensors/" + thing + "/command/ack";

@@ -12,6 +12,9 @@ inline constexpr std::size_t kMaxDetails = 10;        // pairs in a job's status
 inline constexpr std::size_t kMaxDetailBytes = 1024;  // of a value there, and of a reasonDescription
 inline constexpr std::size_t kMaxDetailKeyBytes = 128;
 
+// At most `bytes`, cut between characters.
+std::string Cut(std::string text, std::size_t bytes);
+
 // What a publication is for.
 enum class Tells {
   kQuestion,  // whether there is a job

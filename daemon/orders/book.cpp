@@ -300,10 +300,9 @@ void OrderBook::End(Entry& entry, Outcome outcome) {
     default:
       ++counters_.failed;
   }
-  if (outcome.reason.size() > kMaxReasonBytes) outcome.reason.resize(kMaxReasonBytes);
   entry.row.phase = Phase::kDone;
   entry.row.verdict = outcome.verdict;
-  entry.row.reason = std::move(outcome.reason);
+  entry.row.reason = Cut(std::move(outcome.reason), kMaxReasonBytes);
   entry.row.result = outcome.result.is_object() ? std::move(outcome.result) : Json::object();
   entry.token.clear();
   entry.refusals = 0;
