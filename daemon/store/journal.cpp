@@ -143,8 +143,12 @@ Status Journal::ReconcileGeneration(bool first) {
   const Result<std::int64_t> stored = Meta(kGeneration, -1);
   if (!stored) return Fail(stored.error());
   const auto used_last = static_cast<std::int64_t>(mark_.generation());
-  if (*stored > used_last) {  // the mark is lost: rows may be numbered by generations (salvage.hpp)
-    if (const Status regained = mark_.Regain(0, static_cast<std::uint64_t>(*stored)); !regained) return regained;
+  if (*stored > used_last) {
+    // The mark is lost. Rows may be numbered by generations (salvage.hpp); and the database may be an old copy, so that
+    // the seqs it does not know of have to be guessed at.
+    std::uint64_t newest = 0;
+    for (const auto& [name, thing] : things_) newest = std::max(newest, thing.newest_seq);
+    if (const Status regained = mark_.Regain(newest, static_cast<std::uint64_t>(*stored)); !regained) return regained;
   }
   if (*stored >= 0 && *stored != used_last) {
     seq_floor_ = mark_.mark();

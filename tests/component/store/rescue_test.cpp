@@ -130,5 +130,22 @@ TEST_F(RescueTest, ACopyWithoutItsNameIsFoundAtAStart) {
   ExpectAllThereInOrder();
 }
 
+// With the mark from the backup as well nobody could tell that time has passed: seqs are in use already.
+TEST_F(RescueTest, ABackupPutBackWithoutTheSequenceMarkGivesNoSeqTwice) {
+  MustOpen();
+  Fill("a", 50);
+  store.reset();
+  std::filesystem::copy_file(options.file, other.path() / "backup");
+  MustOpen();
+  Fill("a", 50);
+  store.reset();
+  const std::uint64_t last = committed.back().seq;
+  std::filesystem::copy_file(other.path() / "backup", options.file, std::filesystem::copy_options::overwrite_existing);
+  Remove(".seq");
+  MustOpen();
+  Fill("a", 1);
+  EXPECT_GT(committed.back().seq, last);
+}
+
 }  // namespace
 }  // namespace penumbra
