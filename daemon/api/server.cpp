@@ -1,6 +1,8 @@
 #include "api/server.hpp"
 
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "api/session.hpp"
@@ -18,11 +20,13 @@ constexpr Duration kAcceptPause = std::chrono::milliseconds(200);
 
 class Server : public ApiServer {
  public:
-  Server(AsioLoop& loop, UnixListener listener, GatewayView& view, ApiLimits limits)
+  Server(AsioLoop& loop, std::filesystem::path socket, UnixListener listener, GatewayView& view, ApiLimits limits)
       : state_(std::make_shared<ServerState>(ServerState{loop, &view, limits, {}, {}})),
+        socket_(std::move(socket)),
         listener_(std::move(listener)),
-        acceptor_(loop.context(), asio::local::stream_protocol(), listener_.ReleaseFd()) {
+        acceptor_(loop.context(), asio::local::stream_protocol(), listener_->ReleaseFd()) {
     Accept();
+    WatchSocket();
   }
 
   ~Server() override {
@@ -38,7 +42,8 @@ class Server : public ApiServer {
  private:
   void Accept() {
     acceptor_.async_accept([this, state = state_](const boost::system::error_code& error, UnixSocket socket) {
-      if (state->view == nullptr) return;  // the server is gone: `this` is not valid
+      if (state->view == nullptr) return;                   // the server is gone: `this` is not valid
+      if (error == asio::error::operation_aborted) return;  // another socket has taken this one's place
       error ? OnAcceptError(error) : OnAccept(std::move(socket));
     });
   }
@@ -72,10 +77,40 @@ class Server : public ApiServer {
     accept_again_ = state_->loop.After(kAcceptPause, [this] { Accept(); });
   }
 
+  void WatchSocket() {
+    watch_ = state_->loop.After(state_->limits.socket_watch, [this] {
+      if (listener_->IsGone()) MakeSocketAgain();
+      WatchSocket();
+    });
+  }
+
+  void MakeSocketAgain() {
+    auto listener = UnixListener::Bind(socket_);
+    if (!listener) {
+      if (!std::exchange(rebind_failing_, true)) {
+        log::Warning("api.socket_gone", "the socket was removed and cannot be made again",
+                     {{"socket", socket_.string()}, {"error", listener.error().message}});
+      }
+      return;
+    }
+    rebind_failing_ = false;
+    log::Warning("api.socket_gone", "the socket was removed; there is a new one", {{"socket", socket_.string()}});
+    // The old descriptor is closed last: until then the new file cannot have the old one's inode number.
+    listener_.emplace(std::move(*listener));
+    boost::system::error_code ignored;
+    accept_again_.reset();
+    acceptor_.close(ignored);
+    acceptor_.assign(asio::local::stream_protocol(), listener_->ReleaseFd(), ignored);
+    Accept();
+  }
+
   std::shared_ptr<ServerState> state_;
-  UnixListener listener_;
+  const std::filesystem::path socket_;
+  std::optional<UnixListener> listener_;
   Acceptor acceptor_;
   SubscriptionPtr accept_again_;
+  SubscriptionPtr watch_;
+  bool rebind_failing_ = false;
   bool accept_failing_ = false;
 };
 
@@ -85,7 +120,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::Create(AsioLoop& loop, const std::
                                                      GatewayView& view, ApiLimits limits) {
   auto listener = UnixListener::Bind(socket);
   if (!listener) return Fail(listener.error().WithContext("local API"));
-  return std::make_unique<Server>(loop, std::move(*listener), view, limits);
+  return std::make_unique<Server>(loop, socket, std::move(*listener), view, limits);
 }
 
 }  // namespace penumbra::api

@@ -25,6 +25,7 @@ struct ApiLimits {
   Duration request_timeout = std::chrono::seconds(15);
   Duration handler_timeout = std::chrono::seconds(10);  // an answer the gateway owes us; then 504
   Duration write_timeout = std::chrono::seconds(10);    // a client that does not read its answer
+  Duration socket_watch = std::chrono::seconds(10);     // how often the socket file is looked for
 };
 
 struct ApiCounters {
@@ -39,9 +40,10 @@ struct ApiCounters {
 
 class ApiServer {
  public:
-  // Binds `socket` (mode 0660) and serves until destroyed. A stale socket file is replaced. `view` and `loop` outlive
-  // the server. Errors, all kFixConfig: another daemon answers there, the folder is missing or not writable, the path
-  // is too long for a Unix socket (107 bytes), or something that is not a socket stands in the way.
+  // Binds `socket` (mode 0660) and serves until destroyed. A stale socket file is replaced; one that somebody removes
+  // is made again. `view` and `loop` outlive the server. Errors, all kFixConfig: another daemon answers there, the
+  // folder is missing or not writable, the path is too long for a Unix socket (107 bytes), or something that is not a
+  // socket stands in the way.
   static Result<std::unique_ptr<ApiServer>> Create(AsioLoop& loop, const std::filesystem::path& socket,
                                                    GatewayView& view, ApiLimits limits = {});
 

@@ -79,6 +79,11 @@ Result<UnixListener> UnixListener::Bind(const std::filesystem::path& path) {
   return listener;
 }
 
+bool UnixListener::IsGone() const {
+  struct stat info {};
+  return ::lstat(path_.c_str(), &info) != 0 && errno == ENOENT;
+}
+
 UnixListener::~UnixListener() {
   struct stat info {};
   if (path_.empty() || ::lstat(path_.c_str(), &info) != 0) return;

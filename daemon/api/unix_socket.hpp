@@ -23,6 +23,9 @@ class UnixListener {
   UnixListener& operator=(UnixListener&&) = delete;
   ~UnixListener();
 
+  // Somebody has removed the file: nobody can connect any more.
+  bool IsGone() const;
+
   // Gives the descriptor away; the file stays this object's to remove.
   int ReleaseFd() { return fd_.Release(); }
 

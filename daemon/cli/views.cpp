@@ -352,6 +352,10 @@ std::string BusesView(const Json& buses, const Style& style, std::int64_t now_ms
 }
 
 std::string DiagnosticText(const Json& diagnostic) {
+  if (Number(diagnostic, "line") <= 0) {
+    return fmt::format("{}: {}: {}", Field(diagnostic, "file"), Field(diagnostic, "severity"),
+                       Field(diagnostic, "message"));
+  }
   return fmt::format("{}:{}:{}: {}: {}", Field(diagnostic, "file"), Number(diagnostic, "line"),
                      Number(diagnostic, "column"), Field(diagnostic, "severity"), Field(diagnostic, "message"));
 }

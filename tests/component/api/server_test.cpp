@@ -30,7 +30,8 @@ constexpr ApiLimits kShort{.max_connections = 4,
                            .max_request_bytes = 8192,
                            .request_timeout = 300ms,
                            .handler_timeout = 300ms,
-                           .write_timeout = 300ms};
+                           .write_timeout = 300ms,
+                           .socket_watch = 20ms};
 
 // A client that says exactly what the test wants.
 class RawClient {
@@ -177,6 +178,22 @@ TEST_F(Server, LeavesASocketThatSomebodyPutInItsPlace) {
   std::ofstream(socket_) << "new owner";
   Stop();
   EXPECT_TRUE(std::filesystem::exists(socket_));
+}
+
+TEST_F(Server, ASocketThatSomebodyRemovedIsMadeAgain) {
+  Start(kShort);
+  const RawClient before(socket_);
+  ASSERT_TRUE(before.connected());
+  for (int time = 0; time < 3; ++time) {
+    std::filesystem::remove(socket_);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+    while (!RawClient(socket_).connected() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(cli::Client(socket_).Get("/v1/buses")->status, 200);
+  }
+  before.Send("GET /v1/buses HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(before.Read("\r\n"), StartsWith("HTTP/1.1 200")) << "who is connected stays so";
+  Stop();
+  EXPECT_FALSE(std::filesystem::exists(socket_));
 }
 
 TEST_F(Server, AnswersWhatIsNotHttpWith400AndCloses) {
