@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -110,9 +111,11 @@ Result<std::string> MakeCertificateRequest(const std::filesystem::path& path, co
   if (!key) return Fail(key.error());
   const Owned<X509_REQ> request(X509_REQ_new());
   X509_NAME* name = request ? X509_REQ_get_subject_name(request.get()) : nullptr;
+  // A longer name does not fit into X.509, and AWS does not look there: it goes by what the certificate is attached to.
   const auto* common_name = reinterpret_cast<const unsigned char*>(thing.c_str());
+  const auto length = static_cast<int>(std::min<std::size_t>(thing.size(), ub_common_name));
   const bool made = name != nullptr && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
-                    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, common_name, -1, -1, 0) == 1 &&
+                    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, common_name, length, -1, 0) == 1 &&
                     X509_REQ_set_pubkey(request.get(), key->get()) == 1 &&
                     X509_REQ_sign(request.get(), key->get(), EVP_sha256()) > 0;
   if (!made) return OpenSslFailed("making a certificate request");

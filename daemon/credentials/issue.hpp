@@ -18,7 +18,8 @@ enum class KeyKind { kP256, kRsa2048 };
 // kGiveUp when there is a file already (a key is never overwritten), kFixConfig when the place cannot be written.
 Status MakePrivateKey(const std::filesystem::path& path, KeyKind kind);
 
-// The certificate request (PEM) for the key at `path` (a file or a pkcs11: URI), subject CN = `thing`. Errors:
+// The certificate request (PEM) for the key at `path` (a file or a pkcs11: URI), subject CN = `thing`, or its first 64
+// characters. Errors:
 // kFixConfig: no such key, or not one that OpenSSL can use.
 Result<std::string> MakeCertificateRequest(const std::filesystem::path& path, const std::string& thing);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <arpa/inet.h>
+#include <algorithm>
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
@@ -95,14 +96,14 @@ Certificate Sign(const std::string& common_name, EVP_PKEY* key, X509* issuer, EV
   Certificate certificate(X509_new());
   X509* const x = certificate.get();
   X509_NAME* const name = X509_get_subject_name(x);
-  bool ok =
-      X509_set_version(x, 2) == 1 && SetRandomSerial(x) &&
-      X509_gmtime_adj(X509_getm_notBefore(x), -kBackdateSeconds) != nullptr &&
-      X509_gmtime_adj(X509_getm_notAfter(x), kValidSeconds) != nullptr &&
-      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
-                                 static_cast<int>(common_name.size()), -1, 0) == 1 &&
-      X509_set_issuer_name(x, issuer != nullptr ? X509_get_subject_name(issuer) : name) == 1 &&
-      X509_set_pubkey(x, key) == 1;
+  bool ok = X509_set_version(x, 2) == 1 && SetRandomSerial(x) &&
+            X509_gmtime_adj(X509_getm_notBefore(x), -kBackdateSeconds) != nullptr &&
+            X509_gmtime_adj(X509_getm_notAfter(x), kValidSeconds) != nullptr &&
+            X509_NAME_add_entry_by_txt(
+                name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
+                static_cast<int>(std::min<std::size_t>(common_name.size(), ub_common_name)), -1, 0) == 1 &&
+            X509_set_issuer_name(x, issuer != nullptr ? X509_get_subject_name(issuer) : name) == 1 &&
+            X509_set_pubkey(x, key) == 1;
   for (const Extension& extension : extensions) {
     ok = ok && AddExtension(x, issuer != nullptr ? issuer : x, extension.nid, extension.value);
   }

@@ -122,6 +122,17 @@ def test_from_an_empty_configuration_to_five_children_that_publish(tmp_path):
     assert site.cloud.process is None
 
 
+def test_things_of_every_name_that_aws_allows_are_provisioned_and_publish(tmp_path):
+    names = ["a:b", "a_b", "L" * 127 + "1", "L" * 127 + "2"]
+    with Site(tmp_path, names) as site:
+        done = site.provision("--all")
+        assert done.returncode == 0, done.stderr
+        site.gateway.start()
+        site.publishing(names)
+        assert sorted(site.cloud.registry()) == sorted([*names, "gateway-01"])
+        assert site.cloud.denials() == [] and site.leftovers() == []
+
+
 def test_a_claim_may_do_what_provisioning_does_and_nothing_else(site):
     site.cloud.ctl("provisioning", "fault", "inject", 429)
     assert site.provision("sensor-001").returncode == 0

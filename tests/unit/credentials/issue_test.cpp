@@ -60,6 +60,8 @@ TEST_F(Issue, ARequestNamesTheThingAndIsSignedByItsKey) {
     char name[100] = "";
     X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(request.get()), NID_commonName, name, sizeof name);
     EXPECT_STREQ(name, "sensor-001");
+    // AWS allows 128 characters, X.509 has room for 64.
+    EXPECT_TRUE(MakeCertificateRequest(path, std::string(128, 't')));
     EXPECT_EQ(EVP_PKEY_get_bits(X509_REQ_get0_pubkey(request.get())), kind == KeyKind::kP256 ? 256 : 2048);
   }
 }
