@@ -10,6 +10,8 @@
 namespace penumbra::mqtt {
 namespace {
 
+constexpr int kProtocolError = 0x82;
+
 constexpr std::array kReasons = {
     std::pair{0x00, "normal"},
     std::pair{0x80, "unspecified error"},
@@ -133,6 +135,18 @@ Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& option
           fmt::format("cannot connect to {}: refused, unreachable, or reset; a server that answers may also reset "
                       "because it does not accept our certificate",
                       where)};
+}
+
+std::optional<Failure> ForbiddenInConnack(const Session& session) {
+  const auto forbidden = [](std::string_view what) {
+    return Failure{Failure::Kind::kRefused, kProtocolError,
+                   fmt::format("protocol error of the server ({}): its CONNACK says {}, which MQTT 5 forbids; nothing "
+                               "can be sent to it, readings stay in the store",
+                               ReasonText(kProtocolError), what)};
+  };
+  if (session.receive_maximum == 0) return forbidden("Receive Maximum 0");
+  if (session.maximum_packet == 0) return forbidden("Maximum Packet Size 0");
+  return std::nullopt;
 }
 
 bool MayBlameMessage(const Failure& failure, Version version) {

@@ -2,6 +2,7 @@
 // Sources: paho.mqtt.c 1.3.12 MQTTAsyncUtils.c (its texts), MQTT 5 section 2.4, reference aws-iot-core.md section 2.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "mqtt/transport.hpp"
@@ -17,6 +18,8 @@ struct ConnectReport {
 };
 
 Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& options, const std::string& address);
+// A CONNACK that accepts, but says what MQTT 5 forbids (section 3.2.2.3): nothing could be sent, or nothing is right.
+std::optional<Failure> ForbiddenInConnack(const Session& session);
 // Up, then gone. `reason` is that of a DISCONNECT the server sent; 0: it just closed.
 Failure ClosedFailure(int reason);
 // Whether the server may have ended the connection because of what we sent, which would come again after the next

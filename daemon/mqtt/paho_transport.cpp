@@ -335,15 +335,14 @@ void PahoSession::OnConnect5(void* context, MQTTAsync_successData5* data) {
     if (!MQTTProperties_hasProperty(&data->properties, code)) return std::nullopt;
     return MQTTProperties_getNumericValue(&data->properties, code);
   };
-  // Zero in one of these is a protocol error of the server; at least one message has to be possible.
-  if (const auto n = said(MQTTPROPERTY_CODE_RECEIVE_MAXIMUM))
-    session.receive_maximum = std::max(1, static_cast<int>(*n));
-  if (const auto n = said(MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE); n && *n != 0) {
+  if (const auto n = said(MQTTPROPERTY_CODE_RECEIVE_MAXIMUM)) session.receive_maximum = static_cast<int>(*n);
+  if (const auto n = said(MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE)) {
     session.maximum_packet = static_cast<std::uint32_t>(*n);
   }
   if (const auto n = said(MQTTPROPERTY_CODE_MAXIMUM_QOS)) session.maximum_qos = static_cast<int>(*n);
   if (const auto n = said(MQTTPROPERTY_CODE_RETAIN_AVAILABLE)) session.retain_available = *n != 0;
   if (const auto n = said(MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE)) session.keep_alive = std::chrono::seconds(*n);
+  if (auto wrong = ForbiddenInConnack(session)) return From(context).inbox_->PostEnd(std::move(*wrong));
   From(context).Up(session);
 }
 

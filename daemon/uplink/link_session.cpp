@@ -168,49 +168,6 @@ void LinkSession::EnterConnecting() {
   connection_ = context_.transport.Connect(Options(), *this);
 }
 
-std::vector<std::string> LinkSession::WantedFilters() const {
-  std::vector<std::string> filters;
-  for (LinkClient* client : context_.clients) {
-    for (std::string& filter : client->Subscriptions(thing_.name)) filters.push_back(std::move(filter));
-  }
-  return filters;
-}
-
-void LinkSession::EnterSubscribing() {
-  subscriptions_.Begin(session_.present, WantedFilters(), context_.loop.Now());
-  if (subscriptions_.Done()) return Fire(LinkEvent::kSubscribed);
-  timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
-  SubscribeNext();
-}
-
-// One filter a packet: each gets its own answer, and 8 a packet (AWS) cannot be exceeded.
-void LinkSession::SubscribeNext() {
-  while (connection_) {
-    const auto filter = subscriptions_.Next(next_token_, context_.loop.Now());
-    if (!filter) return;
-    connection_->Subscribe(next_token_++, *filter);
-  }
-}
-
-void LinkSession::NoAnswerToSubscribe() {
-  Drop("the server does not answer SUBSCRIBE of " + subscriptions_.NoAnswer(context_.loop.Now()));
-}
-
-// While online: a refused subscription is tried again from time to time.
-void LinkSession::WatchFilters() {
-  filter_timer_.reset();
-  if (state_ != LinkState::kOnline || subscriptions_.under_way()) return;
-  const auto wait = subscriptions_.UntilProbe(context_.loop.Now());
-  if (!wait) return;
-  filter_timer_ = context_.loop.After(*wait, [this] {
-    subscriptions_.Probe(WantedFilters(), context_.loop.Now());
-    SubscribeNext();
-    if (!subscriptions_.under_way()) return;  // nobody wants it any more
-    filter_timer_ =
-        context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
-  });
-}
-
 void LinkSession::EnterOnline() {
   log::Info("uplink.online", "connected", {{"thing", thing_.name}, {"protocol", mqtt::Name(version_)}});
   QueuePresence(true, false);
@@ -225,6 +182,7 @@ void LinkSession::EnterOnline() {
   });
   context_.turns.Wake(*this);
   announced_ = true;
+  filters_regained_ = false;
   for (LinkClient* client : context_.clients) {
     if (state_ == LinkState::kOnline) client->OnOnline(*this);
   }
@@ -293,31 +251,6 @@ void LinkSession::OnConnected(const mqtt::Session& session) {
   Fire(LinkEvent::kConnected);
 }
 
-void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {
-  const auto answer = subscriptions_.Answered(token, outcome.ok(), context_.loop.Now());
-  if (!answer) return;
-  if (answer->newly_refused) {
-    status_.last_error =
-        fmt::format("subscribing {} was refused (0x{:02X}); is the policy right?", answer->filter, outcome.code);
-    log::Warning("uplink.subscribe_refused", status_.last_error, {{"thing", thing_.name}});
-  }
-  if (state_ == LinkState::kSubscribing) {
-    SubscribeNext();
-    if (subscriptions_.Done()) Fire(LinkEvent::kSubscribed);
-    return;
-  }
-  if (answer->granted_at_last) {
-    status_.last_error = StandingTrouble();
-    log::Notice("uplink.subscribed", "the cloud grants the subscription now",
-                {{"thing", thing_.name}, {"filter", answer->filter}});
-    // Whatever came while it was refused is missing: as after a connect without a session.
-    for (LinkClient* client : context_.clients) {
-      if (state_ == LinkState::kOnline) client->OnOnline(*this);
-    }
-  }
-  WatchFilters();
-}
-
 void LinkSession::OnMessage(mqtt::Message message) {
   retained_arrives_ = message.retained;
   ack_ = std::move(message.ack);
@@ -342,20 +275,16 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
   context_.gate.Finished(thing_.name);
   connection_.reset();
   if (status_.connected_since_ms != 0) absence_.Went();
-  for (const std::string& filter :
-       subscriptions_.SessionEnded(mqtt::MayBlameMessage(failure, version_), context_.loop.Now())) {
-    log::Warning("uplink.subscribe_suspended",
-                 "the server closes the connection whenever we subscribe this; set aside, is the policy right?",
-                 {{"thing", thing_.name}, {"filter", filter}});
-  }
-  if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure);
+  const std::string over_filters = FiltersEnded(failure);
+  if (was == LinkState::kOnline || was == LinkState::kClosing) LeaveSession(failure, over_filters.empty());
   if (failure.reason_code == kRetainNotSupported && Retains()) context_.protocol.RefusedRetain(context_.loop.Now());
   if (failure.kind != Kind::kLocal) {
     // The same trouble again and again is one line; credentials have their own.
-    if (status_.last_error != failure.message && failure.kind != Kind::kCredentials) {
-      log::Warning("uplink.down", failure.message, {{"thing", thing_.name}});
+    const std::string why = failure.message + over_filters;
+    if (status_.last_error != why && failure.kind != Kind::kCredentials) {
+      log::Warning("uplink.down", why, {{"thing", thing_.name}});
     }
-    status_.last_error = failure.message;
+    status_.last_error = why;
   }
   status_.connected_since_ms = 0;
   const bool may_fall_back = context_.upstream.protocol == MqttProtocol::kAuto && version_ == mqtt::Version::k5;
@@ -377,14 +306,15 @@ bool LinkSession::Struck(const Outgoing& message) {
   return true;
 }
 
-void LinkSession::LeaveSession(const mqtt::Failure& failure) {
+// `may_blame`: what was in flight may be why the session ended.
+void LinkSession::LeaveSession(const mqtt::Failure& failure, bool may_blame) {
   stable_timer_.reset();
   ack_timer_.reset();
   rate_timer_.reset();
   filter_timer_.reset();
   credential_watch_.End();
   outbox_.End();
-  const bool may_be_refusal = mqtt::MayBlameMessage(failure, version_);
+  const bool may_be_refusal = may_blame && mqtt::MayBlameMessage(failure, version_);
   const BootTime now = context_.loop.Now();
   std::set<std::string> unacked;
   std::vector<std::function<void(Status)>> undone;

@@ -1,6 +1,6 @@
 // One thing's link to the cloud: connects when the gate lets it, keeps the session, sends what is due within rate and
 // window, and starts again after every failure. The states are in link_state.hpp, what telemetry goes next in
-// outbox_sender.hpp. Loop thread.
+// outbox_sender.hpp, what is subscribed in link_session_filters.cpp. Loop thread.
 #pragma once
 
 #include <deque>
@@ -123,6 +123,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void ConnectAnew();
   void NoAnswerToSubscribe();
   void WatchFilters();
+  void ProbeFilter();
+  std::string FiltersEnded(const mqtt::Failure& failure);
 
   bool TakeTurn() override;
   std::optional<Outgoing> NextOutgoing();
@@ -138,7 +140,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   bool Struck(const Outgoing& message);
   std::string StandingTrouble() const;
-  void LeaveSession(const mqtt::Failure& failure);
+  void LeaveSession(const mqtt::Failure& failure, bool may_blame);
   void NoteKick(const mqtt::Failure& failure);
   void WatchAcks();
   void CheckAcks();
@@ -177,7 +179,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   SubscriptionPtr ack_timer_;   // the oldest ack
   SubscriptionPtr rate_timer_;  // the publish rate
   SubscriptionPtr stable_timer_;
-  SubscriptionPtr filter_timer_;  // of refused subscriptions, while online
+  SubscriptionPtr filter_timer_;   // of refused subscriptions, while online
+  bool filters_regained_ = false;  // and the clients do not know yet
   BootTime timer_due_{};
   BootTime connected_at_{};
   BootTime last_ack_{};

@@ -10,14 +10,10 @@ namespace penumbra {
 
 // What keeps a link from its work although it is up; empty: nothing that we know of.
 std::string LinkSession::StandingTrouble() const {
-  const auto some = [](const std::vector<std::string>& all) {
-    return all.front() + (all.size() > 1 ? fmt::format(" and {} more", all.size() - 1) : "");
-  };
-  if (const auto filters = subscriptions_.Refused(); !filters.empty()) {
-    return fmt::format("the cloud refuses the subscription of {}; is the policy right?", some(filters));
-  }
+  if (std::string filters = subscriptions_.Trouble(); !filters.empty()) return filters;
   if (const auto topics = suspension_.Topics(); !topics.empty()) {
-    return fmt::format("the cloud refuses messages on {}; is the policy right?", some(topics));
+    return fmt::format("the cloud refuses messages on {}{}; is the policy right?", topics.front(),
+                       topics.size() > 1 ? fmt::format(" and {} more", topics.size() - 1) : "");
   }
   return {};
 }

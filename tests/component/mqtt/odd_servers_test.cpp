@@ -101,6 +101,18 @@ TEST_F(OddServers, WhatTheServerDoesNotTakeIsTold) {
   EXPECT_EQ(waiter.session.keep_alive, std::chrono::seconds(300));
 }
 
+TEST_F(OddServers, AConnackThatBreaksTheProtocolIsShownAsThat) {
+  const std::string receive_maximum_0("\x20\x06\x00\x00\x03\x21\x00\x00", 8);
+  const std::string maximum_packet_0("\x20\x08\x00\x00\x05\x27\x00\x00\x00\x00", 10);
+  for (const std::string& connack : {receive_maximum_0, maximum_packet_0}) {
+    TlsServer server(pki, connack, "127.0.0.1", 0, std::chrono::seconds(2));
+    const Failure failure = Fails(Options(server.port()));
+    EXPECT_EQ(failure.kind, Failure::Kind::kRefused);
+    EXPECT_EQ(failure.reason_code, 0x82);
+    EXPECT_NE(failure.message.find("protocol error"), std::string::npos) << failure.message;
+  }
+}
+
 // What the uplink relies on when it asks for the keep alive that a server wants instead.
 TEST_F(OddServers, PingsAsOftenAsTheKeepAliveThatWasAskedFor) {
   TlsServer server(pki, std::string("\x20\x03\x00\x00\x00", 5), "127.0.0.1", 0, std::chrono::seconds(5));

@@ -7,27 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using mqtt::Failure;
-
-struct RecordingClient : LinkClient {
-  std::vector<std::string> Subscriptions(const std::string& thing) override {
-    std::vector<std::string> all;
-    for (int i = 0; i < filters; ++i) all.push_back("commands/" + thing + "/" + std::to_string(i));
-    return all;
-  }
-  void OnOnline(ThingLink& l) override {
-    link = &l;
-    ++online;
-  }
-  void OnOffline(ThingLink&) override { ++offline; }
-  void OnMessage(ThingLink& l, const std::string& topic, const std::string& payload) override {
-    messages.emplace_back(topic, payload);
-    waited.push_back(l.MayHaveWaited());
-  }
-  int filters = 1, online = 0, offline = 0;
-  ThingLink* link = nullptr;
-  std::vector<std::pair<std::string, std::string>> messages;
-  std::vector<Duration> waited;  // what the link said of each
-};
+using test::RecordingClient;
 
 class Session : public test::UplinkFixture {
  protected:
@@ -317,94 +297,6 @@ TEST_F(Session, ACertificateThatWasNotValidYetIsTriedAgainAsSoonAsTheClockIsSet)
   AdvanceUntil([&] { return Online("a"); }, 8s);
 }
 
-TEST_F(Session, SubscribesEveryFilterBeforeItIsOnline) {
-  RecordingClient client;
-  client.filters = 20;
-  clients.push_back(&client);
-  transport.suback = [](const std::string& filter) { return filter == "commands/a/3" ? 0x87 : 1; };
-  Create({Thing("a")});
-  AdvanceUntil([&] { return client.online == 1; });
-  EXPECT_EQ(transport.subscribed.size(), 20u);
-  EXPECT_NE(Link("a").last_error.find("commands/a/3"), std::string::npos);
-  transport.Deliver("a", "commands/a/1", "{}");
-  ASSERT_EQ(client.messages.size(), 1u);
-  transport.Deliver("a", "commands/a/1", "{}", true);
-  transport.Deliver("a", "commands/a/1", "{}");
-  EXPECT_EQ(client.waited, (std::vector<Duration>{0s, kUnknownAge, 0s})) << "a retained one may be of any age";
-  transport.CloseAll();
-  EXPECT_EQ(client.offline, 1);
-}
-
-TEST_F(Session, AServerThatDoesNotAnswerSubscribeIsLeftAndTelemetryGoesOnWithoutTheFilter) {
-  RecordingClient client;
-  clients.push_back(&client);
-  transport.answers_subscribe = false;
-  Create({Thing("a")});
-  Read("a");
-  AdvanceUntil([&] { return !Sent("a").empty(); });
-  EXPECT_EQ(transport.connects.size(), 2u);
-  EXPECT_EQ(Link("a").suspended_topics, (std::vector<std::string>{"commands/a/0"}));
-}
-
-TEST_F(Session, A311ServerThatClosesOnOneFilterLosesThatFilterOnly) {
-  RecordingClient client;
-  client.filters = 5;
-  clients.push_back(&client);
-  upstream.protocol = MqttProtocol::k311;
-  transport.suback = [](const std::string& filter) { return filter == "commands/a/3" ? -1 : 1; };
-  Create({Thing("a")});
-  Read("a");
-  AdvanceUntil([&] { return client.online == 1; }, 5min);
-  AdvanceUntil([&] { return !Sent("a").empty(); });
-  EXPECT_EQ(Link("a").suspended_topics, (std::vector<std::string>{"commands/a/3"}));
-  // Probed again from time to time: a session lost a time, and not more.
-  const std::size_t before = transport.connects.size();
-  loop.Advance(1h);
-  EXPECT_LE(transport.connects.size() - before, 10u);
-  EXPECT_TRUE(Online("a"));
-}
-
-TEST_F(Session, RefusedSubscriptionsStayTheLastErrorUntilTheyAreGranted) {
-  RecordingClient client;
-  client.filters = 2;
-  clients.push_back(&client);
-  bool granted = false;
-  transport.suback = [&](const std::string&) { return granted ? 1 : 0x87; };
-  Create({Thing("a")});
-  AdvanceUntil([&] { return Online("a"); });
-  loop.Advance(30s);
-  EXPECT_EQ(Link("a").last_error,
-            "the cloud refuses the subscription of commands/a/0 and 1 more; is the policy right?");
-  transport.CloseAll();
-  AdvanceUntil([&] { return Online("a"); });
-  loop.Advance(30s);
-  EXPECT_NE(Link("a").last_error.find("commands/a/0"), std::string::npos) << "also after a reconnect";
-  granted = true;
-  loop.Advance(5min);
-  EXPECT_EQ(Link("a").last_error, "");
-}
-
-TEST_F(Session, ARefusedSubscriptionIsTriedAgainAndTheClientHearsWhenItIsGranted) {
-  RecordingClient client;
-  client.filters = 2;
-  clients.push_back(&client);
-  bool allowed = false;
-  transport.suback = [&](const std::string& filter) { return filter == "commands/a/1" && !allowed ? 0x87 : 1; };
-  Create({Thing("a")});
-  AdvanceUntil([&] { return client.online == 1; });
-  loop.Advance(10min);
-  EXPECT_EQ(client.online, 1);
-  const std::size_t tries = transport.subscribed.size();
-  EXPECT_GE(tries, 2u + 3u);
-  EXPECT_LE(tries, 2u + 5u);
-  allowed = true;
-  AdvanceUntil([&] { return client.online == 2; }, 20min);
-  EXPECT_TRUE(Link("a").suspended_topics.empty());
-  loop.Advance(1h);
-  EXPECT_EQ(transport.subscribed.size(), tries + 1);
-  EXPECT_EQ(transport.connects.size(), 1u);
-}
-
 TEST_F(Session, APublishOfAClientIsAnsweredExactlyOnce) {
   RecordingClient client;
   clients.push_back(&client);
@@ -453,29 +345,6 @@ TEST_F(Session, AsksTheCloudToKeepItForAsLongAsConfigured) {
   Create({Thing("a")});
   AdvanceUntil([&] { return Online("a"); });
   EXPECT_EQ(transport.connects.back().options.session_expiry, 10min);
-}
-
-TEST_F(Session, ThatTheCloudHasKeptSubscribesOnlyWhatItDoesNotHave) {
-  RecordingClient client;
-  client.filters = 2;
-  clients.push_back(&client);
-  Create({Thing("a")});
-  AdvanceUntil([&] { return Online("a"); });
-  EXPECT_EQ(transport.subscribed.size(), 2u);
-  const auto again = [&] {
-    transport.subscribed.clear();
-    transport.CloseAll();
-    loop.Advance(1ms);
-    AdvanceUntil([&] { return Online("a"); });
-    return transport.subscribed.size();
-  };
-  transport.session.present = true;
-  EXPECT_EQ(again(), 0u);
-  client.filters = 3;
-  EXPECT_EQ(again(), 1u);
-  transport.session.present = false;
-  EXPECT_EQ(again(), 3u) << "the cloud has forgotten it";
-  EXPECT_EQ(client.online, 4);
 }
 
 struct KeptSession : Session {

@@ -21,6 +21,28 @@ namespace penumbra::test {
 
 using namespace std::chrono_literals;
 
+// Wants `filters` of each thing, and notes what it hears.
+struct RecordingClient : LinkClient {
+  std::vector<std::string> Subscriptions(const std::string& thing) override {
+    std::vector<std::string> all;
+    for (int i = 0; i < filters; ++i) all.push_back("commands/" + thing + "/" + std::to_string(i));
+    return all;
+  }
+  void OnOnline(ThingLink& l) override {
+    link = &l;
+    ++online;
+  }
+  void OnOffline(ThingLink&) override { ++offline; }
+  void OnMessage(ThingLink& l, const std::string& topic, const std::string& payload) override {
+    messages.emplace_back(topic, payload);
+    waited.push_back(l.MayHaveWaited());
+  }
+  int filters = 1, online = 0, offline = 0;
+  ThingLink* link = nullptr;
+  std::vector<std::pair<std::string, std::string>> messages;
+  std::vector<Duration> waited;  // what the link said of each
+};
+
 class UplinkFixture : public ::testing::Test {
  protected:
   UplinkFixture() {
