@@ -103,7 +103,8 @@ class GatewayView {
   virtual void Readings(ReadingQuery query, std::function<void(Result<std::vector<StoredReading>>)> done) = 0;
   // Commands, jobs and executions of all things since the start.
   virtual orders::BookCounters Orders() const = 0;
-  // The orders that are under way or remembered, in the order of receipt. None for a thing without a session.
+  // The orders that are under way, remembered, or ended lately without an id, in the order of receipt. None for a thing
+  // without a session.
   virtual std::vector<orders::OrderRow> OrdersOf(const std::string& thing) const = 0;
   // What became of a thing's reading on its way to the cloud (Uplink::Explain).
   virtual std::string ExplainDelivery(const std::string& thing, std::uint64_t seq) const = 0;

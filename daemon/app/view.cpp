@@ -130,6 +130,7 @@ std::vector<orders::OrderRow> View::OrdersOf(const std::string& thing) const {
   const orders::OrderBook* book = orders_ != nullptr ? orders_->Find(thing) : nullptr;
   if (book == nullptr) return {};
   std::vector<orders::OrderRow> rows = book->rows();
+  rows.insert(rows.end(), book->shown().begin(), book->shown().end());
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.seq < b.seq; });
   return rows;
 }

@@ -402,6 +402,7 @@ void OrderBook::CollectRows(Effects& effects) {
     const bool nameless = entries_.at(key).row.anonymous;
     if (!nameless && spare == 0) continue;
     if (!nameless) --spare;
+    if (nameless) Show(entries_.at(key).row);
     entries_.erase(key);
     effects.forget.push_back(key);
   }
@@ -439,6 +440,12 @@ std::vector<OrderRow> OrderBook::rows() const {
   std::vector<OrderRow> rows;
   for (const auto& [key, entry] : entries_) rows.push_back(entry.row);
   return rows;
+}
+
+void OrderBook::Show(OrderRow row) {
+  row.arguments = Json::object();
+  shown_.push_back(std::move(row));
+  if (shown_.size() > options_.max_shown) shown_.pop_front();
 }
 
 bool OrderBook::Quiet() const {

@@ -14,6 +14,7 @@
 // it. Source: aws-iot-core.md, section 5 (state machine 1-5) and "Seed against reality"; interfaces.md, "Commands".
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -40,6 +41,7 @@ struct BookOptions {
   Duration reboot_patience = std::chrono::minutes(5);  // a machine still up after that did not reboot
   std::size_t max_open = 32;                           // orders under way; more are refused
   std::size_t max_remembered = 128;                    // answered ones that are kept, so that they are not done again
+  std::size_t max_shown = 16;                          // ended ones that are not stored, kept in memory to be shown
   int max_refusals = 10;                               // of an answer by the cloud, before it is given up
 };
 
@@ -93,6 +95,9 @@ class OrderBook {
   std::optional<BootTime> Due() const;
 
   std::vector<OrderRow> rows() const;
+  // The newest max_shown that have ended and are not stored, because nothing could be recognised by them: those without
+  // an id, and those that there was no room for. For the operator; a restart forgets them.
+  const std::deque<OrderRow>& shown() const { return shown_; }
   bool Quiet() const;  // nothing under way, nothing to tell
   const BookCounters& counters() const { return counters_; }
 
@@ -157,6 +162,7 @@ class OrderBook {
   void Report(Entry& entry, bool final, Moment now, Effects& effects);
   void CollectStartNext(Moment now, Effects& effects);
   void CollectRows(Effects& effects);
+  void Show(OrderRow row);
   std::string NewToken();
 
   const std::string thing_;
@@ -168,6 +174,7 @@ class OrderBook {
   Random random_;
   std::map<OrderKey, Entry> entries_;
   LooseAnswers loose_;
+  std::deque<OrderRow> shown_;
   std::vector<OrderKey> forget_;
   std::optional<Running> running_;
   bool online_ = false;

@@ -127,9 +127,12 @@ void OrderBook::Receive(OrderRow row, Request request, Moment now, Duration wait
   // What is rejected and cannot be told apart from its like is not worth a write; nor is what there is no room for.
   if (entry.row.phase == Phase::kDone && entry.row.channel == Channel::kCommand && (entry.row.anonymous || too_many)) {
     if (!loose_.Add(CommandAnswer(entry.row, true))) ++counters_.answers_lost;
-    return;
+    return Show(std::move(entry.row));
   }
-  if (too_many) return void(++counters_.answers_lost);  // an execution: the cloud lets it time out
+  if (too_many) {  // an execution: the cloud lets it time out
+    ++counters_.answers_lost;
+    return Show(std::move(entry.row));
+  }
   const OrderKey key{entry.row.channel, entry.row.id};
   entries_.insert_or_assign(key, std::move(entry));
 }

@@ -246,6 +246,24 @@ TEST(OrderBook, AFloodOfGarbageQueuesNoMoreAnswersThanItKeeps) {
   EXPECT_GE(world.book().counters().answers_lost, 400U);
 }
 
+TEST(OrderBook, ShowsWhatEndedWithoutAnIdAlthoughNothingOfItIsStored) {
+  World world;
+  world.CommandText("no order");
+  world.Command({{"action", "set"}, {"values", {{"relay", true}}}, {"timestamp", kStartMs}});
+  world.Command({{"action", "ping"}});
+  EXPECT_TRUE(world.disk.empty());
+  const auto& shown = world.book().shown();
+  ASSERT_EQ(shown.size(), 3U);
+  EXPECT_EQ(shown[0].verdict, Verdict::kRejected);
+  EXPECT_FALSE(shown[0].reason.empty());
+  EXPECT_EQ(shown[1].action, "set");
+  EXPECT_THAT(shown[1].reason, HasSubstr("needs an id"));
+  EXPECT_EQ(shown[2].action, "ping");
+  EXPECT_EQ(shown[2].verdict, Verdict::kSucceeded);
+  for (int i = 0; i < 500; ++i) world.CommandText("no order");
+  EXPECT_EQ(shown.size(), world.options.max_shown);
+}
+
 TEST(OrderBook, GivesUpAnAnswerThatTheCloudNeverTakes) {
   World world;
   world.acknowledges = false;
