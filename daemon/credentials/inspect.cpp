@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@ constexpr std::size_t kMaxPemBytes = 64 * 1024;
 constexpr std::size_t kMaxRootBytes = 1024 * 1024;
 constexpr std::int64_t kDay = 86400;
 constexpr std::int64_t kSoonDays = 30;
+// RSA-2048, P-224, SHA-224 and better: what Debian's OpenSSL wants (security level 2). AWS takes SHA-256 and better.
+constexpr int kLeastSecurityBits = 112;
 
 struct Free {
   void operator()(BIO* p) const { BIO_free(p); }
@@ -136,6 +139,25 @@ void JudgeValidity(const std::filesystem::path& path, std::int64_t now_s, Creden
   }
 }
 
+// The handshake would fail with it, on our side and in words that name no certificate.
+void JudgeStrength(const std::filesystem::path& path, X509* certificate, CredentialFacts& facts) {
+  const auto weak = [&](const std::string& what) {
+    facts.findings.push_back({CredentialFault::kTooWeak, path,
+                              fmt::format("certificate {} {}, which neither AWS nor this machine's TLS takes; issue a "
+                                          "new one with SHA-256 and P-256 or RSA-2048",
+                                          path.string(), what)});
+  };
+  int digest = 0;
+  int bits = 0;
+  if (X509_get_signature_info(certificate, &digest, nullptr, &bits, nullptr) == 1 && bits < kLeastSecurityBits) {
+    weak(fmt::format("is signed with {}", digest == NID_undef ? "a weak signature" : OBJ_nid2ln(digest)));
+  }
+  EVP_PKEY* const key = X509_get0_pubkey(certificate);
+  if (key != nullptr && EVP_PKEY_get_security_bits(key) < kLeastSecurityBits) {
+    weak(fmt::format("has a key of only {} bits", EVP_PKEY_get_bits(key)));
+  }
+}
+
 Owned<X509> ReadCertificate(const std::filesystem::path& path, std::optional<std::int64_t> now_s,
                             CredentialFacts& facts) {
   auto file = ReadPem(path, "certificate", kMaxPemBytes);
@@ -156,6 +178,7 @@ Owned<X509> ReadCertificate(const std::filesystem::path& path, std::optional<std
   facts.certificate_id = DigestOf(certificate.get());
   facts.not_before_s = UnixTime(X509_get0_notBefore(certificate.get()));
   facts.not_after_s = UnixTime(X509_get0_notAfter(certificate.get()));
+  JudgeStrength(path, certificate.get(), facts);
   if (now_s) JudgeValidity(path, *now_s, facts);
   return certificate;
 }

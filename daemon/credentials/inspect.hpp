@@ -20,6 +20,7 @@ enum class CredentialFault {
   kUnreadable,   // there, but not ours to read, not a file, or larger than 64 KiB
   kMalformed,    // not PEM, or an encrypted key
   kMismatch,     // the key belongs to another certificate
+  kTooWeak,      // key or signature that neither AWS nor this machine's TLS takes
   kExpired,      // notAfter has passed
   kNotYetValid,  // notBefore has not come: as often the clock that is wrong
   kTooOpen,      // the key can be read by group or others; usable all the same

@@ -40,7 +40,7 @@ class InspectCredentialsTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  void WriteCertificate(EVP_PKEY* key, std::int64_t valid_days = 365) {
+  void WriteCertificate(EVP_PKEY* key, std::int64_t valid_days = 365, const EVP_MD* digest = EVP_sha256()) {
     const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
     ASN1_TIME_set(X509_getm_notBefore(certificate.get()), kIssued);
@@ -50,7 +50,7 @@ class InspectCredentialsTest : public testing::Test {
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("sensor-001"), -1, -1,
                                0);
     X509_set_issuer_name(certificate.get(), name);
-    ASSERT_GT(X509_sign(certificate.get(), key, EVP_sha256()), 0);
+    ASSERT_GT(X509_sign(certificate.get(), key, digest), 0);
     std::FILE* file = std::fopen(certificate_.c_str(), "w");
     ASSERT_NE(file, nullptr);
     PEM_write_X509(file, certificate.get());
@@ -109,6 +109,25 @@ TEST_F(InspectCredentialsTest, SeesAKeyOfAnotherCertificate) {
   ASSERT_EQ(facts.findings.size(), 1U);
   EXPECT_EQ(facts.findings[0].fault, CredentialFault::kMismatch);
   EXPECT_TRUE(facts.findings[0].blocks);
+}
+
+TEST_F(InspectCredentialsTest, RefusesASignatureOrAKeyThatIsTooWeakForTls) {
+  const Key key = NewKey();
+  WriteCertificate(key.get(), 365, EVP_sha1());
+  WriteKey(key.get());
+  CredentialFacts facts = Inspect();
+  ASSERT_EQ(facts.findings.size(), 1U);
+  EXPECT_EQ(facts.findings[0].fault, CredentialFault::kTooWeak);
+  EXPECT_NE(facts.findings[0].message.find("sha1"), std::string::npos) << facts.findings[0].message;
+  EXPECT_FALSE(facts.Usable());
+
+  const Key small(EVP_RSA_gen(1024));
+  WriteCertificate(small.get());
+  WriteKey(small.get());
+  facts = Inspect();
+  ASSERT_EQ(facts.findings.size(), 1U);
+  EXPECT_EQ(facts.findings[0].fault, CredentialFault::kTooWeak);
+  EXPECT_NE(facts.findings[0].message.find("1024 bits"), std::string::npos) << facts.findings[0].message;
 }
 
 TEST_F(InspectCredentialsTest, DoesNotAskForThePassphraseOfAnEncryptedKey) {
