@@ -17,6 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr int kNotAuthorized = 0x87;
+constexpr int kTopicNameInvalid = 0x90;
 constexpr int kQuotaExceeded = 0x97;
 constexpr int kRetainNotSupported = 0x9A;
 constexpr int kQosNotSupported = 0x9B;
@@ -35,6 +37,7 @@ LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway
       report_(thing_),
       outbox_(thing_, context.loop, context.store, context.trust, context.patience, suspension_,
               [this] { context_.turns.Wake(*this); }),
+      loose_memory_(context.store, "uplink/" + thing_.name + "/set_aside_message"),
       absence_({context.loop, context.trust, context.store, context.last_life_ms}, thing_.name),
       quota_backoff_(kQuotaBase, kQuotaMax, kQuotaBase / 2),
       credential_watch_(context.loop, context.transport, thing_.name,
@@ -42,6 +45,7 @@ LinkSession::LinkSession(LinkContext& context, ThingSettings thing, bool gateway
                          [this] { return ContentsDigest(thing_, context_.upstream.root_ca); },
                          [this] { return Options(); }, [this] { ConnectAnew(); }}) {
   status_.thing = thing_.name;
+  loose_memory_.Recall(loose_suspects_, context.loop.Now());
 }
 
 LinkSession::~LinkSession() {
@@ -174,7 +178,6 @@ void LinkSession::EnterOnline() {
   if (!gateway_) outbox_.Begin(session_);
   stable_timer_ = context_.loop.After(context_.upstream.reconnect_stable, [this] {
     backoff_.Reset();
-    quota_backoff_.Reset();
     suspension_.Stable();
     subscriptions_.Stable();
     kicks_ = 0;
@@ -202,6 +205,7 @@ void LinkSession::EnterBackoff() {
 }
 
 void LinkSession::EnterClosing() {
+  presence_timer_.reset();
   outbox_.End();
   QueuePresence(false, true);
   // Whoever supervises the shutdown has the clock; a goodbye that cannot be sent is no reason to stay.
@@ -299,11 +303,19 @@ void LinkSession::OnDown(const mqtt::Failure& failure) {
 bool LinkSession::Struck(const Outgoing& message) {
   if (suspension_.Suspended(message.topic)) return false;  // it was the topic's probe
   if (!message.seqs.empty()) return outbox_.Struck(message.seqs);
-  if (message.fingerprint == 0 || !loose_suspects_.Struck(message.fingerprint, context_.loop.Now())) return false;
+  if (message.fingerprint == 0) return false;
+  const bool newly = loose_suspects_.Struck(message.fingerprint, context_.loop.Now());
+  loose_memory_.Keep(loose_suspects_);
+  if (!newly) return false;
   ++loose_set_aside_;
   log::Warning("uplink.set_aside", "the connection ends whenever this message is sent; set aside, and refused here",
                {{"thing", thing_.name}, {"topic", message.topic}});
   return true;
+}
+
+// It has an answer.
+void LinkSession::Forgive(const Outgoing& message) {
+  if (message.fingerprint != 0 && loose_suspects_.Clear(message.fingerprint)) loose_memory_.Keep(loose_suspects_);
 }
 
 // `may_blame`: what was in flight may be why the session ended.
@@ -312,6 +324,7 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure, bool may_blame) {
   ack_timer_.reset();
   rate_timer_.reset();
   filter_timer_.reset();
+  presence_timer_.reset();
   credential_watch_.End();
   outbox_.End();
   const bool may_be_refusal = may_blame && mqtt::MayBlameMessage(failure, version_);
@@ -362,7 +375,7 @@ void LinkSession::Publish(std::string topic, std::string payload, std::function<
   if (!online()) return done(Fail(Action::kRetry, thing_.name + " is not online"));
   if (queue_.size() >= kMaxQueuedPublishes) return done(Fail(Action::kBackOff, "too many messages wait already"));
   const std::uint64_t fingerprint = std::hash<std::string>{}(topic + '\n' + payload);
-  queue_.push_back({std::move(topic), std::move(payload), false, {}, std::move(done), false, fingerprint});
+  queue_.push_back({std::move(topic), std::move(payload), false, {}, std::move(done), false, false, fingerprint});
   context_.turns.Wake(*this);
 }
 
@@ -380,7 +393,15 @@ void LinkSession::QueuePresence(bool connected, bool farewell) {
                      Retains(),
                      {},
                      {},
-                     farewell});
+                     farewell,
+                     true});
+}
+
+void LinkSession::SayPresenceIn(Duration wait) {
+  presence_timer_ = context_.loop.After(wait, [this] {
+    QueuePresence(true, false);
+    context_.turns.Wake(*this);
+  });
 }
 
 int LinkSession::Window() const {
@@ -443,9 +464,19 @@ void LinkSession::Send(Outgoing message) {
   if (!ack_timer_) WatchAcks();
 }
 
+// For an answer. A server that answers, but later than that, would else be asked the same for ever.
+Duration LinkSession::Patience() const {
+  const Duration usual = context_.upstream.operation_timeout * kOverdueFactor;
+  return std::max(usual, std::min(usual * (1 << unanswered_), kMostPatience));
+}
+
+void LinkSession::NothingAnswered() {
+  unanswered_ = std::min(unanswered_ + 1, kMostUnanswered);
+}
+
 void LinkSession::WatchAcks() {
   if (in_flight_.empty()) return ack_timer_.reset();
-  const BootTime due = in_flight_.begin()->second.sent + context_.upstream.operation_timeout * kOverdueFactor;
+  const BootTime due = in_flight_.begin()->second.sent + Patience();
   ack_timer_ = context_.loop.After(due - context_.loop.Now(), [this] { CheckAcks(); });
 }
 
@@ -454,7 +485,7 @@ void LinkSession::WatchAcks() {
 void LinkSession::CheckAcks() {
   ack_timer_.reset();
   if (in_flight_.empty()) return;
-  const Duration patience = context_.upstream.operation_timeout * kOverdueFactor;
+  const Duration patience = Patience();
   const BootTime now = context_.loop.Now();
   if (now - in_flight_.begin()->second.sent < patience) return WatchAcks();
   // Passed over, while later ones were acknowledged: the server swallows it, and would do so again.
@@ -468,6 +499,7 @@ void LinkSession::CheckAcks() {
     log::Warning("uplink.suspended", "the server acknowledges nothing that we publish here; topic set aside",
                  {{"thing", thing_.name}, {"topic", topic}});
   }
+  if (last_ack_ < connected_at_) NothingAnswered();
   Drop(
       fmt::format("no acknowledgement within {} s; connecting again", std::chrono::duration<double>(patience).count()));
 }
@@ -476,6 +508,7 @@ void LinkSession::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
   const auto found = in_flight_.find(token);
   if (found == in_flight_.end()) return;
   Outgoing message = std::move(found->second.message);
+  if (context_.loop.Now() - found->second.sent < context_.upstream.operation_timeout) unanswered_ = 0;
   in_flight_.erase(found);
   context_.turns.Landed(1);
   context_.turns.Wake(*this);
@@ -486,7 +519,7 @@ void LinkSession::OnPublished(std::uint64_t token, mqtt::Outcome outcome) {
 void LinkSession::Accepted(Outgoing& message) {
   ++status_.acked;
   last_ack_ = context_.loop.Now();
-  if (message.fingerprint != 0) loose_suspects_.Clear(message.fingerprint);
+  Forgive(message);
   if (suspension_.Acked(message.topic)) {
     status_.last_error = StandingTrouble();
     log::Notice("uplink.resumed", "the cloud accepts the topic again",
@@ -504,10 +537,13 @@ void LinkSession::Accepted(Outgoing& message) {
 // code 0: it was not even sent, because it or its topic is set aside or it is larger than the server takes.
 void LinkSession::Refused(Outgoing& message, int code) {
   if (code == kQuotaExceeded) {
-    outbox_.Pause(quota_backoff_.Next(context_.random));
+    Throttled();
+    // Nobody else would say it again, and it may be retained.
+    if (message.presence && !message.farewell) SayPresenceIn(throttled_until_ - context_.loop.Now());
   } else if (code != 0) {
     ++status_.refused;
-    if (message.fingerprint != 0) loose_suspects_.Clear(message.fingerprint);
+    Forgive(message);
+    if (AtFault(message, code)) return;
     if (suspension_.Refused(message.topic, context_.loop.Now())) {
       status_.last_error =
           fmt::format("the cloud refuses messages on {} (0x{:02X}); is the policy right?", message.topic, code);
@@ -515,6 +551,29 @@ void LinkSession::Refused(Outgoing& message, int code) {
     }
   }
   outbox_.Release(message.seqs);
+  Undone(message, code);
+}
+
+// What was in flight together is refused together, and is one reason to slow down.
+void LinkSession::Throttled() {
+  const BootTime now = context_.loop.Now();
+  if (now < throttled_until_) return outbox_.Pause(throttled_until_ - now);
+  if (now - throttled_until_ > context_.upstream.reconnect_stable) quota_backoff_.Reset();
+  const Duration pause = quota_backoff_.Next(context_.random);
+  throttled_until_ = now + pause;
+  outbox_.Pause(pause);
+}
+
+// The cloud takes others on this topic, and says nothing of rights or names: so it is the message, not the topic.
+// True: it was dealt with as that.
+bool LinkSession::AtFault(Outgoing& message, int code) {
+  if (code == kNotAuthorized || code == kTopicNameInvalid || !suspension_.Proven(message.topic)) return false;
+  outbox_.Refused(message.seqs, "the cloud refuses this reading: " + mqtt::ReasonText(code));
+  Undone(message, code);
+  return true;
+}
+
+void LinkSession::Undone(const Outgoing& message, int code) {
   if (!message.done) return;
   const Action action = code == kQuotaExceeded ? Action::kBackOff : Action::kGiveUp;
   message.done(Fail(action, code != 0

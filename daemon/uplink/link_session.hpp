@@ -25,6 +25,7 @@
 #include "uplink/rate_window.hpp"
 #include "uplink/report_gate.hpp"
 #include "uplink/subscriptions.hpp"
+#include "uplink/suspect_memory.hpp"
 #include "uplink/suspects.hpp"
 #include "uplink/topic_suspension.hpp"
 #include "uplink/turns.hpp"
@@ -54,6 +55,9 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   // An ack may be overdue by this many operation timeouts before the connection is given up: one for a slow network,
   // one more because Paho's send thread can sleep up to a second over a lost wake-up (1.3.12, Thread.c).
   static constexpr int kOverdueFactor = 2;
+  // Doubles with each connection on which nothing was answered, up to this, until answers come in time again.
+  static constexpr Duration kMostPatience = std::chrono::seconds(60);
+  static constexpr int kMostUnanswered = 4;
   static constexpr std::size_t kMaxQueuedPublishes = 100;  // of ThingLink::Publish
   static constexpr Duration kCredentialPoll = std::chrono::seconds(5);
   // Tries again although neither a file nor the clock has changed.
@@ -93,6 +97,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
     std::vector<std::uint64_t> seqs;   // telemetry
     std::function<void(Status)> done;  // ThingLink::Publish
     bool farewell = false;             // the last status message
+    bool presence = false;             // a status message
     std::uint64_t fingerprint = 0;     // of ThingLink::Publish: by which the same message is known again
     bool alone = false;                // nothing else may be in flight with it
   };
@@ -134,14 +139,21 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   int Window() const;
   void Accepted(Outgoing& message);
   void Refused(Outgoing& message, int code);
+  void SayPresenceIn(Duration wait);
   void QueuePresence(bool connected, bool farewell);
   mqtt::ConnectOptions Options() const;
   bool Retains() const;
 
   bool Struck(const Outgoing& message);
+  void Forgive(const Outgoing& message);
   std::string StandingTrouble() const;
   void LeaveSession(const mqtt::Failure& failure, bool may_blame);
   void NoteKick(const mqtt::Failure& failure);
+  void Throttled();
+  bool AtFault(Outgoing& message, int code);
+  void Undone(const Outgoing& message, int code);
+  Duration Patience() const;
+  void NothingAnswered();
   void WatchAcks();
   void CheckAcks();
   void Drop(const std::string& why);
@@ -163,6 +175,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   ReportGate report_;
   OutboxSender outbox_;
   Suspects loose_suspects_;  // of ThingLink::Publish, by fingerprint; those of telemetry are outbox_'s
+  SuspectMemory loose_memory_;
   std::uint64_t loose_set_aside_ = 0;
   Absence absence_;
   // Of the message that is being handed on.
@@ -174,6 +187,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   std::deque<Outgoing> queue_;                   // ahead of telemetry; bounded by kMaxQueuedPublishes and presence
   Subscriptions subscriptions_;                  // one that is refused does not keep telemetry from going on
   Backoff quota_backoff_;
+  BootTime throttled_until_{};
 
   SubscriptionPtr timer_;       // of the state: backoff, credentials, subscribe deadline
   SubscriptionPtr ack_timer_;   // the oldest ack
@@ -181,6 +195,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   SubscriptionPtr stable_timer_;
   SubscriptionPtr filter_timer_;   // of refused subscriptions, while online
   bool filters_regained_ = false;  // and the clients do not know yet
+  SubscriptionPtr presence_timer_;
   BootTime timer_due_{};
   BootTime connected_at_{};
   BootTime last_ack_{};
@@ -190,6 +205,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   BootTime unprovisioned_at_{};
   std::string told_credentials_;
   int kicks_ = 0;
+  int unanswered_ = 0;  // connections in a row
   std::function<void()> closed_;
 
   LinkStatus status_;

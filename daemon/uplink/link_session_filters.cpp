@@ -21,7 +21,7 @@ std::vector<std::string> LinkSession::WantedFilters() const {
 void LinkSession::EnterSubscribing() {
   subscriptions_.Begin(WantedFilters());
   if (subscriptions_.Done()) return Fire(LinkEvent::kSubscribed);
-  timer_ = context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
+  timer_ = context_.loop.After(Patience(), [this] { NoAnswerToSubscribe(); });
   SubscribeNext();
 }
 
@@ -35,6 +35,7 @@ void LinkSession::SubscribeNext() {
 }
 
 void LinkSession::NoAnswerToSubscribe() {
+  NothingAnswered();
   Drop("the server does not answer SUBSCRIBE of " + subscriptions_.NoAnswer(context_.loop.Now()));
 }
 
@@ -57,8 +58,7 @@ void LinkSession::ProbeFilter() {
   subscriptions_.Probe(WantedFilters(), context_.loop.Now());
   SubscribeNext();
   if (!subscriptions_.under_way()) return;  // nobody wants it any more
-  filter_timer_ =
-      context_.loop.After(context_.upstream.operation_timeout * kOverdueFactor, [this] { NoAnswerToSubscribe(); });
+  filter_timer_ = context_.loop.After(Patience(), [this] { NoAnswerToSubscribe(); });
 }
 
 void LinkSession::OnSubscribed(std::uint64_t token, mqtt::Outcome outcome) {

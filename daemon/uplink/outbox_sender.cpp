@@ -21,7 +21,10 @@ OutboxSender::OutboxSender(const ThingSettings& thing, EventLoop& loop, Store& s
       trust_(trust),
       patience_(patience),
       suspension_(suspension),
-      wake_(std::move(wake)) {}
+      wake_(std::move(wake)),
+      memory_(store, "uplink/" + thing.name + "/set_aside") {
+  memory_.Recall(suspects_, loop.Now());
+}
 
 void OutboxSender::Begin(const mqtt::Session& server) {
   End();
@@ -67,18 +70,37 @@ void OutboxSender::TrimFresh() {
 }
 
 void OutboxSender::Release(const std::vector<std::uint64_t>& seqs) {
-  if (!up_ || seqs.empty()) return;
+  if (!up_) return;
+  for (const std::uint64_t seq : seqs) Forgive(seq);  // an answer is an answer
+  Rewind(seqs);
+}
+
+void OutboxSender::Refused(const std::vector<std::uint64_t>& seqs, std::string_view why) {
+  if (!up_) return;
   for (const std::uint64_t seq : seqs) {
-    claimed_.Erase(seq);
-    suspects_.Clear(seq);  // an answer is an answer
+    if (suspects_.Blamed(seq, seqs.size() == 1, loop_.Now())) ToldSetAside(seq, why);
   }
+  Rewind(seqs);
+}
+
+// They are read from the store again.
+void OutboxSender::Rewind(const std::vector<std::uint64_t>& seqs) {
+  if (seqs.empty()) return;
+  for (const std::uint64_t seq : seqs) claimed_.Erase(seq);
   cursor_ = std::min(cursor_, *std::min_element(seqs.begin(), seqs.end()) - 1);
   exhausted_ = false;
   wake_();
 }
 
+// True: it was set aside.
+bool OutboxSender::Forgive(std::uint64_t seq) {
+  if (!suspects_.Clear(seq)) return false;
+  memory_.Keep(suspects_);
+  return true;
+}
+
 void OutboxSender::Accepted(std::uint64_t seq) {
-  if (!suspects_.Clear(seq)) return;
+  if (!Forgive(seq)) return;
   log::Notice("uplink.taken_at_last", "the cloud has taken a reading that had been set aside",
               {{"thing", thing_.name}, {"seq", seq}});
 }
@@ -90,6 +112,7 @@ bool OutboxSender::Struck(const std::vector<std::uint64_t>& seqs) {
     ToldSetAside(seq, "the connection ends whenever this reading is sent");
     any = true;
   }
+  memory_.Keep(suspects_);
   return any;
 }
 
@@ -162,7 +185,7 @@ std::optional<OutboxSender::Message> OutboxSender::NextOfAny(const TimeNow& now,
 bool OutboxSender::Fits(const Message& message) {
   if (server_.Takes(message.topic.size(), message.payload.size())) return true;
   for (const std::uint64_t seq : message.seqs) {
-    if (suspects_.TooLarge(seq, loop_.Now())) {
+    if (suspects_.Blamed(seq, true, loop_.Now())) {
       ToldSetAside(seq, fmt::format("a reading of {} bytes is larger than the server's maximum packet size of {}",
                                     message.payload.size(), server_.maximum_packet));
     }
@@ -255,7 +278,7 @@ void OutboxSender::ReadSuspect() {
                       reading_suspect_ = false;
                       if (!page) return WakeIn(kStoreRetry);
                       if (page->empty() || page->front().seq != seq) {
-                        suspects_.Clear(seq);  // retention has taken it, and a gap tells of it
+                        Forgive(seq);  // retention has taken it, and a gap tells of it
                       } else {
                         suspect_ = std::move(page->front());
                       }
@@ -319,7 +342,7 @@ std::string OutboxSender::Waiting(std::uint64_t seq) const {
   if (suspects_.SetAside(seq)) {
     const auto wait = std::chrono::ceil<std::chrono::seconds>(suspects_.Wait(seq, loop_.Now()));
     return fmt::format(
-        "set aside: the connection ended whenever it was sent, or it is larger than the server takes; "
+        "set aside: the connection ended whenever it was sent, or the server refuses it or takes none so large; "
         "tried again by itself in {}",
         FormatDuration(wait));
   }

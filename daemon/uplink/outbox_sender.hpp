@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "event/loop.hpp"
@@ -21,6 +22,7 @@
 #include "mqtt/transport.hpp"
 #include "store/store.hpp"
 #include "uplink/seq_set.hpp"
+#include "uplink/suspect_memory.hpp"
 #include "uplink/suspects.hpp"
 #include "uplink/time_wait.hpp"
 #include "uplink/topic_suspension.hpp"
@@ -58,6 +60,8 @@ class OutboxSender {
   void Accepted(std::uint64_t seq);
   // The message was not accepted: its readings are sent again later.
   void Release(const std::vector<std::uint64_t>& seqs);
+  // The cloud refused the message although it takes others on its topic: it is set aside, or one of its readings is.
+  void Refused(const std::vector<std::uint64_t>& seqs, std::string_view why);
   // They were in flight when the session ended, which may be the fault of one of them; before End. True: one has just
   // been set aside.
   bool Struck(const std::vector<std::uint64_t>& seqs);
@@ -78,6 +82,8 @@ class OutboxSender {
   std::optional<Message> NextSuspect(const TimeNow& now);
   std::optional<Message> NextOfAny(const TimeNow& now, bool idle);
   bool Fits(const Message& message);
+  bool Forgive(std::uint64_t seq);
+  void Rewind(const std::vector<std::uint64_t>& seqs);
   void ReadSuspect();
   void ToldSetAside(std::uint64_t seq, std::string_view why);
   Message Single(const Reading& reading) const;
@@ -110,6 +116,7 @@ class OutboxSender {
   SeqSet claimed_;               // taken in, in flight, acknowledged or left to NextSuspect in this session
   mqtt::Session server_;
   Suspects suspects_;               // by seq, over all sessions
+  SuspectMemory memory_;            // and over restarts
   std::optional<Reading> suspect_;  // the one whose time has come
   bool reading_suspect_ = false;
   std::uint64_t set_aside_total_ = 0;

@@ -29,14 +29,30 @@ bool Suspects::Struck(std::uint64_t message, BootTime now) {
   Suspect* const suspect = Known(message);
   if (suspect == nullptr) return false;
   ++suspect->strikes;
+  suspect->costly = true;
   return Postpone(*suspect, now);
 }
 
-bool Suspects::TooLarge(std::uint64_t message, BootTime now) {
+bool Suspects::Blamed(std::uint64_t message, bool certain, BootTime now) {
   Suspect* const suspect = Known(message);
   if (suspect == nullptr) return false;
-  suspect->strikes = std::max(suspect->strikes, kSetAside);
+  suspect->strikes = std::max(suspect->strikes, certain ? kSetAside : kApart);
   return Postpone(*suspect, now);
+}
+
+void Suspects::Recall(std::uint64_t message, Duration pause, BootTime now) {
+  Suspect* const suspect = pause > Duration::zero() ? Known(message) : nullptr;
+  if (suspect == nullptr) return;
+  if (suspect->pause == Duration::zero()) ++set_aside_;
+  *suspect = {kSetAside, true, now + std::min(pause, kFirstPause), std::min(pause, kMaxPause)};
+}
+
+std::vector<std::pair<std::uint64_t, Duration>> Suspects::Costly() const {
+  std::vector<std::pair<std::uint64_t, Duration>> all;
+  for (const auto& [message, suspect] : suspects_) {
+    if (suspect.costly && suspect.pause > Duration::zero()) all.emplace_back(message, suspect.pause);
+  }
+  return all;
 }
 
 bool Suspects::Clear(std::uint64_t message) {

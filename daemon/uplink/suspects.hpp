@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "event/clock.hpp"
@@ -28,8 +29,12 @@ class Suspects {
 
   // It was in flight when the session ended in a way that may be its fault. True: newly set aside.
   bool Struck(std::uint64_t message, BootTime now);
-  // Too large for this server, so that it was not even sent. True: newly set aside.
-  bool TooLarge(std::uint64_t message, BootTime now);
+  // Refused by name, or too large to be sent at all. `certain`: itself, else one of several. True: newly set aside.
+  bool Blamed(std::uint64_t message, bool certain, BootTime now);
+  // As it was when it was last set aside, before a restart: tried again after the first pause at most.
+  void Recall(std::uint64_t message, Duration pause, BootTime now);
+  // Those set aside that have cost connections, ascending, with their last pause.
+  std::vector<std::pair<std::uint64_t, Duration>> Costly() const;
   // It has an answer, or is no more. True: it was set aside.
   bool Clear(std::uint64_t message);
 
@@ -50,6 +55,7 @@ class Suspects {
  private:
   struct Suspect {
     int strikes = 0;
+    bool costly = false;  // in flight at a close, not just refused or too large
     BootTime due{};
     Duration pause{};
   };

@@ -29,6 +29,9 @@ class TopicSuspension {
   // When a suspended topic may be tried; zero: now.
   Duration UntilProbe(const std::string& topic, BootTime now) const;
 
+  // Something on it was acknowledged in this session.
+  bool Proven(const std::string& topic) const { return proven_.count(topic) == 1; }
+
   void Sent(const std::string& topic, BootTime now);
   // True: it was suspended, and is not any more.
   bool Acked(const std::string& topic);

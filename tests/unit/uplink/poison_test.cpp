@@ -1,5 +1,6 @@
 // Single messages that cost the connection, whatever MQTT version says why or says nothing.
 #include "unit/uplink/uplink_fixture.hpp"
+#include "uplink/suspect_memory.hpp"
 #include "uplink/suspects.hpp"
 
 namespace penumbra {
@@ -31,6 +32,21 @@ class Poison : public test::UplinkFixture {
     for (int i = 0; i < count; ++i) seqs.push_back(Read("a"));
     return seqs;
   }
+};
+
+// Says the same again whenever it is online, until it is acknowledged.
+struct Persistent : LinkClient {
+  std::vector<std::string> Subscriptions(const std::string&) override { return {}; }
+  void OnOnline(ThingLink& link) override {
+    link.Publish("loose/good", "fine", [](const Status&) {});
+    link.Publish("loose/topic", "good", [](const Status&) {});
+    link.Publish("loose/topic", "poison", [this](const Status& status) {
+      if (!status) last = status.error();
+    });
+  }
+  void OnOffline(ThingLink&) override {}
+  void OnMessage(ThingLink&, const std::string&, const std::string&) override {}
+  std::optional<Error> last;
 };
 
 TEST_F(Poison, AReadingThatClosesAnMqtt5ConnectionIsSetAsideAndAllOthersGo) {
@@ -167,20 +183,76 @@ TEST_F(Poison, AReasonThatSpeaksOfTheServerBlamesNoReading) {
   EXPECT_TRUE(Link("a").suspended_topics.empty());
 }
 
-// Says the same again whenever it is online, until it is acknowledged.
-struct Persistent : LinkClient {
-  std::vector<std::string> Subscriptions(const std::string&) override { return {}; }
-  void OnOnline(ThingLink& link) override {
-    link.Publish("loose/good", "fine", [](const Status&) {});
-    link.Publish("loose/topic", "good", [](const Status&) {});
-    link.Publish("loose/topic", "poison", [this](const Status& status) {
-      if (!status) last = status.error();
-    });
+TEST_F(Poison, ARestartDoesNotPayForItAgainAndTriesItAfterTheFirstPause) {
+  const auto seqs = ReadMany(20);
+  CloseOn({seqs[4], seqs[9]});
+  Create({Thing("a")});
+  loop.Advance(3min);
+  ASSERT_EQ(Link("a").set_aside, 2u);
+  const int tries = Tries(seqs[4]);
+
+  uplink.reset();
+  const std::size_t connects = transport.connects.size();
+  Create({Thing("a")});
+  const std::uint64_t later = Read("a");
+  loop.Advance(10min);
+  EXPECT_EQ(transport.connects.size(), connects + 1) << "nothing ended the connection";
+  EXPECT_EQ(Tries(seqs[4]), tries);
+  EXPECT_EQ(store.acked["a"].count(later), 1u);
+  EXPECT_EQ(Link("a").set_aside, 2u);
+  EXPECT_NE(uplink->Explain("a", seqs[4]).find("set aside"), std::string::npos) << uplink->Explain("a", seqs[4]);
+
+  transport.judge = {};
+  loop.Advance(6min);
+  EXPECT_EQ(store.Outbox("a").unsent, 0u);
+  uplink.reset();
+  Create({Thing("a")});
+  EXPECT_EQ(Link("a").set_aside, 0u) << "forgotten in the store, too";
+}
+
+TEST_F(Poison, AMessageOfAnotherModuleStaysSetAsideOverARestart) {
+  Persistent client;
+  clients.push_back(&client);
+  transport.judge = [](const test::FakeTransport::Published& message) {
+    return message.payload == "poison" ? kClosesSilently : 0;
+  };
+  Create({Thing("a")});
+  loop.Advance(2min);
+  uplink.reset();
+  const std::size_t connects = transport.connects.size();
+  Create({Thing("a")});
+  loop.Advance(2min);
+  EXPECT_EQ(transport.connects.size(), connects + 1);
+  EXPECT_EQ(Link("a").set_aside, 1u);
+}
+
+TEST(SuspectMemory, KeepsNoMoreThanItMaySurvivesGarbageAndForgetsWhatIsTooLarge) {
+  test::VirtualLoop loop;
+  test::FakeStore store(loop);
+  SuspectMemory memory(store, "key");
+  Suspects suspects;
+  for (std::uint64_t seq = 1; seq <= 100; ++seq) {
+    for (int i = 0; i < Suspects::kSetAside; ++i) suspects.Struck(seq, {});
   }
-  void OnOffline(ThingLink&) override {}
-  void OnMessage(ThingLink&, const std::string&, const std::string&) override {}
-  std::optional<Error> last;
-};
+  suspects.Blamed(1000, true, {});
+  memory.Keep(suspects);
+  Suspects again;
+  memory.Recall(again, {});
+  EXPECT_EQ(again.set_aside(), SuspectMemory::kMax);
+  EXPECT_TRUE(again.SetAside(100));
+  EXPECT_FALSE(again.SetAside(1000));
+  EXPECT_FALSE(again.SetAside(1)) << "the oldest are found out anew";
+  for (const char* garbage : {"", "{}", "[1]", "[[1]]", "[[-1,2]]", "[[\"a\",2]]", "[[1,0]]", "[[1,1e99]]"}) {
+    store.PutSetting("key", garbage, {});
+    Suspects none;
+    memory.Recall(none, {});
+    EXPECT_EQ(none.set_aside(), 0u) << garbage;
+  }
+  store.PutSetting("key", "[[1,18446744073709551615]]", {});
+  Suspects far;
+  memory.Recall(far, {});
+  EXPECT_EQ(far.Wait(1, {}), Suspects::kFirstPause);
+}
 
 TEST_F(Poison, AMessageOfAnotherModuleIsRefusedAfterThreeClosesAndItsTopicGoesOn) {
   Persistent client;
@@ -218,7 +290,7 @@ TEST(Suspects, OnlyAnAnswerClearsOneAndPausesGrowToADay) {
 
 TEST(Suspects, AreBounded) {
   Suspects suspects;
-  for (std::uint64_t message = 1; message <= Suspects::kMax + 10; ++message) suspects.TooLarge(message, {});
+  for (std::uint64_t message = 1; message <= Suspects::kMax + 10; ++message) suspects.Blamed(message, true, {});
   EXPECT_EQ(suspects.set_aside(), Suspects::kMax);
   EXPECT_FALSE(suspects.Struck(Suspects::kMax + 5, {}));
 }

@@ -8,6 +8,29 @@ using namespace std::chrono_literals;
 
 class Refused : public test::UplinkFixture {
  protected:
+  // With this code, said of one reading, while others on its topic are taken.
+  void RefusesOneReading(int code) {
+    std::vector<std::uint64_t> seqs;
+    for (int i = 0; i < 200; ++i) seqs.push_back(Read("a"));
+    const std::uint64_t bad = seqs[60];
+    transport.judge = [&](const test::FakeTransport::Published& message) {
+      return message.topic == "sensors/a/temperature" &&
+                     message.payload.find("\"seq\":" + std::to_string(bad)) != std::string::npos
+                 ? code
+                 : 0;
+    };
+    Create({Thing("a")});
+    loop.Advance(1min);
+    EXPECT_EQ(store.Outbox("a").unsent, 1u) << "what lies behind it goes";
+    EXPECT_EQ(store.Outbox("a").oldest_unsent_seq, bad);
+    EXPECT_TRUE(Link("a").suspended_topics.empty());
+    EXPECT_EQ(Link("a").set_aside, 1u);
+    EXPECT_NE(uplink->Explain("a", bad).find("set aside"), std::string::npos) << uplink->Explain("a", bad);
+    EXPECT_EQ(SentCounts("a")[bad], 1);
+    transport.judge = {};
+    loop.Advance(16min);
+    EXPECT_EQ(store.Outbox("a").unsent, 0u) << "tried again";
+  }
   int SentOn(const std::string& topic) const {
     return static_cast<int>(std::count_if(transport.published.begin(), transport.published.end(),
                                           [&](const auto& message) { return message.topic == topic; }));
@@ -61,6 +84,49 @@ TEST_F(Refused, AQuotaAnswerOnlySlowsDown) {
   EXPECT_EQ(transport.connects.size(), 1u);
 }
 
+TEST_F(Refused, AWholeWindowRefusedForQuotaIsOneReasonToSlowDown) {
+  bool throttles = true;
+  transport.puback = [&](const std::string&, const std::string&) { return throttles ? 0x97 : 0; };
+  for (int i = 0; i < 100; ++i) Read("a");
+  Create({Thing("a")});
+  AdvanceUntil([&] { return Sent("a").size() >= 20; });
+  loop.Advance(100ms);
+  throttles = false;
+  loop.Advance(1s + 2s);
+  EXPECT_GE(store.acked["a"].size(), 20u) << "the first pause is a second at most";
+  AdvanceUntil([&] { return store.Outbox("a").unsent == 0; });
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+}
+
+TEST_F(Refused, AStatusRefusedForQuotaIsSaidAgain) {
+  int refusals = 2;
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return topic == "status/a" && refusals-- > 0 ? 0x97 : 0;
+  };
+  Create({Thing("a")});
+  loop.Advance(10s);
+  EXPECT_EQ(SentOn("status/a"), 3);
+  EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{});
+}
+
+TEST_F(Refused, QuotaAnswersOfAnotherDayDoNotMakeTodaysPauseLonger) {
+  bool throttles = false;
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return topic == "sensors/a/temperature" && throttles ? 0x97 : 0;
+  };
+  Create({Thing("a")});
+  for (int day = 0; day < 10; ++day) {
+    AdvanceUntil([&] { return Online("a"); });
+    loop.Advance(24h);
+    throttles = true;
+    Read("a");
+    loop.Advance(100ms);
+    throttles = false;
+    loop.Advance(1s + 100ms);
+    EXPECT_EQ(store.Outbox("a").unsent, 0u) << day;
+  }
+}
+
 TEST_F(Refused, ARefusedBatchTopicFallsBackToSingleMessages) {
   ThingSettings thing = Thing("a");
   thing.batch_bytes = 1000;
@@ -69,6 +135,30 @@ TEST_F(Refused, ARefusedBatchTopicFallsBackToSingleMessages) {
   Create({thing});
   AdvanceUntil([&] { return store.Outbox("a").unsent == 0; }, 30s);
   EXPECT_EQ(Link("a").suspended_topics, std::vector<std::string>{"sensors/a/batch"});
+}
+
+TEST_F(Refused, AReadingWhosePayloadTheCloudRefusesIsSetAsideAndItsTopicGoesOn) {
+  RefusesOneReading(0x99);
+}
+
+TEST_F(Refused, AReadingThatTheCloudRefusesWithoutAReasonLikewise) {
+  RefusesOneReading(0x80);
+}
+
+TEST_F(Refused, OneReadingOfABatchIsFoundAndTheOthersGo) {
+  ThingSettings thing = Thing("a");
+  thing.batch_bytes = 2000;
+  std::vector<std::uint64_t> seqs;
+  for (int i = 0; i < 200; ++i) seqs.push_back(Read("a"));
+  const std::string bad = "\"seq\":" + std::to_string(seqs[100]);
+  transport.judge = [&](const test::FakeTransport::Published& message) {
+    return message.payload.find(bad) != std::string::npos ? 0x99 : 0;
+  };
+  Create({thing});
+  loop.Advance(2min);
+  EXPECT_EQ(store.Outbox("a").unsent, 1u);
+  EXPECT_EQ(store.Outbox("a").oldest_unsent_seq, seqs[100]);
+  EXPECT_EQ(transport.connects.size(), 1u);
 }
 
 TEST_F(Refused, A311ConnectionThatClosesOnATopicSuspendsThatTopicAndNoOther) {

@@ -338,6 +338,27 @@ TEST_F(Session, AnOverdueAckForcesAReconnectAndEverythingIsSentAgain) {
   EXPECT_EQ(SentCounts("a")[seq], 2);
 }
 
+TEST_F(Session, AServerThatTakesLongerThanThatForEveryAnswerIsWaitedFor) {
+  RecordingClient client;
+  clients.push_back(&client);
+  transport.latency = upstream.operation_timeout * 2 + 3s;
+  Create({Thing("a")});
+  for (int i = 0; i < 10; ++i) Read("a");
+  loop.Advance(5min);
+  EXPECT_EQ(store.Outbox("a").unsent, 0u);
+  EXPECT_TRUE(Link("a").suspended_topics.empty());
+  const std::size_t connects = transport.connects.size();
+  EXPECT_LE(connects, 4u);
+  // As soon as it is quick again it is left as soon as before.
+  transport.latency = 5ms;
+  Read("a");
+  loop.Advance(20s);
+  transport.acknowledges = false;
+  Read("a");
+  loop.Advance(upstream.operation_timeout * 2 + 100ms);
+  EXPECT_NE(Link("a").last_error.find("acknowledgement"), std::string::npos) << Link("a").last_error;
+}
+
 // --- a session that the cloud keeps ---
 
 TEST_F(Session, AsksTheCloudToKeepItForAsLongAsConfigured) {
