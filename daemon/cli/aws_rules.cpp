@@ -15,6 +15,7 @@
 #include "cli/output.hpp"
 #include "cli/store_verbs.hpp"
 #include "cloud/infrastructure.hpp"
+#include "cloud/other_messages.hpp"
 #include "cloud/rule_trial.hpp"
 
 namespace penumbra::cli {
@@ -79,6 +80,7 @@ std::vector<TrialMessage> OwnMessages(const Invocation& invocation, const Settin
       messages.push_back(std::move(message));
     }
   }
+  for (TrialMessage& message : cloud::OtherMessages(settings, NowMs())) messages.push_back(std::move(message));
   return messages;
 }
 

@@ -17,6 +17,13 @@ mkdir -p certificates
 
 # exists COMMAND...: a describe or get that succeeds. Anything else than "not found" would show again in what follows.
 exists() { "$@" >/dev/null 2>&1; }
+
+# differs FILE COMMAND...: the command prints something else than the file has, white space aside. Never with KEEP.
+differs() {
+  local file=$1
+  shift
+  [ -z "${KEEP-}" ] && [ "$("$@" --output text | tr -d '[:space:]')" != "$(tr -d '[:space:]' <"$file")" ]
+}
 )sh";
 
 constexpr const char* kAccount = "${account}";
@@ -101,9 +108,7 @@ class Writer {
         "cat > {1} <<EOF\n{2}\nEOF\n"
         "if ! exists aws iot get-policy --policy-name {0}; then\n"
         "  aws iot create-policy --policy-name {0} --policy-document file://{1} >/dev/null\n"
-        "elif [ -z \"${{KEEP-}}\" ] &&\n"
-        "  [ \"$(aws iot get-policy --policy-name {0} --query policyDocument --output text)\" != \"$(cat {1})\" ]; "
-        "then\n"
+        "elif differs {1} aws iot get-policy --policy-name {0} --query policyDocument; then\n"
         "  # AWS keeps five versions: when this fails, delete-policy-version makes room.\n"
         "  aws iot create-policy-version --policy-name {0} --policy-document file://{1} --set-as-default >/dev/null\n"
         "fi\n",
@@ -177,10 +182,8 @@ class Writer {
         "if ! exists aws iot describe-provisioning-template --template-name {0}; then\n"
         "  aws iot create-provisioning-template --template-name {0} --enabled --template-body file://template.json \\\n"
         "    --provisioning-role-arn \"arn:{2}:iam::$account:role/{1}\" >/dev/null\n"
-        "elif [ -z \"${{KEEP-}}\" ] && [ \"$(aws iot describe-provisioning-template --template-name {0} --query "
-        "templateBody --output text)\" "
-        "!= "
-        "\"$(cat template.json)\" ]; then\n"
+        "elif differs template.json aws iot describe-provisioning-template --template-name {0} --query templateBody; "
+        "then\n"
         "  # AWS keeps five versions: when this fails, delete-provisioning-template-version makes room.\n"
         "  aws iot create-provisioning-template-version --template-name {0} --template-body file://template.json \\\n"
         "    --set-as-default >/dev/null\n"

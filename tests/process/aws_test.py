@@ -54,7 +54,7 @@ class Account:
                         '  *describe-log-groups*) echo 0;; *describe-time-to-live*) echo DISABLED;; *get-caller-identity*) echo 123456789012;;\n'
                         '  *create-certificate-from-csr*) echo "arn:cert";;\n'
                         '  *describe-*|*get-policy*|*get-role*|*get-topic-rule*)\n'
-                        '    [[ -n "$AWS_KNOWS" && "$all" == *$AWS_KNOWS* ]] || exit 1; echo "what is there already";; esac\n'
+                        '    [[ -n "$AWS_KNOWS" && "$all" == *$AWS_KNOWS* ]] || exit 1; printf "%s\\n" "${AWS_SAYS-what is there already}";; esac\n'
                         'exit 0\n')
         fake.chmod(0o755)
 
@@ -112,6 +112,8 @@ def test_what_exists_gets_what_is_new_unless_it_is_another_gateways(gateway, tmp
     assert "iot create-policy-version --policy-name PenumbraDevicePolicy --policy-document file://policy.json --set-as-default" in policy
     assert "iot create-policy --" not in policy
     assert "replace-topic-rule --rule-name StoreSensorData" in account.run(script, knows="get-topic-rule")
+    there = json.dumps(json.loads((account.script.parent / "policy.json").read_text()))
+    assert "create-policy-version" not in account.run(script, knows="iot get-policy", AWS_SAYS=there), "white space is no difference"
     for kind in ("iot get-policy", "get-topic-rule"):
         kept = account.run(script, knows=kind, KEEP="1")
         assert "replace-topic-rule" not in kept and "create-policy-version" not in kept

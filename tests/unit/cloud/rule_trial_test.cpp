@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "cloud/infrastructure.hpp"
+#include "cloud/other_messages.hpp"
 #include "cloud/script.hpp"
 #include "cloud/terraform.hpp"
 #include "model/telemetry_batch.hpp"
@@ -254,6 +255,28 @@ TEST(RuleTrial, SaysWhatIsAllowedButNotSettled) {
   const RuleTrial cloud = TryOwn(Rule("SELECT aws_lambda('arn', *) AS x FROM 'a'"));
   EXPECT_TRUE(cloud.only_cloud);
   EXPECT_THAT(cloud.fault, HasSubstr("cannot be tested here"));
+}
+
+// The rule that puts presence into the shadow (aws-iot-core.md section 6), and one that takes too much.
+TEST(RuleTrial, SeesPresenceAnswersAndGaps) {
+  const Settings settings = test::TwoSensors();
+  const auto tried = [&settings](const RuleSettings& rule) {
+    return TryRules(settings, {rule}, OtherMessages(settings, kNow), kNow, false)[0];
+  };
+  const RuleTrial presence = tried(Rule("SELECT connected AS state.reported.connected FROM 'status/+'", "republish",
+                                        "$$aws/things/${topic(2)}/shadow/update"));
+  EXPECT_FALSE(presence.fault.empty()) << "an alias is one word";
+  const RuleTrial shadow = tried(Rule("SELECT {\"reported\":{\"connected\":connected}} AS state FROM 'status/+'",
+                                      "republish", "$$aws/things/${topic(2)}/shadow/update"));
+  EXPECT_TRUE(shadow.Ok()) << shadow.fault << testing::PrintToString(shadow.findings);
+  ASSERT_EQ(shadow.results.size(), 5U) << "three of the first thing, two of the gateway";
+  EXPECT_EQ(shadow.results[2].input, R"({"state":{"reported":{"connected":false}}})");
+  EXPECT_EQ(shadow.results[2].destination, "$aws/things/sensor-001/shadow/update");
+
+  EXPECT_EQ(tried(Rule("SELECT * FROM 'status/+' WHERE sensor = 'unreachable'")).results[1].kind, Kind::kFired);
+  EXPECT_EQ(tried(Rule("SELECT gap.lost AS lost FROM 'sensors/+/gap' WHERE gap.lost > 1")).results.size(), 1U);
+  const RuleTrial greedy = tried(Rule("SELECT * FROM 'sensors/#'", "dynamodb", "readings"));
+  EXPECT_THAT(greedy.findings, ElementsAre(HasSubstr("device_id"))) << "an answer to a command has no key of the table";
 }
 
 TEST(RuleTrial, BasicIngestIsSeenByItsRuleAlone) {
