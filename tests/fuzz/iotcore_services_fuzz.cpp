@@ -3,8 +3,10 @@
 // Input: lines "TOPIC PAYLOAD"; the first line is a provisioning template and then its parameters.
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 
 #include "iotcore/commands_service.hpp"
+#include "iotcore/defender_service.hpp"
 #include "iotcore/jobs_service.hpp"
 #include "iotcore/provisioning_service.hpp"
 
@@ -35,7 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ProvisioningService provisioning(registry, office);
   JobsService jobs;
   CommandsService commands;
+  DefenderService defender;
   (void)jobs.OnCommand({"create", "j1", "t1", "retries=2", "{}"}, 1);
+  (void)defender.OnCommand({"metrics", R"({"backlog":"number","names":"string-list"})"}, 1);
   (void)commands.OnCommand({"start", "t1", "id=e1", "{}"}, 1);
 
   const auto made = ProvisioningTemplate::Parse(std::string(TakeLine(text)));
@@ -45,8 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view line = TakeLine(text);
     const std::size_t space = std::min(line.find(' '), line.size());
     const std::string_view topic = line.substr(0, space), payload = line.substr(std::min(space + 1, line.size()));
-    for (Service* service :
-         {static_cast<Service*>(&jobs), static_cast<Service*>(&commands), static_cast<Service*>(&provisioning)}) {
+    for (Service* service : std::initializer_list<Service*>{&jobs, &commands, &defender, &provisioning}) {
       for (const Message& message : service->OnMessage(topic, payload, now_ms)) {
         if (!ParseJson(message.payload) || !message.topic.starts_with("$aws/")) std::abort();
       }

@@ -56,7 +56,8 @@ std::string IotCore::Usage() {
          "[DOWN_MS] | broker stop | broker start | publish TOPIC PAYLOAD | thing NAME | claim NAME | foreign NAME | "
          "revoke NAME | puback none|drop COUNT|duplicate COUNT|reorder COUNT|delay MS | "
          "denied-subscribe close|suback | policy [FILE] | claim-policy [FILE] | "
-         "shadow ... | jobs ... | commands ... | rules ... | provisioning ... (each alone says its usage)";
+         "shadow ... | jobs ... | commands ... | defender ... | rules ... | provisioning ... (each alone says its "
+         "usage)";
 }
 
 Result<std::unique_ptr<IotCore>> IotCore::Create(boost::asio::io_context& context, Options options,

@@ -18,6 +18,7 @@
 #include "base/log.hpp"
 #include "iotcore/commands_service.hpp"
 #include "iotcore/control.hpp"
+#include "iotcore/defender_service.hpp"
 #include "iotcore/iot_core.hpp"
 #include "iotcore/jobs_service.hpp"
 #include "iotcore/provisioning_service.hpp"
@@ -119,6 +120,7 @@ IotCore::Services MakeServices(penumbra::iotcore::CertificateRegistry& registry,
   services.push_back(std::make_unique<penumbra::iotcore::ShadowHost>());
   services.push_back(std::make_unique<penumbra::iotcore::JobsService>());
   services.push_back(std::make_unique<penumbra::iotcore::CommandsService>());
+  services.push_back(std::make_unique<penumbra::iotcore::DefenderService>());
   services.push_back(std::make_unique<penumbra::iotcore::ProvisioningService>(registry, office));
   services.push_back(std::make_unique<penumbra::iotcore::RulesService>());
   return services;
