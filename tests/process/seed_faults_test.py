@@ -77,11 +77,11 @@ class Stage:
     def guide(self, name, **more):
         return Guide(name, self.cloud, self.folder / "guide", **more)
 
-    def our_daemon(self, points=SIM_POINTS):
+    def our_daemon(self, points=SIM_POINTS, **upstream):
         self.gateway.configure(
             buses=[{"name": "sim", "driver": "sim"}],
             things=[{"name": THING, "bus": "sim", "sample_interval": "200ms", "topic": "sensors/{thing}/temperature", "points": points}],
-            upstream={**self.cloud.upstream(), **FAST}, store={"commit_interval": "200ms"})
+            upstream={**self.cloud.upstream(), **FAST, **upstream}, store={"commit_interval": "200ms"})
         self.gateway.start()
         self.online()
 
@@ -92,6 +92,9 @@ class Stage:
         with open(self.cloud.record, encoding="utf-8") as lines:
             messages = [json.loads(line) for line in lines if line.endswith("\n")]
         return [message["payload"] for message in messages if message["topic"] == topic]
+
+    def answers(self, command, status):
+        return [a for a in self.on(f"sensors/{THING}/command/ack") if (a["id"], a["status"]) == (command, status)]
 
     def telemetry(self):
         return self.on(f"sensors/{THING}/temperature")
@@ -163,7 +166,7 @@ def test_what_waits_offline_is_lost_with_the_guides_process_and_not_with_ours(st
     wait_for(lambda: waiting <= stage.cloud.seqs(THING), 30, f"all that was stored arrives: {waiting - stage.cloud.seqs(THING)}")
 
 
-def test_what_is_ordered_while_nobody_is_there_is_lost_to_the_guide_and_done_by_us_as_a_job(stage):
+def test_what_is_ordered_while_nobody_is_there_is_lost_to_the_guide_and_done_by_us_as_command_and_as_job(stage):
     order = {"action": "update_config", "config": {"sample_interval": 7}}
     with stage.guide("device_client.py") as guide:
         guide.says("Subscribed to")
@@ -178,9 +181,23 @@ def test_what_is_ordered_while_nobody_is_there_is_lost_to_the_guide_and_done_by_
         assert "'n': 2}" not in guide.said(), "a clean session keeps nothing"
     stage.our_daemon()
     stage.gateway.stop()
+    stage.cloud.ctl("publish", f"commands/{THING}/do", json.dumps({"action": "read_now", "id": "while-away"}))
     stage.cloud.create_job("while-away", THING, order)
     stage.gateway.start()
+    wait_for(lambda: stage.answers("while-away", "succeeded"), 30, f"the very command of the guide's row: {stage.gateway.tail()}")
     wait_for(lambda: stage.cloud.job("while-away", THING)["status"] == "SUCCEEDED", 30, f"{stage.cloud.job('while-away', THING)}")
+
+
+def test_with_a_clean_session_as_the_guide_has_it_our_daemon_would_lose_the_command_too(stage):
+    """So it is the kept session that the test before shows, and not some other way to us."""
+    stage.our_daemon(session_expiry="0s")
+    stage.gateway.stop()
+    stage.cloud.ctl("publish", f"commands/{THING}/do", json.dumps({"action": "ping", "id": "while-away"}))
+    stage.gateway.start()
+    stage.online()
+    stage.cloud.ctl("publish", f"commands/{THING}/do", json.dumps({"action": "ping", "id": "now"}))
+    wait_for(lambda: stage.answers("now", "succeeded"), 20, "a command while we are there")
+    assert not stage.answers("while-away", "succeeded")
 
 
 def test_the_guides_shadow_loop_ends_at_the_first_update_offline_and_ours_tells_it_later(stage):
