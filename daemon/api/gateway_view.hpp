@@ -20,6 +20,7 @@
 #include "driver/bus_manager.hpp"
 #include "event/time_trust.hpp"
 #include "identity/keeper.hpp"
+#include "model/defender.hpp"
 #include "model/settings.hpp"
 #include "orders/book.hpp"
 #include "store/store.hpp"
@@ -42,6 +43,7 @@ struct GatewayInfo {
   bool clock_trusted = false;
   ClockStatus clock;
   ConfigState config;
+  DefenderState defender;
   std::uint64_t written_bytes = 0;   // by the whole process since its start, as the kernel counts them; 0: not known
   std::uint64_t resident_bytes = 0;  // of the daemon itself; 0: not known
   Duration longest_handler{};        // how long the event loop was ever kept busy by one handler

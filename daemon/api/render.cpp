@@ -37,6 +37,10 @@ OrderedJson RenderGateway(const Settings& settings, const GatewayInfo& info, con
   json["link"] = link.link;
   json["protocol"] = link.protocol;
   json["last_error"] = link.last_error;
+  if (info.defender.on) {
+    json["defender"] = {
+        {"answer", info.defender.answer}, {"reason", info.defender.reason}, {"at_ms", info.defender.at_ms}};
+  }
   return json;
 }
 

@@ -164,7 +164,7 @@ Status Daemon::SetUp() {
   MakeKeeper();
   view_ = std::make_unique<View>(loaded_, reloader_, loop_, time_->trust(), *store_, *buses_, *uplink_, *shadows_,
                                  *keeper_);
-  view_->Serve(*orders_);
+  view_->Serve(*orders_, *health_);
   auto api = api::ApiServer::Create(loop_, settings_.paths.run / "api.sock", *view_);
   if (!api) return Fail(api.error().WithContext("local API"));
   api_ = std::move(*api);

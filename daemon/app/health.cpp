@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include "base/log.hpp"
 #include "base/version.hpp"
-#include "model/defender_metrics.hpp"
 
 namespace penumbra {
 namespace {
@@ -46,10 +43,6 @@ std::int64_t OldestUnsentSeconds(const HealthFacts& facts) {
 }
 
 }  // namespace
-
-std::string DefenderTopic(const std::string& thing) {
-  return fmt::format("$aws/things/{}/defender/metrics/json", thing);
-}
 
 Json HealthConditions(const HealthFacts& facts) {
   Json buses = Json::object();
@@ -93,55 +86,15 @@ Json HealthFigures(const HealthFacts& facts) {
           {"orders_failed", facts.order_counts.failed + facts.order_counts.rejected}};
 }
 
-std::optional<NetworkTotals> ParseNetworkTotals(std::string_view proc_net_dev) {
-  std::istringstream lines{std::string(proc_net_dev)};
-  NetworkTotals totals;
-  bool found = false;
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::size_t begin = line.find_first_not_of(' ');
-    if (line.substr(begin, colon - begin) == "lo") continue;
-    std::istringstream fields(line.substr(colon + 1));
-    std::array<std::uint64_t, 10> numbers{};
-    bool whole = true;
-    for (std::uint64_t& number : numbers) whole = whole && static_cast<bool>(fields >> number);
-    if (!whole) continue;
-    found = true;
-    totals.bytes_in += numbers[0];
-    totals.packets_in += numbers[1];
-    totals.bytes_out += numbers[8];
-    totals.packets_out += numbers[9];
-  }
-  return found ? std::optional(totals) : std::nullopt;
-}
-
-bool DefenderDue(std::optional<BootTime> last, BootTime now, Duration interval) {
-  return !last || now - *last >= std::max(interval, kLeastDefenderInterval);
-}
-
-Json DefenderReport(const HealthFacts& facts, const std::optional<NetworkTotals>& before,
-                    const std::optional<NetworkTotals>& now) {
-  const auto number = [](auto value) { return Json::array({Json{{"number", value}}}); };
-  Json report = {{"header", {{"report_id", facts.now_ms / 1000}, {"version", "1.0"}}},
-                 {"custom_metrics",
-                  {{defender::kBacklog, number(facts.backlog)},
-                   {defender::kOldestUnsent, number(OldestUnsentSeconds(facts))},
-                   {defender::kBusLoad, number(Load(facts.buses))}}}};
-  if (!before || !now) return report;
-  // An interface that went away takes its counters along.
-  const auto since = [](std::uint64_t from, std::uint64_t to) { return to >= from ? to - from : 0; };
-  report["metrics"] = {{"network_stats",
-                        {{"bytes_in", since(before->bytes_in, now->bytes_in)},
-                         {"bytes_out", since(before->bytes_out, now->bytes_out)},
-                         {"packets_in", since(before->packets_in, now->packets_in)},
-                         {"packets_out", since(before->packets_out, now->packets_out)}}}};
-  return report;
-}
+Health::Health(World world)
+    : world_(std::move(world)),
+      defender_({world_.loop, world_.time_trust, world_.store, world_.duties.health, world_.gateway, [] {
+                   std::ifstream file("/proc/net/dev");
+                   return std::string(std::istreambuf_iterator<char>(file), {});
+                 }}) {}
 
 std::vector<std::string> Health::Subscriptions(const std::string& thing) {
-  if (thing != world_.gateway || !world_.duties.health.defender) return {};
-  return {DefenderTopic(thing) + "/rejected"};
+  return thing == world_.gateway ? defender_.Subscriptions() : std::vector<std::string>{};
 }
 
 void Health::OnOnline(ThingLink& link) {
@@ -153,12 +106,7 @@ void Health::OnOffline(ThingLink& link) {
 }
 
 void Health::OnMessage(ThingLink& link, const std::string& topic, const std::string& payload) {
-  if (link.thing() != world_.gateway || topic != DefenderTopic(world_.gateway) + "/rejected") return;
-  const auto body = ParseJson(payload);
-  const Json details = body && body->is_object() ? body->value("statusDetails", Json()) : Json();
-  log::Warning("health.defender_rejected",
-               "Device Defender takes no metrics; were its custom metrics created, and as numbers?",
-               {{"answer", Short(Dump(details))}});
+  if (link.thing() == world_.gateway) defender_.OnMessage(topic, payload);
 }
 
 HealthFacts Health::Gather() const {
@@ -190,7 +138,7 @@ void Health::Look() {
   TellSensors(facts);
   if (!world_.gateway.empty()) {
     TellShadow(facts);
-    if (world_.duties.health.defender) TellDefender(facts);
+    if (world_.duties.health.defender && link_ != nullptr) defender_.Tell(*link_, HealthFigures(facts));
   }
   timer_ = world_.loop.After(kLook, [this] { Look(); });
 }
@@ -221,20 +169,6 @@ void Health::TellShadow(const HealthFacts& facts) {
   }
   conditions_ = std::move(conditions);
   reported_at_ = now;
-}
-
-void Health::TellDefender(const HealthFacts& facts) {
-  const BootTime now = world_.loop.Now();
-  if (link_ == nullptr || !DefenderDue(defended_at_, now, world_.duties.health.interval)) return;
-  defended_at_ = now;
-  std::ifstream file("/proc/net/dev");
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const auto network = ParseNetworkTotals(text);
-  link_->Publish(DefenderTopic(world_.gateway), Dump(DefenderReport(facts, network_, network)),
-                 [this, network](const Status& taken) {
-                   // What a lost report counted is part of the next one.
-                   if (taken) network_ = network;
-                 });
 }
 
 }  // namespace penumbra

@@ -56,6 +56,7 @@ api::GatewayInfo View::Info() const {
   info.uptime = loop_.Now() - started_;
   info.started_ms = info.now_ms - std::chrono::duration_cast<std::chrono::milliseconds>(info.uptime).count();
   info.config = reloader_.State();
+  if (health_ != nullptr) info.defender = health_->defender();
   info.resident_bytes = ResidentBytes();
   info.written_bytes = WrittenBytes();
   info.longest_handler = loop_.longest_handler();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/gateway_view.hpp"
+#include "app/health.hpp"
 #include "app/reloader.hpp"
 #include "event/asio_loop.hpp"
 #include "event/time_trust.hpp"
@@ -16,8 +17,11 @@ class View : public api::GatewayView {
   View(const LoadedConfig& loaded, Reloader& reloader, AsioLoop& loop, TimeTrust& time_trust, Store& store,
        BusManager& buses, Uplink& uplink, shadow::Shadows& shadows, identity::CertificateKeeper& keeper);
 
-  // Once, before the first question: what the cloud orders.
-  void Serve(const orders::Orders& orders) { orders_ = &orders; }
+  // Once, before the first question: what the cloud orders, and what is told of the gateway itself.
+  void Serve(const orders::Orders& orders, const Health& health) {
+    orders_ = &orders;
+    health_ = &health;
+  }
 
   // The daemon is stopping and has taken its buses down; questions about them are answered with nothing from here on.
   void BusesGone() { buses_ = nullptr; }
@@ -74,6 +78,7 @@ class View : public api::GatewayView {
   shadow::Shadows& shadows_;
   identity::CertificateKeeper* keeper_;
   const orders::Orders* orders_ = nullptr;
+  const Health* health_ = nullptr;
   BootTime started_;
 };
 

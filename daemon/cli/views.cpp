@@ -122,6 +122,12 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
                                          Field(config, "reason"));
     out += Paint(text, on_disk == "refused" ? Tone::kBad : Tone::kWarning, style) + "\n";
   }
+  const Json& defender = Member(gateway, "defender");
+  if (const std::string answer = Field(defender, "answer"); answer == "rejected" || answer == "unanswered") {
+    const std::string why = answer == "rejected" ? "reports are rejected: " + Printable(Field(defender, "reason"))
+                                                 : std::string("reports are not answered");
+    out += Paint("defender  " + why, Tone::kWarning, style) + "\n";
+  }
   if (const std::string trouble = Field(store, "trouble"); trouble != "-") {
     out += Paint("store     commits fail: " + trouble, Tone::kBad, style) + "\n";
   }

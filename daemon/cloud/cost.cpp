@@ -154,7 +154,8 @@ std::vector<CostRow> Rows(const Settings& settings, const std::vector<RuleSettin
     all.shadow = all.shadow + Range{reports, reports};
     all.reserved = all.reserved + Range{reports, reports} * kMessagesOfAnUpdate;
     CountSessions(retained, Filters(settings, duties), 2, all);
-    const double metrics = health.defender ? std::min(reports, kMonthSeconds / 300) : 0;
+    // The report and its answer.
+    const double metrics = health.defender ? 2 * std::min(reports, kMonthSeconds / 300) : 0;
     all.messages = all.messages + Range{metrics, metrics};
   }
   const auto row = [](std::string what, Range count, double million) {

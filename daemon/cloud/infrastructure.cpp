@@ -7,7 +7,6 @@
 #include <set>
 
 #include "cloud/names.hpp"
-#include "model/defender_metrics.hpp"
 #include "rules/action.hpp"
 
 namespace penumbra::cloud {
@@ -186,9 +185,6 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws, co
         "{} sends arrays on sensors/{}/batch: rules on its topic see nothing of it, and none can write them to a table",
         thing.name, thing.name));
   }
-  if (duties.health.defender && !settings.gateway.thing.empty()) {
-    plan.metrics.assign(defender::kAll.begin(), defender::kAll.end());
-  }
   plan.rules = aws.rules.empty() ? DefaultRules(settings) : aws.rules;
   for (std::string& note : IngestNotes(settings, plan.rules)) plan.notes.push_back(std::move(note));
   for (const RuleSettings& rule : plan.rules) {
@@ -200,6 +196,13 @@ Result<Infrastructure> Plan(const Settings& settings, const AwsSettings& aws, co
   for (const std::string& function : plan.functions) {
     plan.notes.push_back(fmt::format("the Lambda function {} must exist in {}; only the right to call it is made here",
                                      function, plan.region));
+  }
+  plan.defender_metrics = duties.health.defender && !settings.gateway.thing.empty();
+  if (plan.defender_metrics) {
+    plan.notes.push_back(
+        "Device Defender's custom metrics belong to the account and serve all its gateways; since August 31, 2026 AWS "
+        "takes no new customers for Device Defender Detect, and what it answers to a new account's reports is not "
+        "known");
   }
   return plan;
 }

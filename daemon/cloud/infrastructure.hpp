@@ -46,7 +46,7 @@ struct Infrastructure {
   std::vector<std::string> tables;     // DynamoDB, by name
   std::vector<std::string> functions;  // Lambda, by name: not made here, only allowed to be called
   std::vector<std::string> topics;     // that rules publish to; '*' where a rule fills something in
-  std::vector<std::string> metrics;    // custom ones of Device Defender, each a number
+  bool defender_metrics = false;       // kCustomMetrics (model/defender.hpp) must be there
   std::vector<std::string> notes;      // for the operator: what was assumed
 };
 

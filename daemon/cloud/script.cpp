@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "model/defender.hpp"
+
 namespace penumbra::cloud {
 namespace {
 
@@ -68,11 +70,7 @@ class Writer {
       if (!plan_.provisioning) Certificate(thing);
     }
     if (plan_.provisioning) FleetProvisioning(*plan_.provisioning);
-    if (!plan_.metrics.empty())
-      text_ += "\n# Device Defender takes no report with a metric that the account does not know\n";
-    for (const std::string& metric : plan_.metrics) {
-      Unless("aws iot describe-custom-metric --metric-name " + ShellWord(metric), MetricCommand(metric));
-    }
+    if (plan_.defender_metrics) DefenderMetrics();
     if (!plan_.rules.empty()) Rules();
     text_ +=
         "\necho \"the endpoint for [upstream]: $(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query "
@@ -198,6 +196,15 @@ class Writer {
     text_ += "fi\n";
   }
 
+  void DefenderMetrics() {
+    text_ += "\n# Device Defender takes a report only if its custom metrics exist\n";
+    for (const CustomMetric& metric : kCustomMetrics) {
+      Unless(fmt::format("aws iot describe-custom-metric --metric-name {}", metric.name),
+             fmt::format("aws iot create-custom-metric --metric-name {} --metric-type {} --display-name {}",
+                         metric.name, metric.type, ShellWord(metric.title)));
+    }
+  }
+
   void RolePolicy(std::string_view name, const std::vector<std::string>& actions,
                   const std::vector<std::string>& resources) {
     const OrderedJson statement{{"Effect", "Allow"}, {"Action", actions}, {"Resource", resources}};
@@ -298,11 +305,6 @@ class Writer {
 
 std::string ScriptArnHead() {
   return "${iot_arn}";
-}
-
-std::string MetricCommand(const std::string& name) {
-  return fmt::format("aws iot create-custom-metric --metric-name {0} --metric-type number --client-request-token {0}",
-                     name);
 }
 
 std::string ShellWord(std::string_view text) {

@@ -13,9 +13,6 @@ namespace penumbra::cloud {
 // template, which get what is new in them unless KEEP is set.
 std::string WriteScript(const Infrastructure& plan, const DevicePolicy& policy);
 
-// The command that makes a custom metric of Device Defender known to the account.
-std::string MetricCommand(const std::string& name);
-
 // What the policy's ARNs begin with in the script's words.
 std::string ScriptArnHead();
 

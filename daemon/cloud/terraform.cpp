@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "cloud/hcl.hpp"
-#include "cloud/script.hpp"
+#include "model/defender.hpp"
 
 namespace penumbra::cloud {
 namespace {
@@ -69,6 +69,7 @@ class Writer {
       Certificates();
     }
     Endpoint();
+    if (plan_.defender_metrics) DefenderMetrics();
     if (!plan_.rules.empty()) Rules();
     return hcl_.Take();
   }
@@ -82,10 +83,6 @@ class Writer {
           "First, on the gateway: `penumbra cert csr --all --out csr` makes keys that never leave it, and the CSRs.");
     }
     for (const std::string& note : plan_.notes) hcl_.Comment("Note: " + note + ".");
-    if (!plan_.metrics.empty()) {
-      hcl_.Comment("The provider has no custom metrics of Device Defender; before [health] defender is on, type once:");
-    }
-    for (const std::string& metric : plan_.metrics) hcl_.Comment("  " + MetricCommand(metric));
     hcl_.Blank();
     hcl_.Block("terraform").Block("required_providers").Object("aws");
     hcl_.Text("source", "hashicorp/aws").Text("version", ">= 5.0, < 7.0").End().End().End();
@@ -213,6 +210,25 @@ class Writer {
     hcl_.Line(
         "    Condition = { StringEquals = { \"aws:SourceAccount\" = data.aws_caller_identity.current.account_id } }");
     hcl_.Line("  }]").Line("})").End();
+  }
+
+  // Of the provider's own resources none makes custom metrics (its issue 35185, open since 2024).
+  void DefenderMetrics() {
+    OrderedJson resources = OrderedJson::object();
+    for (const CustomMetric& metric : kCustomMetrics) {
+      std::string name = "metric";
+      for (const char c : std::string_view(metric.name)) name += c == '_' ? "" : std::string(1, c);
+      resources[name] = {
+          {"Type", "AWS::IoT::CustomMetric"},
+          {"Properties", {{"MetricName", metric.name}, {"MetricType", metric.type}, {"DisplayName", metric.title}}}};
+    }
+    hcl_.Comment("Device Defender takes a report only if its custom metrics exist. They belong to the account: where");
+    hcl_.Comment("another gateway's Terraform or `penumbra aws cli` has made them, set this to false.");
+    hcl_.Block("variable", {"defender_metrics"}).Raw("type", "bool").Raw("default", "true").End();
+    hcl_.Comment("Through CloudFormation, because the AWS provider has no resource for them.");
+    hcl_.Block("resource", {"aws_cloudformation_stack", "defender_metrics"});
+    hcl_.Raw("count", "var.defender_metrics ? 1 : 0").Text("name", "penumbra-defender-metrics");
+    hcl_.Raw("template_body", "jsonencode(" + Expression({{"Resources", std::move(resources)}}, "  ") + ")").End();
   }
 
   void Rules() {

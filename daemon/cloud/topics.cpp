@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "identity/answers.hpp"
+#include "model/defender.hpp"
 #include "model/telemetry_batch.hpp"
 #include "orders/answers.hpp"
 #include "orders/book.hpp"
@@ -74,9 +75,11 @@ std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& pl
     topics.Add(Use::kSubscribe, std::move(filter), "commands, jobs, executions");
   }
   if (duties.health.defender && !settings.gateway.thing.empty()) {
-    const std::string metrics = reserved + "/defender/metrics/json";
+    const std::string metrics = DefenderTopic(placeholder);
     topics.Add(Use::kPublish, metrics, "Device Defender's metrics, of the gateway");
-    topics.Add(Use::kSubscribe, metrics + "/rejected", "why they were not taken");
+    for (const char* answer : {"/accepted", "/rejected"}) {
+      topics.Add(Use::kSubscribe, metrics + answer, "whether they were taken");
+    }
   }
   if (const std::string& name = settings.credentials.template_name; !name.empty()) {
     for (const std::string& topic : {identity::kCreateTopic, identity::ProvisionTopic(name)}) {

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -121,6 +122,13 @@ class Gateway:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def custom_metrics(self):
+        """Those of Device Defender, name and type, that the script of `penumbra aws cli` makes for this configuration."""
+        done = subprocess.run([PENUMBRA, "--config", self.config, "aws", "cli", "--account", "123456789012",
+                               "--region", "us-east-1"], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, done.stderr
+        return dict(re.findall(r"create-custom-metric --metric-name (\S+) --metric-type (\S+)", done.stdout))
+
     def start(self, wait=True, program=PENUMBRAD):
         if self.upstream and self.upstream.get("port") in Cloud.running:
             Cloud.running[self.upstream["port"]].use_policy_of(self)
@@ -203,6 +211,7 @@ class Cloud(IotCore):
         self.state = state
         self.may_deny = False
         self.generated = None  # the policy in force
+        self.prepared = True  # with the custom metrics of the generated script
 
     def start(self):
         super().start()
@@ -219,6 +228,8 @@ class Cloud(IotCore):
         file.write_text(policy)
         self.ctl("policy", file)
         self.generated = policy
+        if self.prepared and "/defender/" in policy:
+            self.ctl("defender", "metrics", json.dumps(gateway.custom_metrics()))
 
     def note_use(self):
         """Which grants of the generated policy this test has used, for policy_use.py."""

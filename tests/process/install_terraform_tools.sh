@@ -21,12 +21,13 @@ trap 'rm -rf "$work"' EXIT
 [ -d "$folder/node_modules/@cdktf/hcl2json" ] ||
   timeout 120 npm install --no-audit --no-fund --silent --fetch-retries=1 --prefix "$folder" "$parser"
 for version in "${providers[@]}"; do
-  [ -d "$folder/provider-aws-$version" ] && continue
+  [ -e "$folder/provider-aws-$version/cloudformation-stack" ] && continue
+  rm -rf "$folder/provider-aws-$version"  # of an older list of services
   timeout 240 npm pack --silent --fetch-retries=1 --pack-destination "$work" "@cdktf/provider-aws@$version" >/dev/null
   mkdir "$work/$version"
   tar xzf "$work/cdktf-provider-aws-$version.tgz" -C "$work/$version" --strip-components=2 --wildcards \
     'package/lib/iot-*/index.js' 'package/lib/iam-role*/index.js' 'package/lib/dynamodb-table*/index.js' \
-    'package/lib/lambda-*/index.js' 'package/lib/cloudwatch-log-group/index.js' 'package/lib/provider/index.js' \
+    'package/lib/lambda-*/index.js' 'package/lib/cloudwatch-log-group/index.js' 'package/lib/cloudformation-stack/index.js' 'package/lib/provider/index.js' \
     'package/lib/data-aws-caller-identity/index.js' 'package/lib/data-aws-iot-*/index.js' \
     'package/lib/data-aws-lambda-*/index.js'
   mv "$work/$version" "$folder/provider-aws-$version"

@@ -83,6 +83,14 @@ class Stage:
             return [ack for ack in self.acks(command, thing) if ack["status"] != "accepted"]
         return wait_for(ended, limit, f"an answer to {command}: {self.acks(command, thing)}; {self.gateway.tail()}")[-1]
 
+    def defended(self):
+        """What Device Defender in the cloud has counted."""
+        return self.cloud.summary()["defender"]
+
+    def defender_answer(self):
+        """What the gateway knows of it."""
+        return self.gateway.json("status")["gateway"]["defender"]["answer"]
+
     def reboot_count(self):
         return len(self.reboots.read_text().splitlines()) if self.reboots.exists() else 0
 

@@ -1,6 +1,7 @@
 """Commands, jobs and executions from the cloud, by the real daemon: answers, refusals, restarts. Kills: order_kill_test.py."""
 import hashlib
 import json
+import sqlite3
 import time
 
 import pytest
@@ -98,8 +99,6 @@ def test_health_and_presence_are_told(stage):
     stage.start()
     wait_for(lambda: (stage.cloud.ctl("shadow", "get", f"{GATEWAY}/health") or {}).get("state", {}).get("reported", {}).get("status") == "ok",
              20, "the named shadow health")
-    metrics = wait_for(lambda: stage.messages(f"$aws/things/{GATEWAY}/defender/metrics/json"), 20, "Device Defender's metrics")
-    assert set(metrics[0]["payload"]["custom_metrics"]) == {"backlog", "oldest_unsent_s", "bus_load"}
     wait_for(lambda: stage.messages(f"status/{THING}")[-1]["payload"].get("sensor") == "ok", 20, "the sensor lives")
     stage.unit.mode = "silent"
     dead = wait_for(lambda: next((m["payload"] for m in stage.messages(f"status/{THING}") if m["payload"].get("sensor") == "unreachable"), None),
@@ -109,6 +108,29 @@ def test_health_and_presence_are_told(stage):
     stage.gateway.kill()
     for thing in (THING, GATEWAY):
         wait_for(lambda thing=thing: not stage.online(thing), 10, f"the last will of {thing}")
+
+
+def test_device_defender_takes_the_report_for_which_the_generated_script_prepared_the_account(stage):
+    stage.start()
+    wait_for(lambda: stage.defender_answer() == "accepted", 20, f"the first report: {stage.defended()}; {stage.gateway.tail()}")
+    told = stage.cloud.ctl("defender", "get", GATEWAY)
+    assert told["accepted"] == 1 and told["rejected"] == 0, told
+    assert set(told["report"]["custom_metrics"]) == {"backlog", "oldest_unsent_s", "bus_load"}, told
+    assert abs(told["report"]["header"]["report_id"] - time.time()) < 60
+    assert "defender  " not in stage.gateway.cli("status").stdout, "nothing to see"
+    assert stage.gateway.stop()[0] == 0
+    with sqlite3.connect(f"file:{stage.gateway.state / 'penumbra.db'}?mode=ro", uri=True) as store:
+        kept = store.execute("SELECT value FROM setting WHERE key = 'defender/report_id'").fetchone()
+    assert kept == (str(told["report"]["header"]["report_id"]),), "the next one's id is larger, and it does not come too early"
+
+
+def test_a_report_that_device_defender_rejects_shows_in_the_log_and_in_status(stage):
+    stage.cloud.prepared = False
+    stage.start()
+    wait_for(lambda: stage.defender_answer() == "rejected", 20, f"the first report: {stage.defended()}; {stage.gateway.tail()}")
+    assert stage.cloud.ctl("defender", "get", GATEWAY)["answer"]["statusDetails"]["ErrorCode"] == "InvalidPayload"
+    assert "health.defender_rejected" in stage.gateway.tail()
+    assert "reports are rejected: InvalidPayload: Malformed metrics report: custom metric" in stage.gateway.cli("status").stdout
 
 
 @pytest.mark.parametrize("ended, protocol", [("stopped", "5"), ("killed", "5"), ("killed", "3.1.1")])

@@ -87,6 +87,9 @@ target = "$$aws/things/${topic(2)}/shadow/update"
 '''
 
 
+DEFENDER = "[health]\ndefender = true\n"
+
+
 def test_terraforms_parser_reads_it_and_finds_every_resource(site):
     parsed = site.write().parsed()
     resources = parsed["resource"]
@@ -108,9 +111,16 @@ def test_terraforms_parser_reads_it_and_finds_every_resource(site):
     assert "private_key" not in json.dumps(parsed)
 
 
-@pytest.mark.parametrize("more", ["", EVERY_ACTION], ids=["the two rules", "every action"])
+@pytest.mark.parametrize("more", ["", EVERY_ACTION, DEFENDER], ids=["the two rules", "every action", "device defender"])
 def test_the_provider_takes_every_resource(site, provider, more):
     assert faults(site.write(more=more).parsed(), provider) == []
+
+
+def test_the_custom_metrics_of_device_defender_come_through_cloudformation(site):
+    stack = site.write(more=DEFENDER).parsed()["resource"]["aws_cloudformation_stack"]["defender_metrics"][0]
+    made = [(r["Type"], r["Properties"]["MetricName"], r["Properties"]["MetricType"])
+            for r in encoded(stack["template_body"])["Resources"].values()]
+    assert made == [("AWS::IoT::CustomMetric", name, "number") for name in ("backlog", "oldest_unsent_s", "bus_load")]
 
 
 def test_the_provider_takes_a_gateway_of_plain_things(site, provider):

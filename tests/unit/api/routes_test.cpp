@@ -170,6 +170,13 @@ TEST_F(Routes, StatusHasExactlyThePromisedShape) {
   EXPECT_EQ(status["store"]["write_bytes_per_day"], 24'000);
 }
 
+TEST_F(Routes, StatusSaysWhetherDeviceDefenderTakesTheReports) {
+  EXPECT_FALSE(Get("/v1/status")["gateway"].contains("defender")) << "it is off";
+  view.info.defender = {.on = true, .answer = "rejected", .reason = "InvalidPayload: bad", .at_ms = 5};
+  EXPECT_EQ(Get("/v1/status")["gateway"]["defender"],
+            Json::parse(R"({"answer":"rejected","reason":"InvalidPayload: bad","at_ms":5})"));
+}
+
 TEST_F(Routes, StatusCountsSessionsWithTheGatewaysOwn) {
   view.link().link = "waiting";
   view.links.push_back({.thing = "not-configured-any-more", .link = "online"});

@@ -165,43 +165,5 @@ TEST(HealthShadow, FitsIntoAShadowHoweverMuchIsWrong) {
   EXPECT_LT(HealthConditions(facts).dump().size(), 6000U);
 }
 
-TEST(DefenderReport, IsDueEveryFiveMinutesOrLessOftenAndNeverMoreOften) {
-  const BootTime last{1'000'000'000};
-  EXPECT_TRUE(DefenderDue(std::nullopt, last, 5min));
-  EXPECT_FALSE(DefenderDue(last, last + 299s, 5min));
-  EXPECT_TRUE(DefenderDue(last, last + 300s, 5min));
-  EXPECT_FALSE(DefenderDue(last, last + 299s, 2s)) << "AWS throttles";
-  EXPECT_TRUE(DefenderDue(last, last + 300s, 2s));
-  EXPECT_FALSE(DefenderDue(last, last + 599s, 10min));
-  EXPECT_TRUE(DefenderDue(last, last + 600s, 10min));
-}
-
-TEST(DefenderReport, HasTheShapeThatAwsTakes) {
-  const Json first = DefenderReport(Facts(), std::nullopt, NetworkTotals{100, 50, 3, 2});
-  EXPECT_EQ(first["header"], Json::parse(R"({"report_id":1763841600,"version":"1.0"})"));
-  EXPECT_EQ(first["custom_metrics"]["backlog"], Json::parse(R"([{"number":7}])"));
-  EXPECT_FALSE(first.contains("metrics")) << "there is nothing to subtract";
-  const Json second = DefenderReport(Facts(), NetworkTotals{100, 50, 3, 2}, NetworkTotals{150, 20, 5, 2});
-  EXPECT_EQ(second["metrics"]["network_stats"],
-            Json::parse(R"({"bytes_in":50,"bytes_out":0,"packets_in":2,"packets_out":0})"));
-}
-
-TEST(NetworkTotals, LeaveOutTheLoopback) {
-  const char* text =
-      "Inter-|   Receive                                                |  Transmit\n"
-      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls "
-      "carrier\n"
-      "    lo: 1000 10 0 0 0 0 0 0 1000 10 0 0 0 0 0 0\n"
-      "  eth0: 200 2 0 0 0 0 0 0 300 3 0 0 0 0 0 0\n"
-      " wlan0:5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n";
-  const auto totals = ParseNetworkTotals(text);
-  ASSERT_TRUE(totals);
-  EXPECT_EQ(totals->bytes_in, 205U);
-  EXPECT_EQ(totals->bytes_out, 307U);
-  EXPECT_EQ(totals->packets_in, 3U);
-  EXPECT_FALSE(ParseNetworkTotals(""));
-  EXPECT_FALSE(ParseNetworkTotals("eth0: what\n"));
-}
-
 }  // namespace
 }  // namespace penumbra

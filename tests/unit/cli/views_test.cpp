@@ -127,6 +127,18 @@ TEST(Views, StatusShowsWhatIsWrong) {
   }
 }
 
+TEST(Views, StatusShowsDeviceDefenderOnlyWhereItTakesNoReports) {
+  const auto view = [](const char* defender) {
+    return StatusView(*ParseJson(R"({"gateway":{"thing":"gateway-01","defender":)" + std::string(defender) + "}}"), {},
+                      kNow);
+  };
+  EXPECT_THAT(view(R"({"answer":"accepted","reason":""})"), Not(HasSubstr("defender")));
+  EXPECT_THAT(view(R"({"answer":"","reason":""})"), Not(HasSubstr("defender")));
+  EXPECT_THAT(view(R"({"answer":"rejected","reason":"Throttled: too often"})"),
+              HasSubstr("defender  reports are rejected: Throttled: too often"));
+  EXPECT_THAT(view(R"({"answer":"unanswered","reason":""})"), HasSubstr("not answered"));
+}
+
 TEST(Views, ReadingsShowBadAndUncertainValuesUnderTheirPoint) {
   const auto points = ParseJson(R"([{"point":"temperature","unit":"Cel"},{"point":"humidity","unit":""}])");
   const auto rows = ParseJson(R"([{"seq":1,"time_ms":1700000000000,"sent":true,"values":{"temperature":22.5},

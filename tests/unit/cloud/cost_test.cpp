@@ -52,7 +52,7 @@ TEST(AwsCost, AgreesWithArithmeticByHand) {
   DutySettings duties;
   duties.health.defender = true;
   EXPECT_DOUBLE_EQ(Row(Estimate(settings, DefaultRules(settings), BuiltIn(), duties), "messages").count.most,
-                   172'800 + 8'640);
+                   172'800 + 2 * 8'640);
 }
 
 TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {

@@ -1,6 +1,7 @@
 // The plan, and what the two writers make of it. That Terraform takes the result is shown in process.terraform.
 #include "cloud/infrastructure.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "cloud/names.hpp"
 #include "cloud/script.hpp"
 #include "cloud/terraform.hpp"
+#include "model/defender.hpp"
 #include "unit/cloud/cloud_fixture.hpp"
 
 namespace penumbra::cloud {
@@ -127,6 +129,28 @@ TEST(AwsPlan, GivesAwsAtMostThreeSearchableAttributesAndSaysSo) {
   EXPECT_THAT(plan->notes, testing::Contains(HasSubstr("TemperatureSensor")));
 }
 
+TEST(AwsPlan, MakesTheCustomMetricsOfDeviceDefenderWhereReportsAreSent) {
+  Settings settings = test::TwoSensors();
+  settings.gateway.thing = "gateway-01";
+  DutySettings duties;
+  for (const std::string& text : {WriteScript(*Plan(settings, {}, duties), PolicyOf(settings)),
+                                  WriteTerraform(*Plan(settings, {}, duties), PolicyOf(settings))}) {
+    EXPECT_THAT(text, Not(HasSubstr("bus_load"))) << "nothing is reported";
+  }
+  duties.health.defender = true;
+  const Infrastructure plan = *Plan(settings, {}, duties);
+  const std::string script = WriteScript(plan, PolicyOf(settings)),
+                    terraform = WriteTerraform(plan, PolicyOf(settings));
+  for (const CustomMetric& metric : kCustomMetrics) {
+    EXPECT_THAT(script,
+                HasSubstr(fmt::format("create-custom-metric --metric-name {} --metric-type number", metric.name)));
+    EXPECT_THAT(terraform, HasSubstr(fmt::format("\"MetricName\" = \"{}\"", metric.name)));
+  }
+  EXPECT_THAT(terraform, HasSubstr("aws_cloudformation_stack"));
+  settings.gateway.thing.clear();
+  EXPECT_FALSE(Plan(settings, {}, duties)->defender_metrics) << "nobody reports";
+}
+
 // --- two gateways in one account ---
 
 TEST(AwsRoles, HaveTheGatewaysNameAndFitWhereAwsTakesLess) {
@@ -212,17 +236,6 @@ TEST(AwsPlan, LetsARepublishActionWriteWhereItsTopicIsFilledIn) {
   EXPECT_THAT(
       WriteScript(*plan, PolicyOf(settings)),
       HasSubstr("\"${iot_arn}topic/\\$aws/things/*/shadow/update\",\"${iot_arn}topic/alarm/\\$(x)/\\`y\\`/*\""));
-}
-
-// Device Defender rejects a report with a metric that the account does not know.
-TEST(AwsPlan, MakesTheCustomMetricsThatTheGatewayReports) {
-  const Settings settings = test::TwoSensors();
-  const Infrastructure plan = *Plan(settings, {}, {.health = {.defender = true}});
-  EXPECT_THAT(plan.metrics, testing::ElementsAre("backlog", "oldest_unsent_s", "bus_load"));
-  for (const std::string& text : {WriteScript(plan, PolicyOf(settings)), WriteTerraform(plan, PolicyOf(settings))}) {
-    EXPECT_THAT(text, HasSubstr("aws iot create-custom-metric --metric-name oldest_unsent_s --metric-type number"));
-  }
-  EXPECT_THAT(WriteScript(*Plan(settings, {}), PolicyOf(settings)), Not(HasSubstr("custom-metric")));
 }
 
 TEST(AwsPlan, NamesThePartitionOfItsRegion) {
