@@ -1,7 +1,5 @@
 #include "app/health.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <iterator>
