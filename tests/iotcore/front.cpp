@@ -45,9 +45,15 @@ class Front::Session : public std::enable_shared_from_this<Session> {
         client_(std::move(socket), front.tls_),
         broker_(front.context_),
         handshake_limit_(front.context_),
-        puback_timer_(front.context_) {}
+        puback_timer_(front.context_) {
+    peer_.connection = front.next_connection_++;
+  }
 
   const Peer& peer() const { return peer_; }
+  // Why it will have ended, unless a reason is known already.
+  void Blame(EndReason reason) {
+    if (!end_reason_) end_reason_ = reason;
+  }
 
   void Start() {
     error_code ignored;
@@ -62,7 +68,10 @@ class Front::Session : public std::enable_shared_from_this<Session> {
   }
 
   void Close() {
-    front_ = nullptr;
+    Front* const front = std::exchange(front_, nullptr);
+    if (std::exchange(connected_, false)) {
+      front->guard_.OnDisconnected(peer_, end_reason_.value_or(EndReason::kServerInitiated));
+    }
     error_code ignored;
     client_.next_layer().close(ignored);
     broker_.close(ignored);
@@ -154,6 +163,7 @@ class Front::Session : public std::enable_shared_from_this<Session> {
 
   // What it has sent still reaches the broker: without its DISCONNECT the broker would publish the will.
   void ClientGone() {
+    Blame(EndReason::kConnectionLost);
     client_gone_ = true;
     Flush();
   }
@@ -166,6 +176,7 @@ class Front::Session : public std::enable_shared_from_this<Session> {
 
   // Ends a session that broke a rule: MQTT 5 is told why, 3.1.1 sees the connection close.
   void Refuse(std::uint8_t code) {
+    Blame(EndReason::kClientError);
     ++front_->counters_.protocol_errors;
     if (connected_ && peer_.level >= kMqtt5) to_client_.waiting += EncodeDisconnect(code);
     ending_ = true;
@@ -194,6 +205,9 @@ class Front::Session : public std::enable_shared_from_this<Session> {
       case PacketType::kPubcomp:
       case PacketType::kAuth:
         return Refuse(kQosRefused);
+      case PacketType::kDisconnect:
+        Blame(EndReason::kClientInitiated);
+        [[fallthrough]];
       default:
         to_broker_.waiting += EncodePacket(packet);
     }
@@ -215,6 +229,12 @@ class Front::Session : public std::enable_shared_from_this<Session> {
       code = kNotAuthorized;
     }
     if (code == 0) {
+      // The broker ends the one that has this id when it gets this.
+      for (const auto& other : front_->sessions_) {
+        if (other.get() != this && other->peer().client_id == view->client_id) {
+          other->Blame(EndReason::kDuplicateClientId);
+        }
+      }
       to_broker_.waiting += EncodePacket(packet);
       return;
     }
@@ -251,6 +271,7 @@ class Front::Session : public std::enable_shared_from_this<Session> {
 
   void RefusePublish(const PublishView& view, std::uint8_t code) {
     if (peer_.level < kMqtt5) {
+      Blame(code == kNotAuthorized ? EndReason::kForbiddenAccess : EndReason::kClientError);
       ending_ = true;
     } else if (view.qos == 1) {
       to_client_.waiting += EncodePubackCode(view.packet_id, code);
@@ -272,12 +293,18 @@ class Front::Session : public std::enable_shared_from_this<Session> {
       codes.push_back(may ? 0 : peer_.level >= kMqtt5 ? kNotAuthorized : kSubackFailure);
       if (may) allowed.push_back(filter);
     }
+    if (!allowed.empty()) {
+      std::vector<std::string> filters;
+      for (const auto& filter : allowed) filters.push_back(filter.filter);
+      front_->guard_.OnSubscribed(peer_, filters);
+    }
     if (allowed.size() == view->filters.size()) {
       to_broker_.waiting += EncodePacket(packet);
       return;
     }
     front_->counters_.denied_subscribes += view->filters.size() - allowed.size();
     if (peer_.level < kMqtt5 && front_->close_on_denied_subscribe_) {
+      Blame(EndReason::kForbiddenAccess);
       ending_ = true;
     } else if (allowed.empty()) {
       to_client_.waiting += EncodeSuback(SubackHead(view->packet_id, peer_.level), codes);
@@ -390,6 +417,7 @@ class Front::Session : public std::enable_shared_from_this<Session> {
   bool reading_client_ = false, reading_broker_ = false, ending_ = false, connect_seen_ = false, connected_ = false,
        mute_ = false, client_gone_ = false;
   Peer peer_;
+  std::optional<EndReason> end_reason_;
   std::map<std::uint16_t, std::string> aliases_;
   std::map<std::uint16_t, std::vector<std::uint8_t>> partly_denied_;  // codes by packet id; 0: asked of the broker
   std::vector<std::string> reversed_;
@@ -460,6 +488,7 @@ std::size_t Front::CloseCertificate(const std::string& certificate) {
       ++it;
       continue;
     }
+    session->Blame(EndReason::kAuthError);
     session->Close();
     it = sessions_.erase(it);
     ++closed;

@@ -20,9 +20,11 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "iotcore/lifecycle.hpp"
 
 namespace penumbra::iotcore {
 
@@ -30,7 +32,8 @@ namespace penumbra::iotcore {
 struct Peer {
   std::string certificate;  // id: SHA-256 of the certificate
   std::string client_id;
-  int level = 4;  // MQTT protocol level
+  int level = 4;                 // MQTT protocol level
+  std::uint64_t connection = 0;  // another number for each
 };
 
 // Who decides. Called on the loop.
@@ -42,6 +45,9 @@ class Guard {
   virtual bool Allows(std::string_view action, const std::string& resource, const Peer& peer) = 0;
   virtual void OnDenied(std::string_view action, const std::string& resource, const Peer& peer) = 0;
   virtual void OnConnected(const Peer& peer) = 0;  // the broker accepted it
+  // The end of one that was.
+  virtual void OnDisconnected(const Peer& peer, EndReason reason) = 0;
+  virtual void OnSubscribed(const Peer& peer, const std::vector<std::string>& filters) = 0;
 };
 
 struct PubackFaults {
@@ -100,6 +106,7 @@ class Front {
   std::uint16_t port_ = 0;
   std::set<std::shared_ptr<Session>> sessions_;
   PubackFaults faults_;
+  std::uint64_t next_connection_ = 1;
   bool close_on_denied_subscribe_ = true;
   Counters counters_;
 };

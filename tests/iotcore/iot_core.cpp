@@ -240,6 +240,19 @@ void IotCore::OnConnected(const Peer& peer) {
   last_second_.push_back(now_ms);
   while (last_second_.front() <= now_ms - 1000) last_second_.pop_front();
   connects_per_second_max_ = std::max(connects_per_second_max_, last_second_.size());
+  Tell(lifecycle_.Connected({peer.client_id, peer.certificate, peer.connection}, now_ms));
+}
+
+void IotCore::OnDisconnected(const Peer& peer, EndReason reason) {
+  Tell(lifecycle_.Disconnected({peer.client_id, peer.certificate, peer.connection}, reason, UnixMs()));
+}
+
+void IotCore::OnSubscribed(const Peer& peer, const std::vector<std::string>& filters) {
+  Tell(lifecycle_.Subscribed({peer.client_id, peer.certificate, peer.connection}, filters, UnixMs()));
+}
+
+void IotCore::Tell(const std::optional<Message>& event) {
+  if (event && recorder_link_) recorder_link_->Publish(event->topic, event->payload);
 }
 
 void IotCore::Publish(const std::vector<Message>& messages) {
@@ -445,7 +458,8 @@ Json IotCore::Connections(bool with_times) const {
                {"connects_per_second_max", connects_per_second_max_},
                {"refused", front["refused_connects"]},
                {"denied_publishes", front["denied_publishes"]},
-               {"denials", denials_}};
+               {"denials", denials_},
+               {"ends", lifecycle_.Ends()}};
   if (with_times) json["connect_times_ms"] = connect_times_ms_;
   return json;
 }

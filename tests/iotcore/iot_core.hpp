@@ -25,6 +25,7 @@
 #include "iotcore/certificates.hpp"
 #include "iotcore/fault_proxy.hpp"
 #include "iotcore/front.hpp"
+#include "iotcore/lifecycle.hpp"
 #include "iotcore/pki.hpp"
 #include "iotcore/policy.hpp"
 #include "iotcore/recorder.hpp"
@@ -83,6 +84,9 @@ class IotCore : private Guard {
   bool Allows(std::string_view action, const std::string& resource, const Peer& peer) override;
   void OnDenied(std::string_view action, const std::string& resource, const Peer& peer) override;
   void OnConnected(const Peer& peer) override;
+  void OnDisconnected(const Peer& peer, EndReason reason) override;
+  void OnSubscribed(const Peer& peer, const std::vector<std::string>& filters) override;
+  void Tell(const std::optional<Message>& event);
 
   void Publish(const std::vector<Message>& messages);
   void Arm(Hosted& hosted);
@@ -122,6 +126,7 @@ class IotCore : private Guard {
     std::int64_t last_ms = 0;
   };
   std::map<std::string, Connects> connects_;
+  Lifecycle lifecycle_;
   std::deque<std::int64_t> connect_times_ms_, last_second_;
   std::size_t connects_per_second_max_ = 0;
   std::deque<std::string> denials_;

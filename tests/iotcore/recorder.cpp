@@ -30,7 +30,7 @@ Status Recorder::RecordTo(const std::filesystem::path& file) {
 }
 
 void Recorder::OnMessage(std::string_view topic, std::string_view payload, std::int64_t now_ms) {
-  ++messages_;
+  if (!topic.starts_with("$aws/events/")) ++messages_;  // those are the cloud's own
   const auto json = ParseJson(payload);
   if (file_.is_open()) Append(topic, payload, json ? &*json : nullptr, now_ms);
   // What the services answer is theirs, not the thing's.

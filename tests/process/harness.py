@@ -241,6 +241,10 @@ class Cloud(IotCore):
         with open(POLICY_USE / f"{os.getpid()}.jsonl", "a") as file:
             file.write(json.dumps({"test": test, "time": time.time(), **use}) + "\n")
 
+    def ends(self):
+        """How the connections of each client have ended, in the words of AWS's lifecycle events."""
+        return self.summary()["connections"]["ends"]
+
     def denials(self):
         return self.summary()["connections"]["denials"]
 

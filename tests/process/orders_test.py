@@ -108,6 +108,13 @@ def test_health_and_presence_are_told(stage):
     stage.gateway.kill()
     for thing in (THING, GATEWAY):
         wait_for(lambda thing=thing: not stage.online(thing), 10, f"the last will of {thing}")
+    assert stage.cloud.ends() == {thing: {"CONNECTION_LOST": 1} for thing in (THING, GATEWAY)}, "as the cloud's lifecycle events have it"
+    stage.start()
+    assert stage.gateway.stop()[0] == 0
+    for thing in (THING, GATEWAY):
+        assert not stage.online(thing), "it says so itself"
+        ended = stage.messages(f"$aws/events/presence/disconnected/{thing}")[-1]["payload"]
+        assert ended["clientInitiatedDisconnect"] is True and ended["versionNumber"] == 1, ended
 
 
 def test_device_defender_takes_the_report_for_which_the_generated_script_prepared_the_account(stage):

@@ -254,6 +254,7 @@ def test_the_running_daemon_rotates_and_loses_nothing(site):
     assert site.leftovers() == []
     certificates = site.gateway.status()["certificates"]
     assert [c["certificate_id"] for c in certificates if c["thing"] == "sensor-001"] == [thing["certificate_id"]]
+    assert set(site.cloud.ends()["sensor-001"]) == {"CLIENT_INITIATED_DISCONNECT"}, "nobody takes the client id from its owner"
     # Files that are replaced under the daemon are picked up too.
     assert site.provision("sensor-001", "--replace").returncode == 0
     site.cloud.deactivate(thing["certificate_id"])

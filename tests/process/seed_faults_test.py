@@ -133,11 +133,14 @@ def test_the_guides_policy_denies_its_own_shadow_client_and_ours_lets_it_work(st
 def test_two_programs_with_one_client_id_evict_each_other_and_our_one_connection_does_both(stage):
     with stage.guide("device_client.py"), stage.guide("shadow_client.py"):
         wait_for(lambda: len(stage.cloud.connects()) >= 5, 30, "they take the connection from each other again and again")
+    evicted = stage.cloud.ends()[THING]["DUPLICATE_CLIENTID"]
+    assert evicted >= 3
     connects = len(stage.cloud.connects())
     stage.our_daemon()
     wait_for(lambda: len(stage.telemetry()) > 5 and "temperature" in stage.reported(), 20, "telemetry and shadow")
     time.sleep(3)
     assert len(stage.cloud.connects()) == connects + 1
+    assert stage.cloud.ends()[THING]["DUPLICATE_CLIENTID"] == evicted
 
 
 def test_what_waits_offline_is_lost_with_the_guides_process_and_not_with_ours(stage):
