@@ -50,7 +50,7 @@ std::vector<std::string_view> LevelsOf(std::string_view topic) {
 std::string FilterOf(std::string_view topic, const std::string& thing) {
   std::string filter;
   for (const std::string_view level : LevelsOf(topic)) {
-    const bool any = level == thing || level.find('\'') != std::string_view::npos;
+    const bool any = FindName(level, thing) != std::string_view::npos || level.find('\'') != std::string_view::npos;
     filter += fmt::format("{}{}", filter.empty() ? "" : "/", any ? "+" : level);
   }
   return filter;

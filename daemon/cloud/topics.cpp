@@ -1,6 +1,7 @@
 #include "cloud/topics.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "identity/answers.hpp"
 #include "model/defender.hpp"
@@ -27,13 +28,26 @@ class Collector {
 
 }  // namespace
 
+std::size_t FindName(std::string_view level, std::string_view thing) {
+  const auto in_a_word = [level](std::size_t at) {
+    return at < level.size() && std::isalnum(static_cast<unsigned char>(level[at])) != 0;
+  };
+  for (std::size_t at = level.find(thing); at != std::string_view::npos; at = level.find(thing, at + 1)) {
+    if (!(at > 0 && in_a_word(at - 1)) && !in_a_word(at + thing.size())) return at;
+  }
+  return std::string_view::npos;
+}
+
 std::string WithPlaceholder(const std::string& topic, const std::string& thing, const std::string& placeholder) {
   std::string out;
   std::size_t begin = 0;
   for (;;) {
     const std::size_t slash = topic.find('/', begin);
-    const std::string level = topic.substr(begin, slash == std::string::npos ? slash : slash - begin);
-    out += level == thing ? placeholder : level;
+    std::string level = topic.substr(begin, slash == std::string::npos ? slash : slash - begin);
+    if (const std::size_t at = FindName(level, thing); at != std::string_view::npos) {
+      placeholder == "+" ? level = "+" : level.replace(at, thing.size(), placeholder);
+    }
+    out += level;
     if (slash == std::string::npos) return out;
     out += '/';
     begin = slash + 1;

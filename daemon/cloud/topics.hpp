@@ -28,7 +28,10 @@ struct CloudTopic {
 std::vector<CloudTopic> TopicsOf(const Settings& settings, const std::string& placeholder,
                                  const DutySettings& duties = {});
 
-// The topic with the segment that is the thing's name replaced.
+// Where in a level of a topic the thing's name stands: "s1", "hall-s1", not "sensors1". npos: it does not.
+std::size_t FindName(std::string_view level, std::string_view thing);
+
+// The topic with the thing's name replaced wherever FindName sees it; by "+", which is a level or nothing, the level.
 std::string WithPlaceholder(const std::string& topic, const std::string& thing, const std::string& placeholder);
 
 }  // namespace penumbra::cloud

@@ -55,6 +55,13 @@ TEST(BuiltInRules, StoreAReadingUnderItsThingWhereverItStandsInTheTopic) {
       << "the policy guards the topic, and nobody what a device says of itself";
 }
 
+// One rule for all of them, and not one for each thing.
+TEST(BuiltInRules, ServeTopicsThatNameTheThingInsideALevel) {
+  const Settings settings = On({"hall-s1/t", "hall-s2/t", "hall-s3/t"});
+  EXPECT_THAT(Names(settings), ElementsAre("StoreSensorData", "AnomalyDetection"));
+  EXPECT_THAT(StoredUnder(settings), ElementsAre("s1", "s2", "s3"));
+}
+
 TEST(BuiltInRules, StandInSqlForAGatewayWithoutThingsAndForAnyTopicThatIsOne) {
   const Settings none = On({});
   for (const RuleTrial& trial : TryRules(none, DefaultRules(none), {}, 1, false)) EXPECT_EQ(trial.fault, "");

@@ -133,6 +133,19 @@ TEST(GatewayPolicy, NamesTopicsThatThingsShare) {
   EXPECT_THAT(policy->shared_topics, testing::ElementsAre("all/readings"));
 }
 
+TEST(GatewayPolicy, ServesTopicsThatNameTheThingInsideALevelWithOneLine) {
+  Settings settings = test::TwoSensors();
+  for (int i = 0; i < 60; ++i) settings.things.push_back(test::Sensor("s" + std::to_string(i)));
+  for (ThingSettings& thing : settings.things) thing.topic = "hall-" + thing.name + "/data";
+  const auto policy = MakePolicy(settings, kArn);
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_THAT(policy->shared_topics, testing::IsEmpty());
+  EXPECT_TRUE(Judged(settings).Allows("iot:Publish", "topic/hall-sensor-001/data", kSensor));
+  EXPECT_FALSE(Judged(settings).Allows("iot:Publish", "topic/hall-sensor-002/data", kSensor));
+  EXPECT_EQ(WithPlaceholder("sensors1/s1/a-s1:b/s12", "s1", "X"), "sensors1/X/a-X:b/s12");
+  EXPECT_EQ(WithPlaceholder("hall-s1/t", "s1", "+"), "+/t");
+}
+
 // Both are allowed in a topic, and wildcards in a policy.
 TEST(GatewayPolicy, TakesAnAsteriskInATopicForThatAndNoWildcard) {
   Settings settings = test::TwoSensors();
