@@ -540,17 +540,18 @@ void LinkSession::Refused(Outgoing& message, int code) {
     Throttled();
     // Nobody else would say it again, and it may be retained.
     if (message.presence && !message.farewell) SayPresenceIn(throttled_until_ - context_.loop.Now());
-  } else if (code != 0) {
-    ++status_.refused;
-    Forgive(message);
-    if (AtFault(message, code)) return;
-    if (suspension_.Refused(message.topic, context_.loop.Now())) {
-      status_.last_error =
-          fmt::format("the cloud refuses messages on {} (0x{:02X}); is the policy right?", message.topic, code);
-      log::Warning("uplink.suspended", status_.last_error, {{"thing", thing_.name}, {"topic", message.topic}});
-    }
   }
-  outbox_.Release(message.seqs);
+  if (code == 0 || code == kQuotaExceeded) {
+    outbox_.Release(message.seqs);
+    return Undone(message, code);
+  }
+  ++status_.refused;
+  Forgive(message);
+  if (!AtFault(message, code) && suspension_.Refused(message.topic, context_.loop.Now())) {
+    status_.last_error =
+        fmt::format("the cloud refuses messages on {} (0x{:02X}); is the policy right?", message.topic, code);
+    log::Warning("uplink.suspended", status_.last_error, {{"thing", thing_.name}, {"topic", message.topic}});
+  }
   Undone(message, code);
 }
 
@@ -564,13 +565,17 @@ void LinkSession::Throttled() {
   outbox_.Pause(pause);
 }
 
-// The cloud takes others on this topic, and says nothing of rights or names: so it is the message, not the topic.
-// True: it was dealt with as that.
-bool LinkSession::AtFault(Outgoing& message, int code) {
-  if (code == kNotAuthorized || code == kTopicNameInvalid || !suspension_.Proven(message.topic)) return false;
-  outbox_.Refused(message.seqs, "the cloud refuses this reading: " + mqtt::ReasonText(code));
-  Undone(message, code);
-  return true;
+// Whether it is the message, and not its topic: the cloud says nothing of rights or names, takes others there, and
+// refuses a reading that goes alone for the second time. The first time may be the cloud's own trouble, which the topic
+// waits out. Whoever else sent the message hears of it, and decides.
+bool LinkSession::AtFault(const Outgoing& message, int code) {
+  const bool rights = code == kNotAuthorized || code == kTopicNameInvalid;
+  if (rights || !suspension_.Proven(message.topic) || suspension_.Suspended(message.topic)) {
+    outbox_.Release(message.seqs);
+    return false;
+  }
+  return message.seqs.empty() ||
+         outbox_.Refused(message.seqs, "the cloud refuses this reading: " + mqtt::ReasonText(code));
 }
 
 void LinkSession::Undone(const Outgoing& message, int code) {

@@ -150,7 +150,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   void LeaveSession(const mqtt::Failure& failure, bool may_blame);
   void NoteKick(const mqtt::Failure& failure);
   void Throttled();
-  bool AtFault(Outgoing& message, int code);
+  bool AtFault(const Outgoing& message, int code);
   void Undone(const Outgoing& message, int code);
   Duration Patience() const;
   void NothingAnswered();

@@ -75,12 +75,14 @@ void OutboxSender::Release(const std::vector<std::uint64_t>& seqs) {
   Rewind(seqs);
 }
 
-void OutboxSender::Refused(const std::vector<std::uint64_t>& seqs, std::string_view why) {
-  if (!up_) return;
+bool OutboxSender::Refused(const std::vector<std::uint64_t>& seqs, std::string_view why) {
+  if (!up_) return false;
+  const bool again = seqs.size() == 1 && suspects_.Apart(seqs.front());
   for (const std::uint64_t seq : seqs) {
-    if (suspects_.Blamed(seq, seqs.size() == 1, loop_.Now())) ToldSetAside(seq, why);
+    if (suspects_.Blamed(seq, again, loop_.Now())) ToldSetAside(seq, why);
   }
   Rewind(seqs);
+  return again;
 }
 
 // They are read from the store again.

@@ -60,8 +60,9 @@ class OutboxSender {
   void Accepted(std::uint64_t seq);
   // The message was not accepted: its readings are sent again later.
   void Release(const std::vector<std::uint64_t>& seqs);
-  // The cloud refused the message although it takes others on its topic: it is set aside, or one of its readings is.
-  void Refused(const std::vector<std::uint64_t>& seqs, std::string_view why);
+  // The cloud refused the message although it takes others on its topic: its readings are sent again alone. True: it
+  // was one that has been refused before, and is set aside.
+  bool Refused(const std::vector<std::uint64_t>& seqs, std::string_view why);
   // They were in flight when the session ended, which may be the fault of one of them; before End. True: one has just
   // been set aside.
   bool Struck(const std::vector<std::uint64_t>& seqs);

@@ -26,7 +26,7 @@ class Refused : public test::UplinkFixture {
     EXPECT_TRUE(Link("a").suspended_topics.empty());
     EXPECT_EQ(Link("a").set_aside, 1u);
     EXPECT_NE(uplink->Explain("a", bad).find("set aside"), std::string::npos) << uplink->Explain("a", bad);
-    EXPECT_EQ(SentCounts("a")[bad], 1);
+    EXPECT_EQ(SentCounts("a")[bad], 2) << "with the others, and alone";
     transport.judge = {};
     loop.Advance(16min);
     EXPECT_EQ(store.Outbox("a").unsent, 0u) << "tried again";
@@ -143,6 +143,29 @@ TEST_F(Refused, AReadingWhosePayloadTheCloudRefusesIsSetAsideAndItsTopicGoesOn) 
 
 TEST_F(Refused, AReadingThatTheCloudRefusesWithoutAReasonLikewise) {
   RefusesOneReading(0x80);
+}
+
+// It has taken others on this topic before, and does again: nothing is wrong with any reading.
+TEST_F(Refused, TroubleOfTheCloudsOwnIsWaitedOutByTheTopicAndBlamesNoReading) {
+  bool trouble = false;
+  transport.puback = [&](const std::string&, const std::string& topic) {
+    return trouble && topic == "sensors/a/temperature" ? 0x80 : 0;
+  };
+  Create({Thing("a")});
+  const auto run = [&](int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      Read("a");
+      loop.Advance(1s);
+    }
+  };
+  run(10);
+  ASSERT_EQ(store.acked["a"].size(), 10u);
+  trouble = true;
+  run(30);
+  trouble = false;
+  run(35);
+  EXPECT_EQ(store.Outbox("a").unsent, 0u) << "within a minute of the first refusal and some seconds";
+  EXPECT_EQ(Link("a").set_aside, 0u);
 }
 
 TEST_F(Refused, OneReadingOfABatchIsFoundAndTheOthersGo) {
