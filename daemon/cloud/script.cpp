@@ -10,8 +10,8 @@ namespace {
 constexpr std::string_view kHead = R"sh(#!/usr/bin/env bash
 # Written by `penumbra aws cli` from the gateway's configuration. Needs the AWS CLI with rights to IoT, IAM, DynamoDB,
 # CloudWatch Logs and Lambda. Can be run again, also after it was interrupted: what exists is left as it is, but for
-# policies, rules and the provisioning template, which get what is new in them. With KEEP=1 those stay as they are, too:
-# where another gateway of this account made them.
+# things, policies, rules and the provisioning template, which get what is new in them. With KEEP=1 the last three stay,
+# too: where another gateway of this account made them.
 set -euo pipefail
 export AWS_PAGER=
 cd "$(dirname "$0")"
@@ -116,14 +116,16 @@ class Writer {
   void Thing(const PlannedThing& thing) {
     const std::string name = ShellWord(thing.name);
     text_ += fmt::format("\n# {}\n", thing.name);
-    std::string create = "aws iot create-thing --thing-name " + name;
-    if (!thing.type.empty()) create += " --thing-type-name " + ShellWord(thing.type);
-    if (!thing.attributes.empty()) {
-      OrderedJson attributes = OrderedJson::object();
-      for (const auto& [key, value] : thing.attributes) attributes[key] = value;
-      create += " --attribute-payload " + ShellWord(OrderedJson{{"attributes", attributes}}.dump());
-    }
-    Unless("aws iot describe-thing --thing-name " + name, create);
+    // `merge` is for what exists: attributes that somebody else has set stay.
+    const auto what = [&thing](bool merge) {
+      std::string words = thing.type.empty() ? "" : " --thing-type-name " + ShellWord(thing.type);
+      if (thing.attributes.empty()) return words;
+      OrderedJson payload{{"attributes", thing.attributes}};
+      if (merge) payload["merge"] = true;
+      return words + " --attribute-payload " + ShellWord(payload.dump());
+    };
+    Unless("aws iot describe-thing --thing-name " + name, "aws iot create-thing --thing-name " + name + what(false));
+    if (!what(true).empty()) text_ += fmt::format("aws iot update-thing --thing-name {}{}\n", name, what(true));
     for (const std::string& group : thing.groups) {
       text_ += fmt::format("aws iot add-thing-to-thing-group --thing-name {} --thing-group-name {}\n", name,
                            ShellWord(group));

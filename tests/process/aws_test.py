@@ -87,6 +87,7 @@ def test_the_script_is_one_that_a_shell_reads_and_attaches_every_certificate_to_
         assert f"iot attach-thing-principal --thing-name {name} --principal arn:cert" in asked
         assert f"file://csr/{name}.csr" in asked
     assert "lambda add-permission --function-name anomaly-handler" in asked
+    assert re.search(r'create-thing --thing-name sensor-001 .*"location":"warehouse-a"\}\}\n', asked), "CreateThing takes no merge"
     policy = json.loads((folder / "policy.json").read_text())
     assert "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}" in json.dumps(policy)
     rule = json.loads((folder / "rule-StoreSensorData.json").read_text())
@@ -114,6 +115,8 @@ def test_what_exists_gets_what_is_new_unless_it_is_another_gateways(gateway, tmp
     assert "replace-topic-rule --rule-name StoreSensorData" in account.run(script, knows="get-topic-rule")
     there = json.dumps(json.loads((account.script.parent / "policy.json").read_text()))
     assert "create-policy-version" not in account.run(script, knows="iot get-policy", AWS_SAYS=there), "white space is no difference"
+    assert 'iot update-thing --thing-name sensor-001 --thing-type-name TemperatureSensor --attribute-payload ' \
+        '{"attributes":{"floor":"1","location":"warehouse-a"},"merge":true}' in policy
     for kind in ("iot get-policy", "get-topic-rule"):
         kept = account.run(script, knows=kind, KEEP="1")
         assert "replace-topic-rule" not in kept and "create-policy-version" not in kept

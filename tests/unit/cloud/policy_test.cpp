@@ -72,10 +72,13 @@ TEST(GatewayPolicy, StaysWithinTheCharactersThatAwsCounts) {
   Settings settings = test::TwoSensors();
   settings.things[0].batch_bytes = 4096;
   settings.upstream.status_retained = true;
-  const std::string longest = "arn:aws:iot:ap-southeast-1:123456789012:";
-  const auto policy = MakePolicy(settings, longest);
-  ASSERT_TRUE(policy) << policy.error().message;
-  EXPECT_LE(policy->Characters(longest), kMaxPolicyCharacters);
+  settings.credentials.template_name = "fleet";
+  for (const char* head : {"arn:aws:iot:ap-southeast-1:123456789012:", "arn:aws-cn:iot:cn-northwest-1:123456789012:",
+                           "arn:aws-us-gov:iot:us-gov-west-1:123456789012:"}) {
+    const auto policy = MakePolicy(settings, head, {.health = {.defender = true}});
+    ASSERT_TRUE(policy) << policy.error().message;
+    EXPECT_LE(policy->Characters(head), kMaxPolicyCharacters);
+  }
 }
 
 // Everything that makes it longer, at the longest region: each line is as wide as it gets.
