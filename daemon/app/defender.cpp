@@ -76,8 +76,9 @@ void Defender::Recall() {
   recalled_ = true;
   last_id_ = StoredId(world_.store);
   if (last_id_ == 0) return;
-  const std::chrono::seconds since(std::clamp<std::int64_t>(world_.time_trust.UnixMs() / 1000 - last_id_, 0,
-                                                            kLeastDefenderInterval / std::chrono::seconds(1)));
+  const std::int64_t longest_s = Interval(world_.settings) / std::chrono::seconds(1);
+  const std::chrono::seconds since(
+      std::clamp<std::int64_t>(world_.time_trust.UnixMs() / 1000 - last_id_, 0, longest_s));
   told_at_ = world_.loop.Now() - since;
 }
 

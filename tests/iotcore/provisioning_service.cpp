@@ -182,6 +182,7 @@ Result<ProvisioningTemplate::Outcome> ProvisioningTemplate::Apply(const Json& pa
       if (!text->empty()) outcome.attributes[key] = *text;
     }
     const Json overrides = resource.value("OverrideSettings", Json::object());
+    outcome.attributes_override = GetString(overrides, "AttributePayload").value_or("MERGE");
     outcome.must_be_new = std::any_of(overrides.begin(), overrides.end(), [](const Json& o) { return o == "FAIL"; });
   }
   const Json configuration = template_.value("DeviceConfiguration", Json::object());
@@ -277,7 +278,9 @@ ProvisioningService::Answer ProvisioningService::Register(const std::string& nam
     return tl::unexpected(Error{409, "ResourceConflict", fmt::format("there is a thing '{}' already", outcome->thing)});
   }
   registry_.Attach(certificate, outcome->thing);
-  registry_.things()[outcome->thing].update(outcome->attributes);
+  Json& attributes = registry_.things()[outcome->thing];
+  if (!exists || outcome->attributes_override == "REPLACE") attributes = Json::object();
+  if (!exists || outcome->attributes_override != "DO_NOTHING") attributes.update(outcome->attributes);
   registry_.SetStatus(certificate, outcome->activate ? CertificateStatus::kActive : CertificateStatus::kInactive);
   tokens_.erase(token);
   ++registered_;

@@ -28,7 +28,10 @@ class ProvisioningTemplate {
     std::string thing;
     Json attributes = Json::object();
     bool must_be_new = false;  // OverrideSettings say FAIL
-    bool activate = true;      // the certificate's Status is ACTIVE
+    // What becomes of the attributes that the thing has: "MERGE" (also when nothing is said; AWS names no default),
+    // "REPLACE", "DO_NOTHING".
+    std::string attributes_override = "MERGE";
+    bool activate = true;  // the certificate's Status is ACTIVE
     Json device_configuration = Json::object();
   };
   // Error kGiveUp: what AWS would refuse, and intrinsics that are not understood.

@@ -106,8 +106,14 @@ TEST_F(DefenderTest, ReportsNotTooEarlyAfterARestartAndSoonWhenItWasLong) {
   loop.Advance(201s);
   EXPECT_EQ(Look(), 2U);
   loop.Advance(1h);
+  settings.interval = 20min;
   Start();
   EXPECT_EQ(Look(), 3U);
+  loop.Advance(19min);
+  Start();
+  EXPECT_EQ(Look(), 3U);
+  loop.Advance(1min);
+  EXPECT_EQ(Look(), 4U);
 }
 
 TEST_F(DefenderTest, IdsAreTimesAndGrowOverRestartsAndClocksThatGoBack) {

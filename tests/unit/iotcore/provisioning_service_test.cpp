@@ -137,6 +137,24 @@ TEST_F(ProvisioningServiceTest, ATemplateNamesTheThingWithIntrinsics) {
   }
 }
 
+TEST_F(ProvisioningServiceTest, WhatAThingHasIsMergedReplacedOrLeftAsTheTemplateSays) {
+  const auto after = [this](const std::string& override) {
+    const std::string settings =
+        override.empty() ? "" : R"(,"OverrideSettings":{"AttributePayload":")" + override + R"("})";
+    EXPECT_TRUE(Do({"template", "mine",
+                    R"({"Parameters":{"Serial":{"Type":"String"}},"Resources":{"t":{
+      "Type":"AWS::IoT::Thing","Properties":{"ThingName":"t1","AttributePayload":{"serial":{"Ref":"Serial"}}})" +
+                        settings + "}}}"}));
+    registry.things()["t1"] = {{"floor", "1"}, {"serial", "old"}};
+    EXPECT_EQ(Register(Create()["certificateOwnershipToken"], {{"Serial", "new"}}, kNowMs, "mine")["kind"], "accepted");
+    return registry.things()["t1"];
+  };
+  EXPECT_EQ(after("MERGE"), Json({{"floor", "1"}, {"serial", "new"}}));
+  EXPECT_EQ(after("REPLACE"), Json({{"serial", "new"}}));
+  EXPECT_EQ(after("DO_NOTHING"), Json({{"floor", "1"}, {"serial", "old"}}));
+  EXPECT_EQ(after(""), Json({{"floor", "1"}, {"serial", "new"}}));
+}
+
 TEST_F(ProvisioningServiceTest, ADisabledCertificateIsToldToTheFront) {
   std::vector<std::string> disabled;
   registry.on_disabled = [&disabled](const std::string& id) { disabled.push_back(id); };
