@@ -137,8 +137,8 @@ std::vector<std::string> IngestNotes(const Settings& settings, const std::vector
   }
   std::vector<std::string> notes;
   for (const auto& [name, thing] : first) {
-    const bool here =
-        std::any_of(rules.begin(), rules.end(), [&](const RuleSettings& rule) { return rule.name == name; });
+    const auto named = [&wanted = name](const RuleSettings& rule) { return rule.name == wanted; };
+    const bool here = std::any_of(rules.begin(), rules.end(), named);
     notes.push_back(here
                         ? fmt::format("{} publishes straight to rule {}: no other rule sees it", thing, name)
                         : fmt::format("{} publishes straight to rule {}, which is not made here: unless it exists, all "
