@@ -133,6 +133,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
 
   bool TakeTurn() override;
   std::optional<Outgoing> NextOutgoing();
+  std::optional<Outgoing> NextTelemetry();
+  bool Held(const Outgoing& message) const;
   bool MaySend(const Outgoing& message) const;
   std::string WhyNot(const Outgoing& message) const;
   void Send(Outgoing message);
@@ -205,7 +207,8 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   BootTime unprovisioned_at_{};
   std::string told_credentials_;
   int kicks_ = 0;
-  int unanswered_ = 0;  // connections in a row
+  int unanswered_ = 0;   // connections in a row
+  bool stable_ = false;  // the session has lasted
   std::function<void()> closed_;
 
   LinkStatus status_;

@@ -20,6 +20,15 @@ void TopicSuspension::Sent(const std::string& topic, BootTime now) {
   if (const auto found = suspended_.find(topic); found != suspended_.end()) found->second.under_way = true;
 }
 
+bool TopicSuspension::Doubted(const std::string& topic) const {
+  const auto found = strikes_.find(topic);
+  return found != strikes_.end() && found->second + 1 >= kStrikes;
+}
+
+void TopicSuspension::Stable(const std::set<std::string>& untried) {
+  std::erase_if(strikes_, [&untried](const auto& strike) { return untried.count(strike.first) == 0; });
+}
+
 bool TopicSuspension::Acked(const std::string& topic) {
   proven_.insert(topic);
   strikes_.erase(topic);

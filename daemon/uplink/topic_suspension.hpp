@@ -45,8 +45,10 @@ class TopicSuspension {
   std::vector<std::string> SessionEnded(bool may_be_refusal, const std::set<std::string>& unacked, BootTime now);
 
   bool Suspects() const { return !strikes_.empty(); }
-  // The session has lasted: whatever was suspected, it was not that.
-  void Stable() { strikes_.clear(); }
+  // One more close and it is suspended. What is not telemetry should wait for telemetry then: see Stable.
+  bool Doubted(const std::string& topic) const;
+  // The session has lasted: whatever was suspected, it was not that; but for what has waited (`untried`).
+  void Stable(const std::set<std::string>& untried);
   std::vector<std::string> Topics() const;
 
  private:

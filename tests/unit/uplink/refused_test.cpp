@@ -224,6 +224,29 @@ TEST_F(Refused, AnMqtt5DisconnectThatBlamesTheMessageCountsLikewiseAndAnyOtherDo
   EXPECT_TRUE(Link("a").suspended_topics.empty());
 }
 
+// Three topics before telemetry cost nine connections, which took it two minutes to get through.
+TEST_F(Refused, A311ServerThatForbidsEverythingButTelemetryGetsItAfterAFewConnections) {
+  struct Talkative : test::RecordingClient {
+    void OnOnline(ThingLink& l) override {
+      for (const char* topic : {"one", "two", "three"}) l.Publish(topic, std::to_string(++said), [](const Status&) {});
+    }
+    int said = 0;
+  } client;
+  client.filters = 0;
+  clients.push_back(&client);
+  upstream.protocol = MqttProtocol::k311;
+  transport.puback = [](const std::string&, const std::string& topic) {
+    return topic == "sensors/a/temperature" ? 0 : -1;
+  };
+  for (int i = 0; i < 300; ++i) Read("a");
+  Create({Thing("a")});
+  AdvanceUntil([&] { return store.Outbox("a").unsent == 0; }, 40s);
+  EXPECT_LE(transport.connects.size(), 7u);
+  loop.Advance(5min);
+  EXPECT_TRUE(Online("a"));
+  EXPECT_EQ(Link("a").suspended_topics, (std::vector<std::string>{"one", "status/a", "three", "two"}));
+}
+
 TEST_F(Refused, A311ConnectionThatJustBreaksSuspendsNothing) {
   upstream.protocol = MqttProtocol::k311;
   Create({Thing("a")});
