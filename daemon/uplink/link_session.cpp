@@ -332,6 +332,7 @@ void LinkSession::LeaveSession(const mqtt::Failure& failure, bool may_blame) {
   credential_watch_.End();
   outbox_.End();
   const bool may_be_refusal = may_blame && mqtt::MayBlameMessage(failure, version_);
+  blamed_ = may_be_refusal;
   const BootTime now = context_.loop.Now();
   std::set<std::string> unacked;
   std::vector<std::function<void(Status)>> undone;
@@ -435,9 +436,10 @@ bool LinkSession::Held(const Outgoing& message) const {
 }
 
 std::optional<LinkSession::Outgoing> LinkSession::NextOutgoing() {
-  // While anything is suspected telemetry goes first, until it has shown that it is innocent.
-  if (suspension_.Suspects() && !suspension_.Proven(thing_.topic)) {
+  // While anything is suspected of a close telemetry goes first, until it has shown that it is innocent.
+  if (blamed_ && suspension_.Suspects() && !suspension_.Proven(thing_.topic)) {
     if (auto telemetry = NextTelemetry()) return telemetry;
+    if (state_ == LinkState::kOnline && outbox_.reading()) return std::nullopt;  // the page wakes us
   }
   for (;;) {
     const auto next = std::find_if(queue_.begin(), queue_.end(), [this](const auto& queued) { return !Held(queued); });

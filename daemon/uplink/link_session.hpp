@@ -209,6 +209,7 @@ class LinkSession : public ThingLink, private mqtt::Listener, private Turns::Tak
   int kicks_ = 0;
   int unanswered_ = 0;   // connections in a row
   bool stable_ = false;  // the session has lasted
+  bool blamed_ = false;  // the last one was closed, perhaps over what was in flight
   std::function<void()> closed_;
 
   LinkStatus status_;

@@ -74,6 +74,8 @@ class OutboxSender {
 
   // "waits for a trusted clock" and the like; empty: nothing special.
   std::string Waiting(std::uint64_t seq) const;
+  // Whether readings are on their way from the store, so that Next may have one in a moment.
+  bool reading() const { return reading_; }
   std::size_t held() const { return fresh_.size() + backlog_.size(); }
 
  private:
