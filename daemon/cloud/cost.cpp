@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "cloud/infrastructure.hpp"
 #include "cloud/topics.hpp"
@@ -60,6 +62,18 @@ Range Reports(const ThingSettings& thing, double polls) {
 
 bool IsBasicIngest(const std::string& topic) {
   return topic.starts_with("$aws/rules/");
+}
+
+// The topics of the things as one key of the configuration, as far as they have one form.
+std::string FormOf(const std::vector<ThingSettings>& things) {
+  std::set<std::string> forms;
+  for (const ThingSettings& thing : things) {
+    if (IsBasicIngest(thing.topic)) continue;
+    std::string form = thing.topic;
+    if (const auto at = form.find(thing.name); at != std::string::npos) form.replace(at, thing.name.size(), "{thing}");
+    forms.insert(std::move(form));
+  }
+  return forms.size() == 1 ? *forms.begin() : "TOPIC";
 }
 
 // What goes out of a thing's readings: `readings` in each message of `bytes`, topic included, on `topic`.
@@ -239,12 +253,11 @@ Cost Estimate(const Settings& settings, const std::vector<RuleSettings>& rules, 
   const auto store =
       std::find_if(rules.begin(), rules.end(), [](const auto& rule) { return rule.action == "dynamodb"; });
   if (store != rules.end()) {
-    consider(
-        fmt::format("Basic Ingest: topic = \"$aws/rules/{}/sensors/{{thing}}/temperature\" (one rule only sees it)",
-                    store->name),
-        [&store](ThingSettings& thing) {
-          if (!IsBasicIngest(thing.topic)) thing.topic = "$aws/rules/" + store->name + "/" + thing.topic;
-        });
+    consider(fmt::format("Basic Ingest: topic = \"$aws/rules/{}/{}\" (one rule only sees it)", store->name,
+                         FormOf(settings.things)),
+             [&store](ThingSettings& thing) {
+               if (!IsBasicIngest(thing.topic)) thing.topic = "$aws/rules/" + store->name + "/" + thing.topic;
+             });
   }
   return cost;
 }

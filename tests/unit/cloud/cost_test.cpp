@@ -61,6 +61,9 @@ TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
   const Cost before = Estimate(settings, rules, BuiltIn());
   for (const Saving& saving : before.savings) EXPECT_LT(saving.price.least, before.total.least + 1e-9) << saving.how;
   ASSERT_THAT(before.savings, testing::Contains(testing::Field(&Saving::how, HasSubstr("Basic Ingest"))));
+  EXPECT_THAT(before.savings,
+              testing::Contains(testing::Field(
+                  &Saving::how, HasSubstr("\"$aws/rules/StoreSensorData/sensors/{thing}/temperature\""))));
   for (ThingSettings& thing : settings.things) thing.topic = "$aws/rules/StoreSensorData/" + thing.topic;
   const Cost after = Estimate(settings, rules, BuiltIn());
   EXPECT_DOUBLE_EQ(Row(after, "messages").count.most, 0);
