@@ -37,7 +37,7 @@ Status Migrate(Database& database, std::span<const Migration> migrations) {
   }
   // An older package looks into the file itself before it lets itself be installed over it, and knows nothing of a WAL.
   // Without room for the copy the WAL goes on holding everything; a disk that fails shows at the next commit.
-  if (*version > 0 && *version < newest) static_cast<void>(database.Checkpoint(false));
+  if (*version < newest) static_cast<void>(database.Checkpoint(false));
   return {};
 }
 

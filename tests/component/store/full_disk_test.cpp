@@ -290,7 +290,8 @@ TEST_F(FullDiskStore, WhatOtherModulesKeepIsReadWhileTheDiskIsFull) {
   ASSERT_TRUE(transact([](Database& database) { return database.Execute("INSERT INTO mine VALUES(7)"); }));
   ASSERT_FALSE(transact([&disk](Database& database) {
     disk.capacity = 0;
-    return database.Execute("INSERT INTO mine VALUES(8)");
+    // More than there is room for in the WAL that is there.
+    return database.Execute("INSERT INTO mine VALUES(zeroblob(1000000))");
   }));
   std::int64_t found = 0;
   const Status read = Answer<Status>([&](auto done) {

@@ -53,16 +53,20 @@ TEST_F(MigrationsTest, AppliesEachOnceAndInOrder) {
   EXPECT_EQ(database->Integer("SELECT count(*) FROM a").value(), 1);
 }
 
-TEST_F(MigrationsTest, AnUpgradeIsSeenInTheFileItself) {
+TEST_F(MigrationsTest, ANewSchemaIsSeenInTheFileItself) {
   const Migration both[] = {{1, "0001_a.sql", "CREATE TABLE a(x);"}, {2, "0002_b.sql", "CREATE TABLE b(x);"}};
-  ASSERT_TRUE(Migrate(*database, std::span(both).first(1)));
-  ASSERT_TRUE(Migrate(*database, both));
   // As packaging/debian/penumbra.preinst reads it, while the database is in use.
-  std::ifstream file(folder / "test.db", std::ios::binary);
-  file.seekg(60);
-  std::array<char, 4> version{};
-  file.read(version.data(), version.size());
-  EXPECT_EQ(version, (std::array<char, 4>{0, 0, 0, 2}));
+  const auto in_the_file = [this] {
+    std::ifstream file(folder / "test.db", std::ios::binary);
+    file.seekg(60);
+    std::array<char, 4> version{};
+    file.read(version.data(), version.size());
+    return version;
+  };
+  ASSERT_TRUE(Migrate(*database, std::span(both).first(1)));
+  EXPECT_EQ(in_the_file(), (std::array<char, 4>{0, 0, 0, 1})) << "of a new database";
+  ASSERT_TRUE(Migrate(*database, both));
+  EXPECT_EQ(in_the_file(), (std::array<char, 4>{0, 0, 0, 2})) << "of one that was upgraded";
 }
 
 TEST_F(MigrationsTest, TheEmbeddedOnesAreNumberedFromOne) {
