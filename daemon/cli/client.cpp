@@ -1,12 +1,15 @@
 #include "cli/client.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 
 #include "base/version.hpp"
 
@@ -48,7 +51,7 @@ tl::unexpected<Error> Unreachable(const std::filesystem::path& socket, const err
 class Exchange {
  public:
   Exchange(std::chrono::milliseconds timeout, http::verb method, const std::string& target, std::string body = {})
-      : stream_(context_), request_(method, target, 11, std::move(body)) {
+      : stream_(context_), timeout_(timeout), request_(method, target, 11, std::move(body)) {
     request_.set(http::field::host, "localhost");
     request_.set(http::field::user_agent, std::string("penumbra/") + kVersion);
     request_.keep_alive(false);
@@ -58,10 +61,8 @@ class Exchange {
   }
 
   error_code Run(const asio::local::stream_protocol::endpoint& endpoint) {
-    stream_.async_connect(endpoint, [this](const error_code& error) {
-      error_ = error;
-      if (!error) Write();
-    });
+    if (const error_code error = Connect(endpoint)) return error;
+    Write();
     context_.run();
     return error_;
   }
@@ -69,6 +70,21 @@ class Exchange {
   Answer Take() { return {static_cast<int>(parser_.get().result_int()), std::move(parser_.get().body())}; }
 
  private:
+  // connect(2) as it is: on a Unix socket it waits until the daemon's queue has room, but only in blocking mode. In the
+  // other one it says EAGAIN, which asio takes for a connection that is under way (unix(7), "ERRORS").
+  error_code Connect(const asio::local::stream_protocol::endpoint& endpoint) {
+    auto& socket = stream_.socket();
+    socket.open(endpoint.protocol());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout_);
+    const timeval limit{.tv_sec = seconds.count(), .tv_usec = std::chrono::microseconds(timeout_ - seconds).count()};
+    const int fd = socket.native_handle();
+    if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        ::connect(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) {
+      return {};
+    }
+    if (errno == EAGAIN) return beast::error::timeout;
+    return {errno, boost::system::system_category()};
+  }
   void Write() {
     http::async_write(stream_, request_, [this](const error_code& error, std::size_t) {
       error_ = error;
@@ -82,6 +98,7 @@ class Exchange {
 
   asio::io_context context_{1};
   beast::basic_stream<asio::local::stream_protocol, asio::io_context::executor_type> stream_;
+  const std::chrono::milliseconds timeout_;
   http::request<http::string_body> request_;
   beast::flat_buffer buffer_;
   http::response_parser<http::string_body> parser_;

@@ -33,14 +33,19 @@ constexpr ApiLimits kShort{.max_connections = 4,
                            .write_timeout = 300ms,
                            .socket_watch = 20ms};
 
+sockaddr_un Address(const std::filesystem::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  return address;
+}
+
 // A client that says exactly what the test wants.
 class RawClient {
  public:
   explicit RawClient(const std::filesystem::path& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    connected_ = ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    const sockaddr_un address = Address(path);
+    connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
   bool connected() const { return connected_; }
   void Send(std::string_view text) const {
@@ -113,12 +118,15 @@ class Server : public testing::Test {
     OnLoop([this, &counters] { counters = server_->Counters(); });
     return counters;
   }
-  bool EventuallyCounters(const std::function<bool(const ApiCounters&)>& good) {
+  static bool Eventually(const std::function<bool()>& good) {
     for (int i = 0; i < kPatienceMs / 10; ++i) {
-      if (good(Counters())) return true;
+      if (good()) return true;
       ::poll(nullptr, 0, 10);
     }
     return false;
+  }
+  bool EventuallyCounters(const std::function<bool(const ApiCounters&)>& good) {
+    return Eventually([this, &good] { return good(Counters()); });
   }
 
   SystemClock clock_;
@@ -157,7 +165,7 @@ TEST_F(Server, ReplacesAStaleSocketAndGivesItItsMode) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, socket_.c_str(), sizeof address.sun_path - 1);
-    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
   Start();
   struct stat info {};
@@ -186,8 +194,7 @@ TEST_F(Server, ASocketThatSomebodyRemovedIsMadeAgain) {
   ASSERT_TRUE(before.connected());
   for (int time = 0; time < 3; ++time) {
     std::filesystem::remove(socket_);
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
-    while (!RawClient(socket_).connected() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    ASSERT_TRUE(Eventually([this] { return RawClient(socket_).connected(); }));
     EXPECT_EQ(cli::Client(socket_).Get("/v1/buses")->status, 200);
   }
   before.Send("GET /v1/buses HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -270,6 +277,42 @@ TEST_F(Server, AnIdleConnectionMakesRoomForOneThatAsksTheOldestFirst) {
   EXPECT_THAT(gone, HasSubstr("too many clients"));
   idle.back()->Send("GET /v1/buses HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(idle.back()->Read(), StartsWith("HTTP/1.1 200")) << "the youngest still has its place";
+}
+
+// A daemon that is too busy to accept anybody: its queue of connections is full.
+class FullQueue : public Server {
+ protected:
+  void SetUp() override {
+    Server::SetUp();
+    listener_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = Address(socket_);
+    ASSERT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(listener_.get(), 0), 0);
+    first_ = std::make_unique<RawClient>(socket_);
+    ASSERT_TRUE(first_->connected());
+  }
+  UniqueFd Accept() { return UniqueFd(::accept(listener_.get(), nullptr, nullptr)); }
+
+  UniqueFd listener_;
+  std::unique_ptr<RawClient> first_;
+};
+
+TEST_F(FullQueue, TheToolWaitsForItsTurn) {
+  auto answer = std::async(std::launch::async, [this] { return cli::Client(socket_).Get("/v1/status"); });
+  EXPECT_EQ(answer.wait_for(100ms), std::future_status::timeout) << "it waits";
+  const UniqueFd others = Accept();
+  const UniqueFd its = Accept();
+  constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+  ASSERT_EQ(::send(its.get(), kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL), static_cast<ssize_t>(kAnswer.size()));
+  const auto status = answer.get();
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->status, 200);
+}
+
+TEST_F(FullQueue, TheToolWaitsNoLongerThanItsDeadline) {
+  const auto status = cli::Client(socket_, 50ms).Get("/v1/status");
+  ASSERT_FALSE(status);
+  EXPECT_THAT(status.error().message, HasSubstr("penumbrad does not answer"));
 }
 
 TEST_F(Server, AClientThatSendsItsRequestByteByByteMakesRoomToo) {
@@ -366,7 +409,7 @@ TEST_F(Server, ASilentDaemonIsGivenUpInTime) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket_.c_str(), sizeof address.sun_path - 1);
-  ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::bind(deaf.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(deaf.get(), 5), 0);
   EXPECT_THAT(cli::Client(socket_, 200ms).Get("/v1/status").error().message, HasSubstr("does not answer"));
 }
