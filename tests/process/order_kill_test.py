@@ -72,6 +72,7 @@ def reboots_once(stage, moment, ask, end):
     """One order to reboot from the moment it is sent until its end, with SIGKILL at `moment`. end(): its final answer, None before."""
     before = stage.reboot_count()
     stage.start(kill_at=moment)
+    stage.settle(GATEWAY)  # or the last order's answer is confirmed only now, and the daemon dies of that
     stage.armed.touch()
     ask()
     if moment in ENDING:

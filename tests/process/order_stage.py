@@ -1,5 +1,6 @@
 """What the process tests of orders share: a cloud, a gateway with a thing of its own, and one device; and a machine that "reboots" by leaving a
 line in a file."""
+import itertools
 import json
 
 from counting_bus import CountingBus
@@ -26,6 +27,7 @@ class Stage:
         self.armed = tmp_path / "armed"
         self.reboots = tmp_path / "reboots"
         self.boot = 1
+        self.pings = itertools.count()
 
     def __enter__(self):
         self.bus.__enter__()
@@ -54,12 +56,28 @@ class Stage:
     def start(self, kill_at=None):
         self.gateway.environment["PENUMBRA_KILL_AT"] = kill_at or "never"
         self.gateway.environment["PENUMBRA_BOOT_ID"] = f"boot-{self.boot}"
+        before = self.times_online(GATEWAY)
         self.gateway.start(program=MORTAL_PENUMBRAD)
         wait_for(lambda: all(self.gateway.thing(t)["link"] == "online" for t in (THING,)), 20, "online")
-        wait_for(lambda: self.online(GATEWAY), 20, "the gateway's own thing is online")
+        # A new message: the last one may be of a daemon that was killed and whose will the broker has not sent yet.
+        wait_for(lambda: self.times_online(GATEWAY) > before, 20, "the gateway's own thing is online")
 
     def online(self, thing):
         return any(m["payload"]["connected"] for m in self.messages(f"status/{thing}")[-1:])
+
+    def times_online(self, thing):
+        return sum(m["payload"]["connected"] for m in self.messages(f"status/{thing}"))
+
+    def settle(self, thing):
+        """Until whatever was asked of a thing before is over, also what only comes now because the last daemon was killed over it."""
+        # In its session it stands before this ping.
+        ping = f"ping-{next(self.pings)}"
+        self.ask(thing, action="ping", id=ping)
+
+        def over():
+            orders = self.gateway.json("orders", thing)["orders"]
+            return any(o["id"] == ping for o in orders) and all(o["state"] == "answered" for o in orders)
+        wait_for(over, 20, f"{thing} has nothing left to do: {self.gateway.tail()}")
 
     def messages(self, topic):
         """All messages on a topic as the cloud got them."""
