@@ -47,6 +47,11 @@ true_manuals() {
     dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/man/man1/penumbra.1.gz | gunzip | grep -q "^\.SS penumbra $verb" || { echo "penumbra.1 lacks $verb"; return 1; }
   done
 }
+# simulated_thing LINE: the thing "office" on a simulated bus, with one more line of its own.
+simulated_thing() {
+  printf '%s\n' '[[bus]]' 'name = "simulated"' 'driver = "sim"' '[[thing]]' 'name = "office"' 'bus = "simulated"' \
+    "$1" '[[thing.point]]' 'name = "temperature"' 'kind = "temperature"'
+}
 # A bundle for others has neither the PIN of a token nor what the administrator's provisioning template is told.
 diag_without_secrets() {
   cat >"$root/tmp/secrets.toml" <<'TOML'
@@ -63,17 +68,9 @@ serial = "SECRET-SERIAL"
 run = "/tmp/run"
 [store]
 min_free = "1MiB"
-[[bus]]
-name = "simulated"
-driver = "sim"
-[[thing]]
-name = "office"
-bus = "simulated"
-private_key = "pkcs11:token=gateway;object=office?pin-value=SECRET-PIN&module-path=/nowhere.so"
-[[thing.point]]
-name = "temperature"
-kind = "temperature"
 TOML
+  simulated_thing 'private_key = "pkcs11:token=gateway;object=office?pin-value=SECRET-PIN&module-path=/nowhere.so"' \
+    >>"$root/tmp/secrets.toml"
   inside setpriv --reuid penumbra --regid penumbra --init-groups timeout --signal=TERM 8 sh -c '
     penumbrad --config /tmp/secrets.toml 2>/tmp/secrets.log & sleep 4
     penumbra --config /tmp/secrets.toml diag >/tmp/diag.json; kill $!; wait' || [ $? = 143 ]
@@ -83,8 +80,7 @@ TOML
 database=$root/var/lib/penumbra/penumbra.db
 # A few readings of the simulated driver, as the service's user, so that there is something to keep.
 make_readings() {
-  printf '[[bus]]\nname = "simulated"\ndriver = "sim"\n[[thing]]\nname = "office"\nbus = "simulated"\nsample_interval = "100ms"\n[[thing.point]]\nname = "temperature"\nkind = "temperature"\n' \
-    >"$root/tmp/sim.toml"
+  simulated_thing 'sample_interval = "100ms"' >"$root/tmp/sim.toml"
   printf '[paths]\nrun = "/tmp/run"\n[store]\nmin_free = "1MiB"\n' >>"$root/tmp/sim.toml"
   inside timeout --signal=TERM 4 setpriv --reuid penumbra --regid penumbra --init-groups penumbrad --config /tmp/sim.toml || [ $? = 124 ]
   [ -s "$database" ]

@@ -64,44 +64,15 @@ table = "input"
 address = 5
 type = "u16"
 TOML
-  cat <<TOML
-
-[[bus]]
-name = "i2c"
-driver = "sht3x"
-device = "/dev/i2c-$SIMBUS"
-
-[[thing]]
-name = "sht-1"
-bus = "i2c"
-sample_interval = "1s"
-[[thing.point]]
-name = "temperature"
-unit = "Cel"
-[[thing.point]]
-name = "humidity"
-unit = "%"
-
-[[bus]]
-name = "i2c-bme280"
-driver = "bme280"
-device = "/dev/i2c-$SIMBUS"
-
-[[thing]]
-name = "bme-1"
-bus = "i2c-bme280"
-profile = "bme280"
-sample_interval = "1s"
-
-[[bus]]
-name = "i2c-tmp102"
-driver = "tmp102"
-device = "/dev/i2c-$SIMBUS"
-
-[[thing]]
-name = "tmp-1"
-bus = "i2c-tmp102"
-profile = "tmp102"
-sample_interval = "1s"
-TOML
+  i2c_tables i2c sht3x sht-1
+  printf '%s\n' '[[thing.point]]' 'name = "temperature"' 'unit = "Cel"' '[[thing.point]]' 'name = "humidity"' 'unit = "%"'
+  i2c_tables i2c-bme280 bme280 bme-1
+  echo 'profile = "bme280"'
+  i2c_tables i2c-tmp102 tmp102 tmp-1
+  echo 'profile = "tmp102"'
+}
+# A bus with one sensor on the simulated adapter; the thing's own lines follow.
+i2c_tables() { # BUS DRIVER THING
+  printf '%s\n' '' '[[bus]]' "name = \"$1\"" "driver = \"$2\"" "device = \"/dev/i2c-$SIMBUS\"" \
+    '' '[[thing]]' "name = \"$3\"" "bus = \"$1\"" 'sample_interval = "1s"'
 }
