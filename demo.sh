@@ -8,6 +8,15 @@
 #   ./demo.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"
+demo=(/usr/bin/python3 -B tests/demo/demo.py --build build/release)
+
+# Nobody waits for a build to be told that it was for nothing. (Without python3 the build comes first: it installs it.)
+if [ -x "${demo[0]}" ]; then
+  for argument; do
+    case $argument in -h | --help) exec "${demo[@]}" --help ;; esac
+  done
+  "${demo[@]}" --check-arguments "$@"
+fi
 
 # Nothing that installs or builds may write to standard output: with --json that carries the result alone.
 {
@@ -16,4 +25,4 @@ cd "$(dirname "$0")"
   cmake --build --preset release -j "${JOBS:-$(nproc)}" --target demo_programs
 } >&2
 
-exec /usr/bin/python3 -B tests/demo/demo.py --build build/release "$@"
+exec "${demo[@]}" "$@"

@@ -7,6 +7,11 @@
 #   PRESET=asan ./test.sh      another preset of CMakePresets.json (dev, release, asan, tsan)
 set -euo pipefail
 cd "$(dirname "$0")"
+case ${1:-} in -h | --help)
+  sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+  exit 0
+  ;;
+esac
 
 preset=${PRESET:-dev}
 jobs=${JOBS:-$(nproc)}
