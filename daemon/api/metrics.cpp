@@ -206,6 +206,8 @@ void StoreFigures(Exposition& out, const StoreStats& stats) {
   out.Sample(stats.acks_not_kept);
   out.Family("penumbra_store_gaps", "gauge", "Gap records that the cloud has not acknowledged.");
   out.Sample(stats.gaps);
+  out.Family("penumbra_store_kept_bytes", "gauge", "Databases set aside beside the store's, damaged or not its own.");
+  out.Sample(stats.kept_bytes);
   out.Family("penumbra_store_in_trouble", "gauge", "1 while commits fail.");
   out.Sample(std::uint64_t{!stats.trouble.empty()});
 }

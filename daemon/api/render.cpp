@@ -70,6 +70,8 @@ OrderedJson RenderStoreSummary(const StoreStats& stats) {
           {"packed_blocks", stats.packed_blocks},
           {"salvaged", stats.salvaged},
           {"salvaging", stats.salvaging},
+          {"kept_files", stats.kept_files},
+          {"kept_bytes", stats.kept_bytes},
           {"trouble", stats.trouble}};
 }
 

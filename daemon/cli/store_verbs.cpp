@@ -210,6 +210,10 @@ std::string StoreView(const Json& store, const Style& style, std::int64_t now_ms
     out +=
         fmt::format("salvage   {} readings back from a damaged file{}\n", salvaged, salvaging ? ", more to come" : "");
   }
+  if (const std::int64_t kept = GetInt(store, "kept_files").value_or(0); kept > 0) {
+    out += fmt::format("aside     {} damaged or foreign database{} beside it, {}; they go when the room is needed\n",
+                       kept, kept == 1 ? "" : "s", Size(store, "kept_bytes"));
+  }
   out += fmt::format(
       "commits   {}, the last {}, every {} (at most {}); checkpoints {}\n", GetInt(store, "commits").value_or(0),
       api::Moment(GetInt(store, "last_commit_ms").value_or(0), now_ms), milliseconds("commit_interval_ms"),

@@ -93,6 +93,20 @@ class PlatformFiles : public Files {
     return {};
   }
 
+  Status Remove(const std::filesystem::path& path) override {
+    if (::unlink(path.c_str()) != 0) return Failed(path, "remove");
+    return {};
+  }
+
+  std::vector<std::string> List(const std::filesystem::path& folder) override {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+      names.push_back(at->path().filename().native());
+    }
+    return names;
+  }
+
   Status SyncFolder(const std::filesystem::path& folder) override {
     const UniqueFd fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || ::fsync(fd.get()) != 0) return Failed(folder, "sync");

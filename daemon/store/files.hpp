@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
@@ -31,6 +32,10 @@ class Files {
   // that are not; this makes it write them. A missing file is fine.
   virtual Status Rewrite(const std::filesystem::path& path) = 0;
   virtual Status Rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
+  // Error kFatal; a missing file is one.
+  virtual Status Remove(const std::filesystem::path& path) = 0;
+  // Names in the folder, in any order; none when it cannot be read.
+  virtual std::vector<std::string> List(const std::filesystem::path& folder) = 0;
   virtual Status SyncFolder(const std::filesystem::path& folder) = 0;
   virtual bool Exists(const std::filesystem::path& path) = 0;
   virtual std::uint64_t Size(const std::filesystem::path& path) = 0;  // 0: no such file

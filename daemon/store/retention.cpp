@@ -68,7 +68,9 @@ Retention::Need Retention::WhatIsNeeded(const Space& space, const Journal& journ
   // Pages that are free inside the file are as good as free space: the next commits use them.
   const std::uint64_t inside = space.file - space.used;
   const bool too_large = space.used + slack > settings_.max_size;
-  const bool too_little_left = least > 0 && space.free + inside < least + slack && space.used > kAlwaysKept;
+  const bool short_of_least = least > 0 && space.free + inside < least + slack;
+  disk_is_short_ = short_of_least || space.lacking > 0;
+  const bool too_little_left = short_of_least && space.used > kAlwaysKept;
   making_room_ = too_large || too_little_left;
   if (making_room_) return Need::kSpace;
   dropping_unsent_ = false;
@@ -90,6 +92,7 @@ Result<Retention::Outcome> Retention::Step(Database& database, Journal& journal)
   Result<Space> space = Measure(database, files_);
   if (!space) return Fail(space.error());
   const Need need = WhatIsNeeded(*space, journal);
+  if (disk_is_short_ && kept_.GiveUpOldest()) return Outcome{.more = true};
   if (need == Need::kSpace) {
     if (const Status copied = CopyWhatIsOwed(database, *space); !copied) return Fail(copied.error());
   }

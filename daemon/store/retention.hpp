@@ -2,7 +2,7 @@
 // must keep free. Removes whole blocks: what is older than `retention` and sent; for space first what is sent; then old
 // unsent readings are thinned, a block once and never in the newer half (thinning.hpp); then the oldest unsent go. What
 // goes unsent is noted as a gap (gap.hpp). Gives the pages back to the file system when the file is larger than it may
-// be.
+// be. What was set aside beside the database (kept_files.hpp) goes before any reading when the file system is short.
 //
 // Age is counted from Journal::age_ms, not from the wall clock: a clock that jumps must not empty the store. A block
 // whose own times are not to be believed is as old as the next one whose times are.
@@ -19,6 +19,7 @@
 #include "model/settings.hpp"
 #include "store/files.hpp"
 #include "store/journal.hpp"
+#include "store/kept_files.hpp"
 
 namespace penumbra {
 
@@ -47,7 +48,8 @@ class Retention {
     std::vector<std::pair<std::string, IntervalSet>> gone;  // with their block; thinned ones become holes
   };
 
-  Retention(StoreSettings settings, Files& files) : settings_(settings), files_(files) {}
+  // `kept` outlives this.
+  Retention(StoreSettings settings, Files& files, KeptFiles& kept) : settings_(settings), files_(files), kept_(kept) {}
 
   static Result<Space> Measure(Database& database, Files& files);
   // At most so many of the free pages, in a transaction of its own; none when there are none.
@@ -74,7 +76,9 @@ class Retention {
 
   StoreSettings settings_;
   Files& files_;
+  KeptFiles& kept_;
   std::uint64_t largest_commit_ = 0;
+  bool disk_is_short_ = false;    // as of the last look
   bool making_room_ = false;      // since a limit was reached, until there is some slack
   std::int64_t cursor_ = 0;       // sent blocks are looked for from here on
   bool dropping_unsent_ = false;  // no sent block is left

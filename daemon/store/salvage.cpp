@@ -197,6 +197,18 @@ Result<std::unique_ptr<Salvage>> Salvage::Resume(Database& database, Files& file
   return std::unique_ptr<Salvage>(new Salvage(std::move(position), files, std::move(*roots)));
 }
 
+Result<std::set<std::string>> Salvage::Pending(Database& database) {
+  auto rows = database.Prepare("SELECT file FROM salvage");
+  if (!rows) return Fail(rows.error());
+  std::set<std::string> files;
+  for (;;) {
+    const Result<bool> row = rows->Step();
+    if (!row) return Fail(row.error());
+    if (!*row) return files;
+    files.emplace(rows->Bytes(0));
+  }
+}
+
 void Salvage::TakeRow(std::string_view table, std::int64_t rowid, const Row& row) {
   const auto number = static_cast<std::uint64_t>(rowid);
   const auto word = [&](Kind kind) {

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ class Salvage {
   // What was begun and is not finished, of several (a file that was damaged during its own salvage) the oldest;
   // nullptr: nothing.
   static Result<std::unique_ptr<Salvage>> Resume(Database& database, Files& files);
+
+  // The files of all that is begun and not finished.
+  static Result<std::set<std::string>> Pending(Database& database);
 
   struct Outcome {
     bool finished = false;

@@ -377,6 +377,8 @@ void StoreWorker::UpdateStats() {
   stats_.write_bytes_per_day = meter_.PerDay();
   stats_.lifetime_written_bytes = meter_.memory().lifetime_bytes;
   stats_.page_size = Database::kPageSize;
+  stats_.kept_files = kept_->count();
+  stats_.kept_bytes = kept_->bytes();
   if (const auto space = Retention::Measure(*database_, files_)) {
     stats_.file_bytes = space->file;
     stats_.free_bytes = space->file - space->used;
@@ -458,6 +460,7 @@ void StoreWorker::Maintain(Time now) {
     return;
   }
   LayInReserve();
+  kept_->KeepWithinBounds(journal_->age_ms(), now);
   // Only for a salvage: that it cannot be written now is no trouble.
   (void)words_copy_->Keep(journal_->dictionary(), now);
   if (!SalvageStep(now)) Pack(now);
@@ -513,6 +516,10 @@ bool StoreWorker::SalvageStep(Time now) {
       return false;
     }
     salvage_ = std::move(*next);
+    if (const Status looked = LookAtKept(); !looked) {
+      Failed(looked.error(), now);
+      return false;
+    }
   }
   FillOldest(report);
   Report(std::move(report));

@@ -26,6 +26,7 @@
 #include "store/dictionary_copy.hpp"
 #include "store/files.hpp"
 #include "store/journal.hpp"
+#include "store/kept_files.hpp"
 #include "store/packer.hpp"
 #include "store/retention.hpp"
 #include "store/salvage.hpp"
@@ -150,6 +151,7 @@ class StoreWorker {
   Status FinishRescue();
   bool HasSalvageNote() const;
   Status FinishSetAside();
+  Status LookAtKept();
   std::uint64_t ReserveBytes() const;
   bool HasRoomToCheckpoint() const;
   void LayInReserve();
@@ -158,7 +160,6 @@ class StoreWorker {
   bool IsOnlyFull() const;
   bool ReloadJournal();
   std::filesystem::path Beside(std::string_view ending) const;
-  std::filesystem::path DatedBeside(std::string_view ending) const;
   void CommitBatch();
   Status WriteBatch(Batch& batch);
   Status SeeThatItFits(const Retention::Space& before);
@@ -230,6 +231,7 @@ class StoreWorker {
   std::unique_ptr<Database> database_;
   Journal::Options journal_options_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<KeptFiles> kept_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<Salvage> salvage_;  // nullptr: nothing to bring back
   Packer packer_;

@@ -1,10 +1,8 @@
 // The opening half of StoreWorker: the lock, migration and recovery, a damaged file that is set aside, and a start on a
 // disk that is full.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/log.hpp"
 #include "store/migrations.hpp"
@@ -43,7 +41,8 @@ Status StoreWorker::Open() {
   vfs_ = std::make_unique<CountingVfs>(options_.vfs);
   mark_ = std::make_unique<SeqMark>(mark, files_);
   words_copy_ = std::make_unique<DictionaryCopy>(DictionaryCopy::Beside(options_.file), files_);
-  retention_ = std::make_unique<Retention>(options_.settings, files_);
+  kept_ = std::make_unique<KeptFiles>(options_.file, options_.settings.max_size, files_);
+  retention_ = std::make_unique<Retention>(options_.settings, files_, *kept_);
   Status opened = OpenOrReplace(true);
   if (!opened && NoSpace() && ReleaseReserve()) opened = OpenOrReplace(true);
   if (!opened && NoSpace()) {
@@ -72,14 +71,12 @@ std::filesystem::path StoreWorker::Beside(std::string_view ending) const {
   return path;
 }
 
-// With a counter: two files of one second must not overwrite each other.
-std::filesystem::path StoreWorker::DatedBeside(std::string_view ending) const {
-  const std::string date = fmt::format("{}{:%Y%m%dT%H%M%SZ}", ending, fmt::gmtime(std::time(nullptr)));
-  std::filesystem::path path = Beside(date);
-  for (int attempt = 1; files_.Exists(path) && attempt < 100; ++attempt) {
-    path = Beside(fmt::format("{}-{}", date, attempt));
-  }
-  return path;
+// What is still needed of what was set aside, and what there is.
+Status StoreWorker::LookAtKept() {
+  auto in_use = Salvage::Pending(*database_);
+  if (!in_use) return Fail(in_use.error());
+  kept_->Look(std::move(*in_use), Now());
+  return {};
 }
 
 void StoreWorker::Abandon() {
@@ -140,6 +137,7 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
       ready = Fail(salvage.error());
     }
   }
+  if (ready) ready = LookAtKept();
   if (ready) return {};
   damaged = database_->corrupt() || database_->misfits() || ready.error().action == Action::kGiveUp;
   Abandon();
@@ -147,10 +145,10 @@ Status StoreWorker::OpenOnce(bool first, bool& damaged) {
 }
 
 Status StoreWorker::SetAside() {
-  std::filesystem::path aside = DatedBeside(".damaged-");
+  std::filesystem::path aside = kept_->NewName(KeptFiles::kDamaged);
   // Where a power cut came between two of the steps below, they go on with the same name.
   if (const auto begun = files_.Read(Beside(kSalvageNote)); begun && *begun) {
-    if ((*begun)->starts_with(Beside(".damaged-").native()) && !files_.Exists(**begun)) aside = **begun;
+    if ((*begun)->starts_with(Beside(KeptFiles::kDamaged).native()) && !files_.Exists(**begun)) aside = **begun;
   }
   // What is to be salvaged must be known before the file is gone. Without room for that note it is kept all the same.
   Status noted = files_.WriteSynced(Beside(kSalvageNote), aside.native());

@@ -59,7 +59,7 @@ Status StoreWorker::RescueWal() {
 }
 
 Status StoreWorker::MoveForeignAway() {
-  const std::filesystem::path foreign = DatedBeside(".foreign-");
+  const std::filesystem::path foreign = kept_->NewName(KeptFiles::kForeign);
   // A WAL that stayed would be taken for that of the copy. The database last: without it the copy takes its place.
   for (const char* part : {"-wal", "-shm", ""}) {
     if (!files_.Exists(Beside(part))) continue;
@@ -74,10 +74,19 @@ Status StoreWorker::MoveForeignAway() {
 }
 
 // Also at a start: the power may have been cut before the copy got its name. One that was not finished is as good as a
-// damaged file, which can be salvaged.
+// damaged file, which can be salvaged. Where another file has the name by now nobody can tell which of the two is
+// wanted: that one is used, and the copy kept.
 Status StoreWorker::FinishRescue() {
   const std::filesystem::path rescued = Beside(kRescued);
-  if (files_.Exists(options_.file) || files_.Size(rescued) == 0) return {};
+  if (files_.Size(rescued) == 0) return {};
+  if (files_.Exists(options_.file)) {
+    const std::filesystem::path kept = kept_->NewName(KeptFiles::kDamaged);
+    log::Warning("store.rescue_interrupted",
+                 "a copy of the store had not been put in its place, where another file is now",
+                 {{"file", kept.string()}});
+    if (const Status moved = files_.Rename(rescued, kept); !moved) return moved;
+    return files_.SyncFolder(options_.file.parent_path());
+  }
   if (const Status moved = MoveForeignAway(); !moved) return moved;
   if (const Status moved = files_.Rename(rescued, options_.file); !moved) return moved;
   return files_.SyncFolder(options_.file.parent_path());

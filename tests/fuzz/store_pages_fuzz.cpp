@@ -23,6 +23,8 @@ class OneFile : public Files {
   Status WriteSynced(const std::filesystem::path&, std::string_view) override { return {}; }
   Status Rewrite(const std::filesystem::path&) override { return {}; }
   Status Rename(const std::filesystem::path&, const std::filesystem::path&) override { return {}; }
+  Status Remove(const std::filesystem::path&) override { return {}; }
+  std::vector<std::string> List(const std::filesystem::path&) override { return {}; }
   Status SyncFolder(const std::filesystem::path&) override { return {}; }
   bool Exists(const std::filesystem::path&) override { return true; }
   std::uint64_t Size(const std::filesystem::path&) override { return bytes_.size(); }

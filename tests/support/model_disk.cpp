@@ -169,7 +169,7 @@ int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
 }
 
 int Delete(sqlite3_vfs* vfs, const char* name, int sync_folder) {
-  if (!Disk(vfs).Remove(name)) return SQLITE_IOERR_DELETE_NOENT;
+  if (!Disk(vfs).Unlink(name)) return SQLITE_IOERR_DELETE_NOENT;
   if (sync_folder != 0 && !Disk(vfs).SyncFolder({})) return SQLITE_IOERR_DIR_FSYNC;
   return SQLITE_OK;
 }
@@ -330,7 +330,7 @@ ModelDisk::Fault ModelDisk::Sync(File& file) {
   return fault;
 }
 
-bool ModelDisk::Remove(const std::string& name) {
+bool ModelDisk::Unlink(const std::string& name) {
   if (names_.erase(name) == 0) return false;
   log_.push_back({.kind = Kind::kRemove, .name = name});
   return true;
@@ -379,6 +379,20 @@ Status ModelDisk::Rename(const std::filesystem::path& from, const std::filesyste
   names_.erase(from.string());
   log_.push_back({.kind = Kind::kRename, .file = NumberOf(*file), .name = from.string(), .target = to.string()});
   return {};
+}
+
+Status ModelDisk::Remove(const std::filesystem::path& path) {
+  if (Unlink(path.string())) return {};
+  return Fail(Action::kFatal, fmt::format("cannot remove {}: there is none", path.string()));
+}
+
+std::vector<std::string> ModelDisk::List(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : names_) {
+    const std::filesystem::path path(name);
+    if (path.parent_path() == folder) names.push_back(path.filename().string());
+  }
+  return names;
 }
 
 Status ModelDisk::SyncFolder(const std::filesystem::path&) {

@@ -90,6 +90,8 @@ class ModelDisk : public Files {
   Status WriteSynced(const std::filesystem::path& path, std::string_view bytes) override;
   Status Rewrite(const std::filesystem::path& path) override;
   Status Rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
+  Status Remove(const std::filesystem::path& path) override;
+  std::vector<std::string> List(const std::filesystem::path& folder) override;
   Status SyncFolder(const std::filesystem::path& folder) override;
   bool Exists(const std::filesystem::path& path) override;
   std::uint64_t Size(const std::filesystem::path& path) override;
@@ -109,7 +111,7 @@ class ModelDisk : public Files {
   Fault WriteAt(File& file, std::uint64_t at, std::string_view bytes);
   Fault Truncate(File& file, std::uint64_t size);
   Fault Sync(File& file);
-  bool Remove(const std::string& name);
+  bool Unlink(const std::string& name);
   void Randomness(char* out, int n);
 
  private:

@@ -130,6 +130,20 @@ TEST_F(RescueTest, ACopyWithoutItsNameIsFoundAtAStart) {
   ExpectAllThereInOrder();
 }
 
+TEST_F(RescueTest, ACopyThatDidNotReachItsPlaceIsKeptWhenAnotherFileIsThere) {
+  MustOpen();
+  Fill("a", 50);
+  store.reset();
+  const std::filesystem::path copy = options.file.native() + ".rescued";
+  std::filesystem::copy_file(options.file, copy);
+  const auto size = std::filesystem::file_size(copy);
+  MustOpen();
+  ExpectAllThereInOrder();
+  EXPECT_FALSE(std::filesystem::exists(copy));
+  EXPECT_EQ(store->Stats().kept_files, 1u);
+  EXPECT_EQ(store->Stats().kept_bytes, size);
+}
+
 // With the mark from the backup as well nobody could tell that time has passed: seqs are in use already.
 TEST_F(RescueTest, ABackupPutBackWithoutTheSequenceMarkGivesNoSeqTwice) {
   MustOpen();
