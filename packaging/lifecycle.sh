@@ -28,6 +28,7 @@ check() { # NAME COMMAND...
 }
 refused() { ! "$@"; }
 install_deb() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$1"; }
+as_service() { inside setpriv --reuid penumbra --regid penumbra --init-groups "$@"; }
 installed() { [ "$(inside dpkg-query -W -f='${db:Status-Status} ${Version}' penumbra)" = "installed $1" ]; }
 listing() { (cd "$root" && find etc usr var run -xdev \( -path var/cache -o -path var/log -o -path var/lib/apt -o -path var/lib/dpkg \) -prune -o -print | sort); }
 conffile=/etc/penumbra/penumbra.toml
@@ -71,19 +72,26 @@ min_free = "1MiB"
 TOML
   simulated_thing 'private_key = "pkcs11:token=gateway;object=office?pin-value=SECRET-PIN&module-path=/nowhere.so"' \
     >>"$root/tmp/secrets.toml"
-  inside setpriv --reuid penumbra --regid penumbra --init-groups timeout --signal=TERM 8 sh -c '
+  as_service timeout --signal=TERM 8 sh -c '
     penumbrad --config /tmp/secrets.toml 2>/tmp/secrets.log & sleep 4
     penumbra --config /tmp/secrets.toml diag >/tmp/diag.json; kill $!; wait' || [ $? = 143 ]
   grep -q '"credentials.parameters"' "$root/tmp/diag.json" || { echo "the daemon did not answer"; return 1; }
   ! grep -n SECRET "$root/tmp/diag.json" "$root/tmp/secrets.log"
 }
 database=$root/var/lib/penumbra/penumbra.db
+schema_of() { od -An -t u4 --endian=big -j 60 -N 4 "$1" | tr -d ' '; }
 # A few readings of the simulated driver, as the service's user, so that there is something to keep.
 make_readings() {
   simulated_thing 'sample_interval = "100ms"' >"$root/tmp/sim.toml"
   printf '[paths]\nrun = "/tmp/run"\n[store]\nmin_free = "1MiB"\n' >>"$root/tmp/sim.toml"
-  inside timeout --signal=TERM 4 setpriv --reuid penumbra --regid penumbra --init-groups penumbrad --config /tmp/sim.toml || [ $? = 124 ]
+  as_service timeout --signal=TERM 4 penumbrad --config /tmp/sim.toml || [ $? = 124 ]
   [ -s "$database" ]
+}
+
+export_readings() { as_service penumbra --config /tmp/sim.toml store export --format jsonl; }
+all_and_none_twice() {
+  export_readings | sort >"$work/readings"
+  [ -s "$work/readings.before" ] && [ -z "$(comm -23 "$work/readings.before" "$work/readings")" ] && [ -z "$(uniq -d "$work/readings")" ]
 }
 
 inside apt-get -q update >"$work/apt.log" 2>&1
@@ -98,7 +106,11 @@ check "state is for the service alone" sh -c "[ \"\$(stat -c %a '$root/var/lib/p
 check "every library is there" sh -c "! chroot '$root' sh -c 'ldd /usr/sbin/penumbrad /usr/bin/penumbra /usr/libexec/penumbra/driver-host /usr/lib/*/penumbra/drivers/*.so' | grep 'not found'"
 check "the example configuration is without fault" inside penumbrad --check
 check "stores readings as the service's user" make_readings
+export_readings | sort >"$work/readings.before"
+# The previous version is this one with a lower number, so its database is made what one with an older schema had left.
+check "its database has an older schema" /usr/bin/python3 -B tests/process/aged_store.py "$database" 1
 size=$(stat -c %s "$database")
+schema=$(schema_of "$database")
 
 check "upgrades" install_deb /new.deb
 check "is the new version" installed "$version"
@@ -107,6 +119,8 @@ check "the completion offers every verb" every_verb_completed
 check "the manual pages are of this version, with every verb" true_manuals
 check "a bundle for others has no secrets, nor has the log" diag_without_secrets
 check "goes on storing" make_readings
+check "the database was brought up to date" [ "$(schema_of "$database")" = $((schema + 1)) ]
+check "with every reading of before, and none twice" all_and_none_twice
 check "programs write nothing to /etc" sh -c "! find '$root/etc' -newer '$work/upgraded' | grep ."
 check "an unmodified conffile is replaced" refused grep -q 'as of version' "$root$conffile"
 check "the database is kept" [ "$(stat -c %s "$database")" -ge "$size" ]

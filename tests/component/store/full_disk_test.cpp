@@ -2,7 +2,6 @@
 #include <random>
 
 #include "disk_bench.hpp"
-#include "store/migrations.hpp"
 #include "store_fixture.hpp"
 
 namespace penumbra {
@@ -220,32 +219,6 @@ TEST(FullDisk, WithoutRoomForAStartItSaysSoAndKeepsEverything) {
   DiskBench bench(disk);
   ASSERT_TRUE(bench.Open());
   EXPECT_EQ(bench.All("a")->size(), 50u);
-}
-
-TEST(FullDisk, WithoutRoomForAMigrationTheOldFileStaysAsItIs) {
-  test::DiskImage image;
-  {
-    ModelDisk disk;
-    auto database = Database::Open({.file = DiskBench::kFile, .vfs = disk.vfs()}, nullptr).value();
-    ASSERT_TRUE(Migrate(*database, EmbeddedMigrations().first(2)));
-    ASSERT_TRUE(database->Execute("INSERT INTO setting VALUES('fact', '42')"));
-    database.reset();
-    image = disk.Contents();
-  }
-  // Room for more and more of it.
-  int refused = 0;
-  for (std::uint64_t room = 0; room < 64 * 1024; room += 1024) {
-    ModelDisk disk(image);
-    disk.capacity = BytesOn(disk) + room;
-    refused += DiskBench(disk).Open() ? 0 : 1;
-    EXPECT_FALSE(WasSetAside(disk));
-    disk.capacity = UINT64_MAX;
-    DiskBench bench(disk);
-    const Status opened = bench.Open();
-    ASSERT_TRUE(opened) << room << ": " << opened.error().message;
-    EXPECT_EQ(bench.worker().Settings().value().at("fact"), "42") << room;
-  }
-  EXPECT_GT(refused, 3);
 }
 
 // The smallest bound that can be configured. A step of retention gives up a block, so the bound must not be a few
