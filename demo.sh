@@ -18,6 +18,7 @@ if [ -x "${demo[0]}" ]; then
   "${demo[@]}" --check-arguments "$@"
 fi
 
+[ -x build/release/daemon/app/penumbrad ] || echo "demo: builds Penumbra first, which takes some minutes; the next time it does not" >&2
 # Nothing that installs or builds may write to standard output: with --json that carries the result alone.
 {
   packaging/install-build-deps.sh

@@ -145,8 +145,12 @@ std::string StoreLine(const ExplainInput& in) {
   if (!in.store_error.empty()) return "the store does not answer: " + in.store_error;
   std::string line = "no reading of this thing is stored";
   if (in.newest) {
-    line = fmt::format("newest reading is seq {} of {}, {}", in.newest->reading.seq,
-                       When(in, in.newest->reading.unix_ms), in.newest->sent ? "sent" : "not yet sent");
+    // The outbox hears of an ack at once, the file with the next commit.
+    const std::uint64_t seq = in.newest->reading.seq;
+    const OutboxState& outbox = in.outbox;
+    const bool acked = outbox.newest_seq >= seq && (outbox.unsent == 0 || seq < outbox.oldest_unsent_seq);
+    line = fmt::format("newest reading is seq {} of {}, {}", seq, When(in, in.newest->reading.unix_ms),
+                       acked || in.newest->sent ? "sent" : "not yet sent");
   }
   line += "; last commit " + When(in, in.store.last_commit_ms);
   if (!in.store.trouble.empty()) line += "; commits fail: " + in.store.trouble;

@@ -91,7 +91,7 @@ std::set<std::string> KeysOf(std::initializer_list<const Json*> sections) {
 
 std::string ShadowHead(const Json& shadow) {
   const std::string name = Field(shadow, "name");
-  return fmt::format("{}, {}; version {} here, {} in the cloud\n\n", Printable(Field(shadow, "thing")),
+  return fmt::format("{}, {}; revision {} here, version {} in the cloud\n\n", Printable(Field(shadow, "thing")),
                      name == "-" ? "classic shadow" : "shadow " + Printable(name), Field(shadow, "version"),
                      Field(shadow, "cloud_version"));
 }
@@ -450,7 +450,9 @@ std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_
                Trouble(thing, "set_aside")});
   }
   if (table.empty()) return "no things are configured\n";
-  std::string out = table.Text(style) + fmt::format("\n{} readings wait for the cloud\n", Field(outbox, "unsent"));
+  const bool one = Number(outbox, "unsent") == 1;
+  std::string out = table.Text(style) +
+                    fmt::format("\n{} reading{} for the cloud\n", Field(outbox, "unsent"), one ? " waits" : "s wait");
   for (const Json& thing : Rows(outbox, "things")) {
     for (const Json& gap : Rows(thing, "gaps")) {
       out += fmt::format("{}: {} readings of {} to {} are lost ({}); the cloud is to be told\n", Field(thing, "thing"),

@@ -84,6 +84,7 @@ def value_of(reading):
 
 def watch(screen, world, feed, seconds, cut):
     """One line a second: what came, what waits, and the newest value of each thing as the cloud knows it."""
+    feed.poll()  # what came before is not of this second
     begin = time.monotonic()
     for tick in range(1, max(1, round(seconds)) + 1):
         time.sleep(max(0.0, begin + tick - time.monotonic()))

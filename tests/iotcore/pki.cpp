@@ -32,6 +32,7 @@ using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 
 constexpr long kBackdateSeconds = 3600;  // a machine whose clock lags a little still accepts the certificates
 constexpr long kValidSeconds = 24 * 3600;
+constexpr long kThingSeconds = 90 * kValidSeconds;
 constexpr const char* kIssuedName = "AWS IoT Certificate";
 
 tl::unexpected<Error> OpenSslFailed(std::string_view what) {
@@ -92,13 +93,13 @@ struct Extension {
 
 // A version 3 certificate for `key`, signed by `issuer_key`; `issuer` null: self-signed.
 Certificate Sign(const std::string& common_name, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
-                 const std::vector<Extension>& extensions) {
+                 const std::vector<Extension>& extensions, long valid_seconds = kValidSeconds) {
   Certificate certificate(X509_new());
   X509* const x = certificate.get();
   X509_NAME* const name = X509_get_subject_name(x);
   bool ok = X509_set_version(x, 2) == 1 && SetRandomSerial(x) &&
             X509_gmtime_adj(X509_getm_notBefore(x), -kBackdateSeconds) != nullptr &&
-            X509_gmtime_adj(X509_getm_notAfter(x), kValidSeconds) != nullptr &&
+            X509_gmtime_adj(X509_getm_notAfter(x), valid_seconds) != nullptr &&
             X509_NAME_add_entry_by_txt(
                 name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
                 static_cast<int>(std::min<std::size_t>(common_name.size(), ub_common_name)), -1, 0) == 1 &&
@@ -151,19 +152,20 @@ struct Pki::Authority {
     return made;
   }
 
-  Certificate SignLeaf(const std::string& common_name, EVP_PKEY* leaf_key, std::vector<Extension> extensions) const {
+  Certificate SignLeaf(const std::string& common_name, EVP_PKEY* leaf_key, std::vector<Extension> extensions,
+                       long valid_seconds = kValidSeconds) const {
     extensions.push_back({NID_basic_constraints, "critical,CA:FALSE"});
     extensions.push_back({NID_key_usage, "critical,digitalSignature"});
     extensions.push_back({NID_authority_key_identifier, "keyid"});
-    return Sign(common_name, leaf_key, root.get(), key.get(), extensions);
+    return Sign(common_name, leaf_key, root.get(), key.get(), extensions, valid_seconds);
   }
 
   Result<IssuedCertificate> Issue(const std::string& common_name, const std::filesystem::path& certificate_path,
-                                  const std::filesystem::path& key_path,
-                                  const std::vector<Extension>& extensions) const {
+                                  const std::filesystem::path& key_path, const std::vector<Extension>& extensions,
+                                  long valid_seconds = kValidSeconds) const {
     const Key leaf_key(EVP_EC_gen("P-256"));
     if (!leaf_key) return OpenSslFailed("make a key");
-    const Certificate certificate = SignLeaf(common_name, leaf_key.get(), extensions);
+    const Certificate certificate = SignLeaf(common_name, leaf_key.get(), extensions, valid_seconds);
     if (!certificate) return OpenSslFailed("sign a certificate for " + common_name);
     if (const Status wrote = WriteKey(key_path, leaf_key.get()); !wrote) return Fail(wrote.error());
     if (const Status wrote = WriteCertificate(certificate_path, certificate.get()); !wrote) return Fail(wrote.error());
@@ -174,7 +176,8 @@ struct Pki::Authority {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) return Fail(Action::kFatal, fmt::format("cannot make {}: {}", folder.string(), error.message()));
-    return Issue(name, folder / (name + ".pem.crt"), folder / (name + ".pem.key"), {{NID_ext_key_usage, "clientAuth"}});
+    return Issue(name, folder / (name + ".pem.crt"), folder / (name + ".pem.key"), {{NID_ext_key_usage, "clientAuth"}},
+                 kThingSeconds);
   }
 };
 

@@ -1,7 +1,8 @@
 // The stand-in's certificate authority: a root, a server certificate, client certificates with a P-256 key for things
-// and claims, made on the fly into a folder, and certificates for signing requests. They are valid for a day: nothing
-// here is for use outside of tests. Whether one is active is not known here (certificates.hpp).
-// Blocking file I/O, one thread. Source: aws-iot-core.md section 1 (file modes, certificate kinds).
+// and claims, made on the fly into a folder, and certificates for signing requests. They are valid for a day, because
+// nothing here is for use outside of tests; those of --thing for longer, so that nobody is warned of their end. Whether
+// one is active is not known here (certificates.hpp). Blocking file I/O, one thread. Source: aws-iot-core.md section 1
+// (file modes, certificate kinds).
 #pragma once
 
 #include <filesystem>

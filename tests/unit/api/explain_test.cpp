@@ -41,6 +41,26 @@ TEST_F(ExplainPoint, IsNotSilentWhenAllIsWell) {
   EXPECT_THAT(told.verdict, HasSubstr("acknowledged by the cloud"));
 }
 
+TEST_F(ExplainPoint, CallsAReadingSentOnceItsAckHasComeAlthoughTheFileDoesNotHaveItYet) {
+  const auto told_sent = [this] {
+    for (const auto& stage : Tell().story) {
+      if (stage.stage == "store") return stage.text.find(", sent;") != std::string::npos;
+    }
+    return false;
+  };
+  view.rows[0].sent = false;
+  OutboxState& outbox = view.outbox["sensor-001"];
+  const std::uint64_t seq = view.rows[0].reading.seq;
+  outbox = {.newest_seq = seq};
+  EXPECT_TRUE(told_sent());
+  outbox = {.unsent = 1, .oldest_unsent_seq = seq + 1, .newest_seq = seq + 1};
+  EXPECT_TRUE(told_sent());
+  outbox = {.unsent = 1, .oldest_unsent_seq = seq, .newest_seq = seq};
+  EXPECT_FALSE(told_sent());
+  outbox = {.newest_seq = seq - 1};
+  EXPECT_FALSE(told_sent()) << "the outbox does not know of it yet";
+}
+
 TEST_F(ExplainPoint, BlamesABusThatDoesNotRunBeforeAnythingElse) {
   view.buses[0].state = "quarantined";
   view.buses[0].reason = "its driver crashed 5 times";

@@ -164,7 +164,7 @@ TEST(Views, AShadowsDiffShowsAllSidesAndWhatGoes) {
     "local":{"desired":{},"reported":{"setpoint":21,"new\u001b":1}},"cloud":{"desired":{},"reported":{"setpoint":20,"old":5}},
     "base":{"desired":{},"reported":{"setpoint":20,"old":5}},"to_send":{"reported":{"setpoint":21,"new\u001b":1,"old":null}}})");
   const std::string text = ShadowDiffView(*diff, {});
-  EXPECT_THAT(text, HasSubstr("version 4 here, 9 in the cloud"));
+  EXPECT_THAT(text, HasSubstr("revision 4 here, version 9 in the cloud"));
   EXPECT_THAT(text, testing::ContainsRegex("setpoint +21 +20 +20 +21"));
   EXPECT_THAT(text, testing::ContainsRegex("old +- +5 +5 +.removes it."));
   EXPECT_THAT(text, HasSubstr("the cloud refuses it: 400 too deep"));
