@@ -52,8 +52,14 @@ Moment Shadows::Now() {
 
 void Shadows::Start(std::vector<ThingSettings> things, std::function<void()> done) {
   configured_ = std::move(things);
-  loaded_ = std::move(done);
+  ready_ = std::move(done);
+  unready_ = 1;
   Load(loop_.Now() + kLoadPatience);
+}
+
+void Shadows::OneIsReady() {
+  if (--unready_ > 0) return;
+  if (const auto done = std::exchange(ready_, {})) done();
 }
 
 void Shadows::Load(BootTime give_up) {
@@ -77,11 +83,11 @@ void Shadows::Loaded(StoredShadows stored) {
   for (const ThingSettings& thing : configured_) Add(thing, std::move(stored.things[thing.name]));
   for (const ThingSettings& thing : std::exchange(configured_, {})) Advance(thing.name);
   if (!status_timer_) WatchStatus();
-  if (const auto done = std::exchange(loaded_, {})) done();
+  OneIsReady();
 }
 
 void Shadows::Reconfigure(const std::vector<ThingSettings>& things, std::function<void()> done) {
-  loaded_ = std::move(done);
+  ready_ = std::move(done);
   std::map<std::string, Entry> before = std::exchange(things_, {});
   std::vector<std::string> changed;
   for (const ThingSettings& thing : things) {
@@ -102,11 +108,12 @@ void Shadows::Reconfigure(const std::vector<ThingSettings>& things, std::functio
     things_.insert(std::move(known));
   }
   for (auto& [thing, entry] : before) TellGone(thing, entry);
-  for (const std::string& thing : changed) Advance(thing);
+  unready_ = changed.size() + 1;
+  for (const std::string& thing : changed) {
+    Advance(thing, [this](const Status&) { OneIsReady(); });  // what is not durable is tried again, see NotSaved
+  }
   if (!configured_.empty()) return Load(loop_.Now() + kLoadPatience);
-  load_timer_ = loop_.After(Duration::zero(), [this] {
-    if (const auto finished = std::exchange(loaded_, {})) finished();
-  });
+  load_timer_ = loop_.After(Duration::zero(), [this] { OneIsReady(); });
 }
 
 // Whoever follows a command of a thing that goes would wait for ever.

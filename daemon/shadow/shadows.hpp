@@ -52,8 +52,8 @@ class Shadows : public LinkClient {
   // and calls before `done` are not heard.
   void Start(std::vector<ThingSettings> things, std::function<void()> done);
   // Other things, while everything runs; after Start's `done`. What is gone is forgotten here and stays stored: a thing
-  // that comes again goes on from there. `done`, later: the new ones are loaded, and their sessions may begin. Not
-  // while another one is under way. A store in trouble is treated as by Start.
+  // that comes again goes on from there. `done`, later: the new ones are loaded, and their sessions may begin; other
+  // intervals are in force. Not while another one is under way. A store in trouble is treated as by Start.
   void Reconfigure(const std::vector<ThingSettings>& things, std::function<void()> done);
   // The daemon is stopping and takes its buses down: nothing is written or read from here on.
   void BusesGone() { buses_ = nullptr; }
@@ -107,6 +107,7 @@ class Shadows : public LinkClient {
 
   Moment Now();
   void Load(BootTime give_up);
+  void OneIsReady();
   void Loaded(StoredShadows stored);
   void Add(const ThingSettings& settings, StoredThing stored);
   void TellFollowers(Entry& entry);
@@ -136,7 +137,8 @@ class Shadows : public LinkClient {
   ShadowStore& store_;
   BusManager* buses_;
   std::vector<ThingSettings> configured_;
-  std::function<void()> loaded_;
+  std::function<void()> ready_;  // of a Start or Reconfigure under way, when unready_ has come to zero
+  std::size_t unready_ = 0;      // its things whose change is not durable yet, and one for those that are loaded
   std::map<std::string, Entry> things_;
   std::uint64_t lives_ = 0;
   std::string store_trouble_;  // why the last commit failed; empty: it did not

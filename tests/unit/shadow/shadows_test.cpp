@@ -369,6 +369,32 @@ TEST_F(ShadowsTest, AnotherIntervalOfTheFileHoldsUnlessOneIsDesired) {
   EXPECT_EQ(buses.intervals["t1"], Duration(9s));
 }
 
+TEST_F(ShadowsTest, AReloadIsOverWhenItsIntervalsAreInForce) {
+  Start();
+  thing.sample_interval = 7s;
+  store.hold = true;
+  bool ready = false;
+  shadows->Reconfigure({thing}, [&ready] { ready = true; });
+  loop.RunReady();
+  EXPECT_FALSE(ready) << "the store is still at it";
+  store.Release();
+  EXPECT_TRUE(ready);
+  EXPECT_EQ(buses.intervals["t1"], Duration(7s));
+}
+
+TEST_F(ShadowsTest, AReloadWithAFullDiskIsOver) {
+  Start();
+  thing.sample_interval = 7s;
+  store.failing = true;
+  bool ready = false;
+  shadows->Reconfigure({thing}, [&ready] { ready = true; });
+  loop.RunReady();
+  EXPECT_TRUE(ready);
+  store.failing = false;
+  loop.Advance(10s);
+  EXPECT_EQ(buses.intervals["t1"], Duration(7s)) << "and is in force when the disk has room";
+}
+
 TEST_F(ShadowsTest, TheDesiredIntervalHasTheBoundsOfTheFile) {
   Start();
   EXPECT_TRUE(Set({{"sample_interval", 30 * 24 * 3600}}));
