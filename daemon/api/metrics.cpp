@@ -177,6 +177,7 @@ void Orders(Exposition& out, const orders::BookCounters& orders) {
   end("succeeded", orders.done);
   end("failed", orders.failed);
   end("rejected", orders.rejected);
+  end("cancelled", orders.cancelled);
   out.Family("penumbra_orders_duplicates_total", "counter", "Orders that came again and were not done again.");
   out.Sample(orders.duplicates);
   out.Family("penumbra_orders_expired_total", "counter", "Orders that were too old when their turn came.");

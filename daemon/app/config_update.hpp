@@ -1,6 +1,7 @@
 // One `update_config`: puts it into the overrides file (config/overrides.hpp) in one step, has the configuration loaded
 // again, looks whether the thing still answers, and takes everything back if not. What it was before stands beside the
-// file until the outcome is known, so that a process that dies in between leaves both. Loop thread; one at a time.
+// file until the outcome is known, so that a process that dies in between leaves both. Until then it is on trial, and
+// can be withdrawn; what was kept stays. Loop thread; one at a time.
 #pragma once
 
 #include <filesystem>
@@ -42,11 +43,15 @@ class ConfigUpdate {
   bool busy() const { return static_cast<bool>(done_); }
   // `resumed`: a process before this one may have begun with it. Not while busy().
   void Run(const std::string& thing, const Json& config, bool resumed, std::function<void(orders::Outcome)> done);
+  // Takes back what is on trial, here or since a process before this one; `done` comes instead of Run's: kCancelled, or
+  // kSucceeded when it had been kept already. Not while another thing's is under way.
+  void Withdraw(const std::string& thing, const Json& config, std::function<void(orders::Outcome)> done);
 
  private:
   std::filesystem::path Before() const;
   void Swapped(const Status& status);
   void Look();
+  void WithdrawEarlier(const Json& config);
   void Keep();
   void Succeed();
   void TakeBack(const std::string& why);
@@ -60,6 +65,8 @@ class ConfigUpdate {
   std::string thing_;
   std::string hash_;  // SHA-256 of what is set for it, as compact JSON with sorted keys
   bool was_healthy_ = false;
+  bool withdrawn_ = false;
+  bool rests_ = false;  // between two looks
   BootTime look_until_{};
   SubscriptionPtr timer_;
   std::function<void(orders::Outcome)> done_;

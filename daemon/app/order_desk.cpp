@@ -36,6 +36,11 @@ Outcome OutcomeOf(const Reading& reading) {
   return {Verdict::kSucceeded, "", std::move(values)};
 }
 
+// The wish that stands there came with this order.
+bool WasHandedOver(const shadow::CommandRow& row, const OrderRow& order) {
+  return row.received_boot == order.acting_boot && row.received_boot_ns >= order.acting_ns;
+}
+
 }  // namespace
 
 OrderDesk::OrderDesk(World world)
@@ -125,6 +130,12 @@ void OrderDesk::Perform(const std::string& thing, const OrderRow& order, bool re
   done(Failed("unknown action"));
 }
 
+void OrderDesk::Withdraw(const std::string& thing, const OrderRow& order, std::function<void(Outcome)> done) {
+  if (order.action == orders::kUpdateConfig) return update_.Withdraw(thing, order.arguments, std::move(done));
+  if (order.action == orders::kSet) return WithdrawSet(thing, order, std::move(done));
+  done(Failed("it cannot be taken back"));
+}
+
 void OrderDesk::ReadNow(const std::string& thing, Done done) {
   if (world_.buses == nullptr) return;
   world_.buses->ReadNow(thing, [done = std::move(done)](const Result<Reading>& reading) {
@@ -153,12 +164,38 @@ void OrderDesk::Set(const std::string& thing, const OrderRow& order, bool resume
   const auto& rows = shadows->commands().rows();
   for (const auto& [key, value] : order.arguments.items()) {
     const auto row = rows.find(key);
-    const bool ours = row != rows.end() && row->second.received_boot == order.acting_boot &&
-                      row->second.received_boot_ns >= order.acting_ns;
-    if (!ours)
+    if (row == rows.end() || !WasHandedOver(row->second, order))
       return done(Failed("the gateway was restarted before it was handed over; send it again if it still holds"));
   }
   follow({});
+}
+
+// What waits for its turn at the device goes out of desired again, and so is never written: not back to what was
+// desired before, which would be a new wish.
+void OrderDesk::WithdrawSet(const std::string& thing, const OrderRow& order, Done done) {
+  const shadow::ThingShadows* shadows = world_.shadows.Find(thing);
+  if (shadows == nullptr) return done({Verdict::kCancelled, thing + " is not configured any more", Json::object()});
+  const auto& rows = shadows->commands().rows();
+  Json waiting = Json::object();
+  std::string at_device, written;
+  for (const auto& [key, value] : order.arguments.items()) {
+    const auto row = rows.find(key);
+    if (row == rows.end() || row->second.value != value || !WasHandedOver(row->second, order)) continue;
+    using State = shadow::CommandState;
+    const State state = row->second.state;
+    if (state == State::kReceived || state == State::kPending) waiting[key] = nullptr;
+    if (state == State::kPending) at_device = key;
+    if (state == State::kWritten || state == State::kVerified || state == State::kReported) written = key;
+  }
+  std::string what = "nothing more of it is written";
+  if (!at_device.empty()) what += fmt::format("; {} was being tried, and may have been", at_device);
+  if (!written.empty()) what += fmt::format("; {} was written by then, and stays", written);
+  const bool all = waiting.empty() && !written.empty();
+  Outcome outcome{all ? Verdict::kSucceeded : Verdict::kCancelled, std::move(what), Json::object()};
+  if (waiting.empty()) return done(std::move(outcome));
+  world_.shadows.Set(thing, "", waiting, [done, outcome](const Status& durable) {
+    done(durable ? outcome : Failed("it cannot be taken out of desired: " + durable.error().message));
+  });
 }
 
 void OrderDesk::Reboot(Done done) {

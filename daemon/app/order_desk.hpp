@@ -41,6 +41,8 @@ class OrderDesk : public orders::Performer {
   Status Check(const std::string& thing, const orders::OrderRow& order, Moment now) override;
   void Perform(const std::string& thing, const orders::OrderRow& order, bool resumed,
                std::function<void(orders::Outcome)> done) override;
+  void Withdraw(const std::string& thing, const orders::OrderRow& order,
+                std::function<void(orders::Outcome)> done) override;
 
  private:
   using Done = std::function<void(orders::Outcome)>;
@@ -50,6 +52,7 @@ class OrderDesk : public orders::Performer {
   Status CheckSet(const std::string& thing, const orders::OrderRow& order) const;
   void ReadNow(const std::string& thing, Done done);
   void Set(const std::string& thing, const orders::OrderRow& order, bool resumed, Done done);
+  void WithdrawSet(const std::string& thing, const orders::OrderRow& order, Done done);
   void Reboot(Done done);
 
   World world_;

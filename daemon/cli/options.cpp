@@ -293,7 +293,11 @@ const std::vector<Verb>& Verbs() {
        1,
        "what the cloud ordered: commands, jobs and executions, how far each got, and what became of it",
        "Received, acting, done, answered: each step is durable before it is taken. Answered ones are remembered for a "
-       "while, so\nthat the same order is not done twice. Desired values of the shadow are no orders: see shadow diff.",
+       "while, so\nthat the same order is not done twice. Desired values of the shadow are no orders: see shadow "
+       "diff.\n"
+       "Cancelled: the cloud ended it (a job that was cancelled, removed or timed out), and nothing of it holds.\n"
+       "Executions of AWS IoT Commands come in if their target is the thing (thing/NAME); those for a client id\n"
+       "(client/NAME) are not heard and time out.",
        {}},
       {"outbox",
        "",

@@ -421,7 +421,10 @@ std::string OrdersView(const Json& orders, const Style& style, std::int64_t now_
                {AgeOf(order, "received_ms", now_ms)},
                {result == "{}" ? "-" : result}});
   }
-  return table.empty() ? "no orders are under way or remembered\n" : table.Text(style);
+  if (!table.empty()) return table.Text(style);
+  // Whoever looks for one that never came here finds out why.
+  return "no orders are under way or remembered (an execution of AWS IoT Commands comes in if its target is the thing: "
+         "thing/NAME, not client/NAME)\n";
 }
 
 std::string OutboxView(const Json& outbox, const Style& style, std::int64_t now_ms) {

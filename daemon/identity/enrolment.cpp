@@ -64,7 +64,13 @@ std::filesystem::path Enrolment::KeyPath() const {
 void Enrolment::Start(bool afresh) {
   Do(
       [this, afresh]() -> Status {
-        auto journal = afresh ? Result<std::optional<Journal>>(std::nullopt) : LoadJournal(files_, plan_.thing);
+        auto journal = LoadJournal(files_, plan_.thing);
+        if (afresh && journal && *journal) TellAbandoned(**journal);
+        if (afresh) journal = std::nullopt;
+        if (journal && *journal && !PendingIsWhole(**journal)) {
+          TellAbandoned(**journal);
+          journal = Fail(Action::kGiveUp, fmt::format("files that {} speaks of are gone", files_.journal.string()));
+        }
         if (journal && *journal) {
           journal_ = std::move(**journal);
           result_.resumed = true;
@@ -77,6 +83,15 @@ void Enrolment::Start(bool afresh) {
         if (result_.resumed) Tell(fmt::format("resuming at the step \"{}\"", ToString(journal_.step)));
         Enter(journal_.step);
       });
+}
+
+// A power cut within DiscardPending, or somebody's hand, can take the files from under a journal. (In kInstall they are
+// on their way to their places.)
+bool Enrolment::PendingIsWhole(const Journal& journal) const {
+  if (journal.step == Step::kInstall) return true;
+  std::error_code ec;
+  if (journal.new_key && !files_.key.empty() && !std::filesystem::exists(files_.key, ec)) return false;
+  return journal.step == Step::kCertificate || std::filesystem::exists(files_.certificate, ec);
 }
 
 // A key that stands there without a certificate was made for this (`cert csr`); one with a certificate is never
@@ -184,11 +199,8 @@ void Enrolment::TakeRegistration(const Result<RegisteredThing>& registered) {
     return Failed(registered.error());
   }
   if (registered->thing != plan_.thing) {
-    return Failed(
-        {Action::kFixConfig,
-         fmt::format("the template {} calls this thing \"{}\" and the configuration \"{}\"; change one of them, "
-                     "and set the certificate {} inactive",
-                     office_.options().template_name, registered->thing, plan_.thing, journal_.certificate_id)});
+    journal_.named = registered->thing;
+    return Do([this] { return Save(Step::kRegister); }, [this] { Failed(Misnamed()); });
   }
   result_.configuration = registered->configuration;
   Do([this] { return Save(Step::kTrial); },
@@ -199,9 +211,30 @@ void Enrolment::TakeRegistration(const Result<RegisteredThing>& registered) {
      });
 }
 
+// The certificate is active by now, and belongs to the other name. The next attempt tries it, and asks for none.
+Error Enrolment::Misnamed() const {
+  return {
+      Action::kFixConfig,
+      fmt::format("the template {} calls this thing \"{}\" and the configuration \"{}\": the certificate {} is "
+                  "active and attached to \"{}\", and its key is kept. Either attach it to \"{}\" instead (`aws "
+                  "iot attach-thing-principal`) and run this again; or put the template or the configuration right, "
+                  "set the certificate inactive, and begin anew (`penumbra provision {} --replace`, which forgets "
+                  "{})",
+                  office_.options().template_name, journal_.named, plan_.thing, journal_.certificate_id, journal_.named,
+                  plan_.thing, plan_.thing, files_.journal.string())};
+}
+
+// What is given up here may be active in the cloud, and nothing on disk will name it any more.
+void Enrolment::TellAbandoned(const Journal& journal) {
+  if (journal.step == Step::kCertificate || (journal.step == Step::kRegister && !journal.asked)) return;
+  Tell(fmt::format("the certificate {} is given up{}; where it is active, set it inactive", journal.certificate_id,
+                   journal.named.empty() ? "" : fmt::format(", which is attached to \"{}\"", journal.named)));
+}
+
 void Enrolment::StartAgain(const Error& why) {
   if (++restarts_ > kMaxRestarts) return Failed({Action::kGiveUp, why.message});
   Tell("a new certificate is needed: " + why.message);
+  TellAbandoned(journal_);
   journal_.token.clear();
   journal_.asked = false;
   Do([this] { return Save(Step::kCertificate); }, [this] { AskCertificate(); });
@@ -268,6 +301,7 @@ void Enrolment::TriedBadly(const mqtt::Failure& failure) {
   Error error = AsError(failure, "the new certificate");
   if (probing_ && error.action == Action::kFixConfig) {
     probing_ = false;
+    if (!journal_.named.empty()) return Failed(Misnamed());
     return AskRegistration();  // it had not happened
   }
   // A policy that has just been attached may take a while to be known everywhere.

@@ -63,12 +63,15 @@ class Enrolment : private mqtt::Listener {
 
  private:
   Status PrepareKey();
+  bool PendingIsWhole(const Journal& journal) const;
   void Enter(Step step);
   void AskCertificate();
   void TakeCertificate(IssuedCertificate issued);
   void Register();
   void AskRegistration();
   void TakeRegistration(const Result<RegisteredThing>& registered);
+  Error Misnamed() const;
+  void TellAbandoned(const Journal& journal);
   void StartAgain(const Error& why);
   void Try();
   void TriedWell();

@@ -44,6 +44,7 @@ Result<Journal> ParseJournal(std::string_view text) {
   journal.rotation = GetBool(*json, "rotation").value_or(false);
   journal.new_key = GetBool(*json, "new_key").value_or(true);
   journal.asked = GetBool(*json, "asked").value_or(false);
+  journal.named = GetString(*json, "named").value_or("");
   journal.token = GetString(*json, "token").value_or("");
   journal.certificate_id = GetString(*json, "certificate_id").value_or("");
   journal.old_certificate_id = GetString(*json, "old_certificate_id").value_or("");
@@ -80,6 +81,7 @@ Status SaveJournal(const PendingFiles& files, const Journal& journal) {
                      {"step", ToString(journal.step)},
                      {"new_key", journal.new_key},
                      {"asked", journal.asked},
+                     {"named", journal.named},
                      {"token", journal.token},
                      {"certificate_id", journal.certificate_id},
                      {"old_certificate_id", journal.old_certificate_id}};

@@ -6,7 +6,9 @@
 //   kCertificate  the new key is on disk; ask for a certificate. Nothing of the cloud is in use: a certificate whose
 //                 answer was lost is never activated, and AWS deletes it after an hour.
 //   kRegister     certificate and token are on disk; register the thing, which activates the certificate. `asked`: that
-//                 may have happened already, so the certificate is tried before the token is used again.
+//                 may have happened already, so the certificate is tried before the token is used again. `named`: it
+//                 has, for a thing of this other name; the token is used up, and no other certificate is asked for
+//                 before a person has seen to this one.
 //   kTrial        registered; connect once with it.
 //   kInstall      it works; key and certificate take the old ones' places. From here there is no way back.
 #pragma once
@@ -30,6 +32,7 @@ struct Journal {
   Step step = Step::kCertificate;
   bool new_key = true;  // the key stands beside the old one; false: the one in place is used
   bool asked = false;   // of kRegister
+  std::string named;    // of kRegister: what the template calls the thing, if that is not its name
   std::string token;
   std::string certificate_id;      // the new one's
   std::string old_certificate_id;  // that it replaces; empty: none

@@ -126,6 +126,7 @@ void Office::OnSubscribed(std::uint64_t, mqtt::Outcome outcome) {
 
 void Office::Send() {
   deadline_ = loop_.After(kAnswerLimit, [this] {
+    Close();  // an answer that is late would be taken for that to the next question, perhaps another thing's
     Finish(Fail(Action::kBackOff,
                 fmt::format("no answer on {} within {} s", topic_, kAnswerLimit / std::chrono::seconds(1))));
   });

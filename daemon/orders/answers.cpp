@@ -3,12 +3,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace penumbra::orders {
 namespace {
 
+// As the cloud takes it: one line without control characters (C0, DEL and, in UTF-8, C1), and not empty.
+std::string Plain(std::string text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c1) text.erase(i, 1);
+    if (byte < 0x20 || byte == 0x7F || c1) text[i] = ' ';
+  }
+  return text.empty() ? "-" : Cut(std::move(text), kMaxDetailBytes);
+}
+
 std::string Text(const Json& value) {
-  return Cut(value.is_string() ? value.get<std::string>() : Dump(value), kMaxDetailBytes);
+  return Plain(value.is_string() ? value.get<std::string>() : Dump(value));
+}
+
+// The Jobs service rejects the whole update for one key that is not of [a-zA-Z0-9:_-], and so would never hear the end.
+std::string DetailKey(std::string key) {
+  for (char& c : key) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != ':' && c != '_' && c != '-') c = '_';
+  }
+  return key.empty() ? "_" : Cut(std::move(key), kMaxDetailKeyBytes);
 }
 
 const char* JobStatus(Verdict verdict) {
@@ -16,6 +36,8 @@ const char* JobStatus(Verdict verdict) {
     case Verdict::kSucceeded:
       return "SUCCEEDED";
     case Verdict::kFailed:
+    case Verdict::kCancelled:  // whoever cancelled it does not ask; should the cloud do so all the same, it was not
+                               // done
       return "FAILED";
     case Verdict::kRejected:
       return "REJECTED";
@@ -25,16 +47,17 @@ const char* JobStatus(Verdict verdict) {
   return "IN_PROGRESS";
 }
 
-const char* ReasonCode(Verdict verdict) {
-  return verdict == Verdict::kFailed ? "FAILED" : verdict == Verdict::kRejected ? "REJECTED" : "OK";
+const char* ReasonCode(const OrderRow& row) {
+  if (row.verdict == Verdict::kRejected) return row.action.empty() ? "UNREADABLE" : "REJECTED";
+  return row.verdict == Verdict::kSucceeded ? "OK" : "FAILED";
 }
 
 Json Details(const OrderRow& row) {
   Json details = Json::object();
-  if (!row.reason.empty()) details["reason"] = Cut(row.reason, kMaxDetailBytes);
+  if (!row.reason.empty()) details["reason"] = Plain(row.reason);
   for (const auto& [key, value] : row.result.items()) {
     if (details.size() >= kMaxDetails) break;
-    details[Cut(key, kMaxDetailKeyBytes)] = Text(value);
+    details[DetailKey(key)] = Text(value);
   }
   return details;
 }
@@ -92,8 +115,7 @@ std::string ExecutionAnswer(const OrderRow& row, bool final) {
   Json answer = {{"status", JobStatus(final ? row.verdict : Verdict::kNone)}};
   if (!final) return Dump(answer);
   if (!row.reason.empty()) {
-    answer["statusReason"] = {{"reasonCode", ReasonCode(row.verdict)},
-                              {"reasonDescription", Cut(row.reason, kMaxDetailBytes)}};
+    answer["statusReason"] = {{"reasonCode", ReasonCode(row)}, {"reasonDescription", Plain(row.reason)}};
   }
   if (!row.result.empty()) answer["result"] = Results(row);
   return Dump(answer);

@@ -18,6 +18,20 @@ bool NeedsAnnouncement(const OrderRow& row) {
   return row.action == kReboot || row.action == kUpdateConfig || row.action == kSet;
 }
 
+// What was begun and can be taken back while it is not done.
+bool Withdrawable(const OrderRow& row) {
+  return row.channel == Channel::kJob && (row.action == kUpdateConfig || row.action == kSet);
+}
+
+bool IsWithdrawn(const OrderRow& row) {
+  return row.phase == Phase::kActing && row.verdict == Verdict::kCancelled;
+}
+
+std::string EndedByTheCloud(const std::string& why) {
+  constexpr std::size_t kMaxWord = 64;  // a status of the Jobs service has one
+  return "ended by the cloud: " + Cut(why, kMaxWord);
+}
+
 }  // namespace
 
 OrderBook::OrderBook(std::string thing, std::vector<OrderRow> rows, const BookOptions& options, Check check,
@@ -43,14 +57,17 @@ std::vector<std::string> OrderBook::Filters(const std::string& thing) {
           fmt::format("$aws/things/{}/jobs/notify-next", thing),
           fmt::format("$aws/things/{}/jobs/start-next/+", thing),
           fmt::format("$aws/things/{}/jobs/+/update/+", thing),
-          fmt::format("$aws/commands/things/{}/executions/+/request/json", thing),
+          fmt::format("$aws/commands/things/{}/executions/+/request/#", thing),  // in whatever format
           fmt::format("$aws/commands/things/{}/executions/+/response/+/json", thing)};
 }
 
 void OrderBook::OnOnline() {
   online_ = true;
   question_.OnOnline();
-  for (auto& [key, entry] : entries_) entry.after = {};
+  for (auto& [key, entry] : entries_) {
+    entry.after = {};
+    Doubt(entry);  // what was said meanwhile may have been lost
+  }
 }
 
 void OrderBook::OnOffline() {
@@ -81,16 +98,22 @@ void OrderBook::OnPublished(const std::string& token, const Status& status, Mome
   }
   // The policy does not let us answer. Whoever is in charge finds it in the log and in the counters.
   ++counters_.answers_lost;
+  entry->doubted = false;
   if (!entry->final) return void(entry->announced = true);
   entry->row.phase = Phase::kAnswered;
   entry->dirty = true;
 }
 
-void OrderBook::OnActed(std::uint64_t ticket, Outcome outcome) {
-  if (!running_ || running_->ticket != ticket) return;
+bool OrderBook::OnActed(std::uint64_t ticket, Outcome outcome) {
+  if (!running_ || running_->ticket != ticket) return false;
   Entry* entry = Find(running_->key);
   running_.reset();
-  if (entry != nullptr && entry->row.phase == Phase::kActing) End(*entry, std::move(outcome));
+  if (entry == nullptr || entry->row.phase != Phase::kActing) return true;
+  const bool withdrawn = IsWithdrawn(entry->row);
+  if (withdrawn) outcome.reason = entry->row.reason + "; " + outcome.reason;
+  End(*entry, std::move(outcome));
+  if (withdrawn) Answered(*entry);  // the cloud knows its end already
+  return true;
 }
 
 void OrderBook::OnSaved(std::uint64_t batch) {
@@ -281,7 +304,14 @@ void OrderBook::Resume(Entry& entry, Moment now, Effects& effects) {
     const auto minutes = std::chrono::floor<std::chrono::minutes>(options_.reboot_patience).count();
     return End(entry, {Verdict::kFailed, fmt::format("the machine is still up after {} min", minutes), Json::object()});
   }
-  if (!running_) StartAct(entry, true, effects);
+  if (!running_ && !WaitsForTheCloudsWord(entry, now.boot)) StartAct(entry, true, effects);
+}
+
+// A process before us had begun it, and the cloud may have ended it since. Without a link it is gone on with after a
+// while: the gateway works offline.
+bool OrderBook::WaitsForTheCloudsWord(const Entry& entry, BootTime now) const {
+  return Withdrawable(entry.row) && !IsWithdrawn(entry.row) && !entry.announced &&
+         now < started_ + options_.resume_patience;
 }
 
 void OrderBook::StartAct(Entry& entry, bool resumed, Effects& effects) {
@@ -297,6 +327,9 @@ void OrderBook::End(Entry& entry, Outcome outcome) {
     case Verdict::kRejected:
       ++counters_.rejected;
       break;
+    case Verdict::kCancelled:
+      ++counters_.cancelled;
+      break;
     default:
       ++counters_.failed;
   }
@@ -308,6 +341,7 @@ void OrderBook::End(Entry& entry, Outcome outcome) {
   entry.refusals = 0;
   entry.after = {};
   entry.asked_again.reset();
+  entry.doubted = false;
   entry.dirty = true;
 }
 
@@ -316,19 +350,36 @@ void OrderBook::Confirmed(Entry& entry) {
   entry.token.clear();
   entry.backoff.Reset();
   entry.refusals = 0;
-  if (!entry.final) return void(entry.announced = true);
+  if (!entry.final) {
+    entry.announced = true;
+    entry.doubted = false;
+    return;
+  }
   ++counters_.answered;
-  entry.row.phase = Phase::kAnswered;
-  entry.dirty = true;
-  if (entry.row.channel == Channel::kJob) question_.Want();
+  Answered(entry);
 }
 
-// The cloud does not want it any more, or knows its end already.
+// The cloud does not want it any more, or knows its end already. What was done is not undone: whoever looks at the
+// thing sees what the order wanted, and finds here why the cloud says otherwise.
 void OrderBook::Cancelled(Entry& entry, const std::string& why) {
-  if (entry.row.phase == Phase::kReceived) {
-    ++counters_.cancelled;
-    End(entry, {Verdict::kFailed, "ended by the cloud: " + why, Json::object()});
+  entry.doubted = false;
+  if (entry.row.phase == Phase::kActing) {
+    if (!Withdrawable(entry.row)) return;  // no way back
+    entry.row.verdict = Verdict::kCancelled;
+    entry.row.reason = EndedByTheCloud(why);
+    entry.dirty = true;
+    running_.reset();  // its end is another one from here on: Resume has it taken back
+    return;
   }
+  if (entry.row.phase == Phase::kReceived) {
+    End(entry, {Verdict::kCancelled, EndedByTheCloud(why), Json::object()});
+  } else if (entry.row.verdict == Verdict::kSucceeded) {
+    entry.row.reason = EndedByTheCloud(why) + "; it was done by then, and stays";
+  }
+  Answered(entry);
+}
+
+void OrderBook::Answered(Entry& entry) {
   entry.row.phase = Phase::kAnswered;
   entry.dirty = true;
   if (entry.row.channel == Channel::kJob) question_.Want();
@@ -349,7 +400,8 @@ void OrderBook::CollectReports(Moment now, Effects& effects) {
     if (!entry.token.empty() || entry.after > now.boot || (entry.saving != 0 && !entry.dirty)) continue;
     if (entry.row.phase == Phase::kDone) {
       Report(entry, true, now, effects);
-    } else if (&entry == current && entry.waits_since && !entry.announced && entry.row.phase == Phase::kReceived) {
+    } else if (entry.doubted ||
+               (&entry == current && entry.waits_since && !entry.announced && entry.row.phase == Phase::kReceived)) {
       Report(entry, false, now, effects);
     }
   }
@@ -417,7 +469,7 @@ std::optional<BootTime> OrderBook::Due() const {
   std::optional<BootTime> due;
   const auto consider = [&due](BootTime at) { due = due ? std::min(*due, at) : at; };
   for (const auto& [key, entry] : entries_) {
-    const bool tells = entry.row.phase == Phase::kDone || (entry.waits_since && !entry.announced);
+    const bool tells = entry.row.phase == Phase::kDone || entry.doubted || (entry.waits_since && !entry.announced);
     if (!entry.token.empty()) consider(entry.deadline);
     if (entry.token.empty() && online_ && tells && entry.after > BootTime{} && entry.row.phase != Phase::kAnswered) {
       consider(entry.after);
@@ -429,6 +481,9 @@ std::optional<BootTime> OrderBook::Due() const {
     }
     if (entry.row.phase == Phase::kActing && entry.row.action == kReboot) {
       consider(BootTime{entry.row.acting_ns} + options_.reboot_patience);
+    }
+    if (entry.row.phase == Phase::kActing && !running_ && Withdrawable(entry.row)) {
+      consider(started_ + options_.resume_patience);
     }
   }
   if (const auto loose = loose_.Due(); loose && online_) consider(*loose);
@@ -450,6 +505,24 @@ void OrderBook::Show(OrderRow row) {
 
 bool OrderBook::Quiet() const {
   return loose_.empty() && OpenCount() == 0 && (!question_.wanted() || !online_) && !question_.under_way();
+}
+
+bool OrderBook::Doing(std::string_view action) const {
+  return std::any_of(entries_.begin(), entries_.end(), [action](const auto& item) {
+    return item.second.row.phase == Phase::kActing && item.second.row.action == action;
+  });
+}
+
+// Perhaps the cloud has ended it. A reboot that it has not heard of yet is not announced by the way; what was done is
+// told anyway.
+void OrderBook::Doubt(Entry& entry) {
+  const OrderRow& row = entry.row;
+  const bool announced_by_it = row.action == kReboot && !entry.announced;
+  const bool waits = row.phase == Phase::kReceived && NeedsAnnouncement(row) && !announced_by_it;
+  if (row.channel != Channel::kJob || IsWithdrawn(row)) return;
+  if (!waits && !(row.phase == Phase::kActing && Withdrawable(row))) return;
+  entry.doubted = true;
+  if (waits) entry.announced = false;
 }
 
 std::string OrderBook::NewToken() {

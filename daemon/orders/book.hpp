@@ -6,7 +6,10 @@
 //   a reboot is never asked of the machine twice, and is answered after the boot id has changed;
 //   what is too old when its turn comes is not done; `set` (which moves something) only when its age is known, and
 //   never after a newer one for the same key;
-//   what does not say when it was sent is as old as it may be: the cloud keeps messages for a thing that is away.
+//   what does not say when it was sent is as old as it may be: the cloud keeps messages for a thing that is away;
+//   a job that the cloud has ended is not begun, and what can be taken back of it (Withdrawable) is, until it is done.
+//   Whether it has is asked by saying "in progress" once more: when the head of the queue is another, after every
+//   connect, and, of what a process before us had begun, before it is gone on with (resume_patience at most).
 // One order is done at a time and thing, in the order of receipt.
 //
 // Contract with the caller: what Advance() gives is carried out in its order: commit `save` and `forget`, and only when
@@ -38,11 +41,12 @@ struct BookOptions {
   Duration answer_timeout = std::chrono::seconds(10);    // for the cloud's answer to what we told it
   Duration retry_base = std::chrono::seconds(10);        // as AWS's own device client: 10 s doubling to 640 s
   Duration retry_max = std::chrono::seconds(640);
-  Duration reboot_patience = std::chrono::minutes(5);  // a machine still up after that did not reboot
-  std::size_t max_open = 32;                           // orders under way; more are refused
-  std::size_t max_remembered = 128;                    // answered ones that are kept, so that they are not done again
-  std::size_t max_shown = 16;                          // ended ones that are not stored, kept in memory to be shown
-  int max_refusals = 10;                               // of an answer by the cloud, before it is given up
+  Duration reboot_patience = std::chrono::minutes(5);   // a machine still up after that did not reboot
+  Duration resume_patience = std::chrono::seconds(30);  // for the cloud's word on a job that was begun before a restart
+  std::size_t max_open = 32;                            // orders under way; more are refused
+  std::size_t max_remembered = 128;                     // answered ones that are kept, so that they are not done again
+  std::size_t max_shown = 16;                           // ended ones that are not stored, kept in memory to be shown
+  int max_refusals = 10;                                // of an answer by the cloud, before it is given up
 };
 
 struct BookCounters {
@@ -52,7 +56,7 @@ struct BookCounters {
 
 struct Act {
   std::uint64_t ticket = 0;
-  OrderRow row;
+  OrderRow row;          // with the verdict kCancelled: what was begun is to be taken back
   bool resumed = false;  // it may have been done, in part or whole, before a crash
 };
 
@@ -85,7 +89,8 @@ class OrderBook {
   void OnMessage(std::string_view topic, std::string_view payload, Moment now, Duration waited = Duration::zero());
   // The PUBACK of a publication, or why there is none.
   void OnPublished(const std::string& token, const Status& status, Moment now);
-  void OnActed(std::uint64_t ticket, Outcome outcome);
+  // False: it is not waited for (any more).
+  bool OnActed(std::uint64_t ticket, Outcome outcome);
   void OnSaved(std::uint64_t batch);
   // What Advance gave did not become durable and was not carried out.
   void OnSaveFailed(const Effects& lost);
@@ -98,7 +103,8 @@ class OrderBook {
   // The newest max_shown that have ended and are not stored, because nothing could be recognised by them: those without
   // an id, and those that there was no room for. For the operator; a restart forgets them.
   const std::deque<OrderRow>& shown() const { return shown_; }
-  bool Quiet() const;  // nothing under way, nothing to tell
+  bool Quiet() const;                         // nothing under way, nothing to tell
+  bool Doing(std::string_view action) const;  // such an order was begun and has not come to its end
   const BookCounters& counters() const { return counters_; }
 
  private:
@@ -107,6 +113,7 @@ class OrderBook {
     bool dirty = false;
     std::uint64_t saving = 0;  // the batch that carries it; 0: durable
     bool announced = false;    // confirmed, or nobody needs it
+    bool doubted = false;      // of a job: the cloud may have ended it; to be asked
     // The report on its way.
     std::string token;  // "": none
     bool final = false;
@@ -126,16 +133,18 @@ class OrderBook {
 
   // What comes in: book_messages.cpp.
   void OnCommand(std::string_view payload, Moment now, Duration waited);
-  void OnExecution(std::string_view id, std::string_view payload, Moment now, Duration waited);
+  void OnExecution(std::string_view id, std::string_view format, std::string_view payload, Moment now, Duration waited);
   void OnExecutionAnswer(const std::string& id, bool accepted, std::string_view payload, Moment now);
   void OnJobMessage(std::string_view stub, std::string_view payload, Moment now);
   void OnNotify(const Json& body);
   void OnStarted(const Json& body, Moment now);
   void OnJobUpdated(const std::string& job, bool accepted, const Json& body, Moment now);
-  void NewJob(const std::string& job, std::int64_t number, const Json& execution, Moment now);
+  void NewJob(const std::string& job, std::int64_t number, const Json& execution, Request request, Moment now);
 
   void Receive(OrderRow row, Request request, Moment now, Duration waited);
   bool Repeated(const OrderKey& key);
+  bool IdTaken(const OrderKey& key, const Request& request) const;
+  void Doubt(Entry& entry);
   bool NamelessRebootUnderWay() const;
 
   // What happens next, and what goes out: book.cpp.
@@ -152,10 +161,12 @@ class OrderBook {
   bool Overtaken(const OrderRow& row) const;
   void Begin(Entry& entry, Moment now, Effects& effects);
   void Resume(Entry& entry, Moment now, Effects& effects);
+  bool WaitsForTheCloudsWord(const Entry& entry, BootTime now) const;
   void StartAct(Entry& entry, bool resumed, Effects& effects);
   void End(Entry& entry, Outcome outcome);
   void Confirmed(Entry& entry);
   void Cancelled(Entry& entry, const std::string& why);
+  void Answered(Entry& entry);
   void TellLater(Entry& entry, Moment now);
 
   void CollectReports(Moment now, Effects& effects);

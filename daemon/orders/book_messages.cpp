@@ -10,6 +10,8 @@
 namespace penumbra::orders {
 namespace {
 
+constexpr std::int64_t kClockTickMs =
+    1000;                          // the service's times may be whole seconds in one message and not in another
 constexpr int kMaxMismatches = 3;  // versions that are taken over at once; more wait as other failures do
 
 // Times of the Jobs service are seconds or milliseconds, depending on the page one reads.
@@ -47,8 +49,8 @@ void OrderBook::OnMessage(std::string_view topic, std::string_view payload, Mome
   const std::string_view stub = slash == std::string_view::npos ? std::string_view() : topic.substr(slash + 1);
   if (!IsUsableId(id)) {
     ++counters_.ignored;
-  } else if (stub == "request/json") {
-    OnExecution(id, payload, now, waited);
+  } else if (stub == "request" || stub.starts_with("request/")) {
+    OnExecution(id, stub == "request" ? "" : stub.substr(stub.find('/') + 1), payload, now, waited);
   } else if (stub == "response/accepted/json" || stub == "response/rejected/json") {
     OnExecutionAnswer(std::string(id), stub == "response/accepted/json", payload, now);
   } else {
@@ -68,6 +70,14 @@ void OrderBook::OnCommand(std::string_view payload, Moment now, Duration waited)
     }
     row.anonymous = true;
     row.id = fmt::format("~{}-{}", session_, next_seq_);
+  } else if (IdTaken({Channel::kCommand, row.id}, request)) {
+    // What its id stands for has its answer, which would be a lie here.
+    ++counters_.rejected;
+    row.action = request.action;
+    row.verdict = Verdict::kRejected;
+    row.reason = "its id was used for another command already; each command needs one of its own";
+    if (!loose_.Add(CommandAnswer(row, true))) ++counters_.answers_lost;
+    return;
   } else if (Repeated({Channel::kCommand, row.id})) {
     return;
   }
@@ -77,12 +87,23 @@ void OrderBook::OnCommand(std::string_view payload, Moment now, Duration waited)
   Receive(std::move(row), std::move(request), now, waited);
 }
 
-void OrderBook::OnExecution(std::string_view id, std::string_view payload, Moment now, Duration waited) {
+void OrderBook::OnExecution(std::string_view id, std::string_view format, std::string_view payload, Moment now,
+                            Duration waited) {
   if (Repeated({Channel::kExecution, std::string(id)})) return;
   OrderRow row;
   row.channel = Channel::kExecution;
   row.id = id;
-  Receive(std::move(row), ParseCommand(payload), now, waited);
+  // The cloud tells formats apart by the topic. Silence would be TIMED_OUT there, and nobody would know why.
+  Request request;
+  if (format == "json") {
+    request = ParseCommand(payload);
+  } else {
+    request.fault = fmt::format(
+        "the payload format {} is not understood here; create the command with JSON as its "
+        "content type",
+        format == "cbor" ? "CBOR" : "of this command");
+  }
+  Receive(std::move(row), std::move(request), now, waited);
 }
 
 bool OrderBook::NamelessRebootUnderWay() const {
@@ -90,6 +111,13 @@ bool OrderBook::NamelessRebootUnderWay() const {
     const OrderRow& row = known.second.row;
     return row.anonymous && row.action == kReboot && row.phase != Phase::kAnswered;
   });
+}
+
+// A repetition says the same; only when it was sent, and how long it holds, may have been refreshed.
+bool OrderBook::IdTaken(const OrderKey& key, const Request& request) const {
+  const auto known = entries_.find(key);
+  if (known == entries_.end()) return false;
+  return known->second.row.action != request.action || known->second.row.arguments != request.arguments;
 }
 
 // The same order again. One that was answered is answered once more: the answer may be what got lost.
@@ -171,8 +199,15 @@ void OrderBook::OnJobMessage(std::string_view stub, std::string_view payload, Mo
   OnJobUpdated(std::string(job), rest == "update/accepted", *body, now);
 }
 
+// The head of the queue. What is in progress comes first: another head, or none, says that ours may be over there.
 void OrderBook::OnNotify(const Json& body) {
   if (body.contains("execution")) question_.Want();
+  const Json& execution = Member(body, "execution");
+  const std::string head = GetString(execution, "jobId").value_or("");
+  const std::int64_t number = GetInt(execution, "executionNumber").value_or(1);
+  for (auto& [key, entry] : entries_) {
+    if (key.second != head || number > entry.row.number) Doubt(entry);
+  }
 }
 
 void OrderBook::OnStarted(const Json& body, Moment now) {
@@ -185,11 +220,18 @@ void OrderBook::OnStarted(const Json& body, Moment now) {
   const std::int64_t number = GetInt(execution, "executionNumber").value_or(1);
   const std::int64_t version = GetInt(execution, "versionNumber").value_or(1);
   Entry* entry = Find({Channel::kJob, job});
+  Request request = ParseJobDocument(Member(execution, "jobDocument"));
+  if (request.asked_ms == 0) request.asked_ms = Milliseconds(GetInt(execution, "queuedAt").value_or(0));
   // Messages have no order, and a resumed session brings old ones: an execution before the one we know is no new one.
-  if (entry == nullptr || (number > entry->row.number && entry->row.phase >= Phase::kDone)) {
-    return NewJob(job, number, execution, now);
-  }
+  // A job that was deleted and made again under its old name is one: its executions are counted from 1 again.
+  const auto is_new = [&](const OrderRow& known) {
+    const bool made_again = number == known.number && known.receipt.asked_ms > 0 &&
+                            request.asked_ms > known.receipt.asked_ms + kClockTickMs;
+    return known.phase >= Phase::kDone && (number > known.number || made_again);
+  };
+  if (entry == nullptr || is_new(entry->row)) return NewJob(job, number, execution, std::move(request), now);
   // It is tried again while we are at it: we look again when that is over.
+  if (number > entry->row.number) Doubt(*entry);
   if (entry->row.number != number) return;
   ++counters_.duplicates;
   entry->row.version = std::max(entry->row.version, version);
@@ -198,14 +240,13 @@ void OrderBook::OnStarted(const Json& body, Moment now) {
   TellLater(*entry, now);
 }
 
-void OrderBook::NewJob(const std::string& job, std::int64_t number, const Json& execution, Moment now) {
+void OrderBook::NewJob(const std::string& job, std::int64_t number, const Json& execution, Request request,
+                       Moment now) {
   OrderRow row;
   row.channel = Channel::kJob;
   row.id = job;
   row.number = number;
   row.version = GetInt(execution, "versionNumber").value_or(1);
-  Request request = ParseJobDocument(Member(execution, "jobDocument"));
-  if (request.asked_ms == 0) request.asked_ms = Milliseconds(GetInt(execution, "queuedAt").value_or(0));
   Receive(std::move(row), std::move(request), now, Duration::zero());  // we have asked for it
   Entry& entry = *Find({Channel::kJob, job});
   // The cloud's copy says that a reboot was asked of the machine, and our journal knows nothing of it: it was lost.
@@ -244,6 +285,7 @@ void OrderBook::OnJobUpdated(const std::string& job, bool accepted, const Json& 
   // A code that nobody has documented may pass, too.
   if (passes || (!final && ++entry->refusals < options_.max_refusals)) return TellLater(*entry, now);
   ++counters_.answers_lost;
+  if (entry->row.phase == Phase::kActing) return void(entry->doubted = false);  // that answers no question
   Cancelled(*entry, code);
 }
 

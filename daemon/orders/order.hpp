@@ -37,7 +37,9 @@ enum class Phase {
 };
 std::string_view ToString(Phase phase);
 
-enum class Verdict { kNone = 0, kSucceeded = 1, kFailed = 2, kRejected = 3 };
+// kCancelled: the cloud ended it (cancelled, removed, timed out) and nothing of it holds. In the phase acting: that is
+// what is being seen to, by taking back what was begun.
+enum class Verdict { kNone = 0, kSucceeded = 1, kFailed = 2, kRejected = 3, kCancelled = 4 };
 std::string_view ToString(Verdict verdict);  // "succeeded", as in the answer; "" for kNone
 
 struct OrderRow {
@@ -50,7 +52,7 @@ struct OrderRow {
   Json arguments = Json::object();
   Phase phase = Phase::kReceived;
   Verdict verdict = Verdict::kNone;
-  std::string reason;            // why it failed or was rejected
+  std::string reason;            // why it failed, was rejected, was cancelled; and what the cloud made of it otherwise
   Json result = Json::object();  // flat: what a success brought
   Receipt receipt;
   std::int64_t ttl_ms = 0;  // too old to be done beyond it; 0: never

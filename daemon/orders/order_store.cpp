@@ -43,7 +43,7 @@ Status ReadOne(const Statement& statement, StoredOrders& loaded) {
   const std::string thing(statement.Bytes(0));
   row.id = statement.Bytes(2);
   const std::int64_t channel = statement.Int(1), phase = statement.Int(8), verdict = statement.Int(9);
-  const bool known = channel >= 0 && channel <= 2 && phase >= 0 && phase <= 3 && verdict >= 0 && verdict <= 3;
+  const bool known = channel >= 0 && channel <= 2 && phase >= 0 && phase <= 3 && verdict >= 0 && verdict <= 4;
   if (!known || !TakeObject(statement, 7, row.arguments) || !TakeObject(statement, 11, row.result)) {
     return Fail(Action::kGiveUp, fmt::format("stored order '{}' of {} cannot be read", row.id, thing));
   }

@@ -78,6 +78,10 @@ void Orders::Loaded(StoredOrders stored) {
     Entry entry;
     const auto check = [this, thing](const OrderRow& order, Moment now) -> Status {
       if (stopping_) return Fail(Action::kRetry, "the gateway is stopping");
+      // Also one that waits for the cloud's word before it is gone on with: what it began has to be left alone.
+      if (order.action == kUpdateConfig && DoneElsewhere(thing, kUpdateConfig)) {
+        return Fail(Action::kRetry, "another update_config is under way");
+      }
       return performer_.Check(thing, order, now);
     };
     entry.book =
@@ -206,25 +210,34 @@ void Orders::Publish(const std::string& thing, Entry& entry, Publication publica
 
 void Orders::Do(const std::string& thing, const Act& act) {
   if (stopping_) return;  // the next start goes on from the rows
-  log::Notice("orders.begun", act.resumed ? "goes on with an order" : "does what was ordered",
+  const bool withdrawn = act.row.verdict == Verdict::kCancelled;
+  log::Notice("orders.begun",
+              withdrawn     ? "takes back an order that the cloud has ended"
+              : act.resumed ? "goes on with an order"
+                            : "does what was ordered",
               {{"thing", thing}, {"by", ToString(act.row.channel)}, {"id", act.row.id}, {"action", act.row.action}});
   At(moment::kBeforeAct);
-  performer_.Perform(thing, act.row, act.resumed,
-                     [this, alive = alive_, thing, ticket = act.ticket, order = act.row](Outcome outcome) {
-                       if (*alive) Acted(thing, ticket, order, std::move(outcome));
-                     });
+  auto done = [this, alive = alive_, thing, ticket = act.ticket, order = act.row](Outcome outcome) {
+    if (*alive) Acted(thing, ticket, order, std::move(outcome));
+  };
+  if (withdrawn) return performer_.Withdraw(thing, act.row, std::move(done));
+  performer_.Perform(thing, act.row, act.resumed, std::move(done));
 }
 
-void Orders::Acted(const std::string& thing, std::uint64_t ticket, const OrderRow& order, Outcome outcome) {
+bool Orders::DoneElsewhere(const std::string& thing, std::string_view action) const {
+  return std::any_of(things_.begin(), things_.end(),
+                     [&](const auto& known) { return known.first != thing && known.second.book->Doing(action); });
+}
+
+void Orders::Acted(const std::string& thing, std::uint64_t ticket, const OrderRow& order, const Outcome& outcome) {
   Entry* entry = FindEntry(thing);
-  if (entry == nullptr) return;
+  if (entry == nullptr || !entry->book->OnActed(ticket, outcome)) return;
   log::Notice("orders.ended", "an order came to its end",
               {{"thing", thing},
                {"id", order.id},
                {"action", order.action},
                {"end", ToString(outcome.verdict)},
                {"reason", outcome.reason}});
-  entry->book->OnActed(ticket, std::move(outcome));
   Advance(thing);
 }
 

@@ -42,6 +42,10 @@ class Performer {
   // it, in part or whole. A reboot is never resumed, and its `done` is called only when it cannot be done.
   virtual void Perform(const std::string& thing, const OrderRow& order, bool resumed,
                        std::function<void(Outcome)> done) = 0;
+  // The cloud has ended an order that Perform was called for, perhaps by a process before us: what is not done is not
+  // done any more, and what can be taken back is. `done` as above, and instead of Perform's, which is not waited for:
+  // kCancelled, or kSucceeded if it was done by then and stays; the reason says what became of it.
+  virtual void Withdraw(const std::string& thing, const OrderRow& order, std::function<void(Outcome)> done) = 0;
 };
 
 class Orders : public LinkClient {
@@ -101,7 +105,8 @@ class Orders : public LinkClient {
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);
   void Publish(const std::string& thing, Entry& entry, Publication publication);
   void Do(const std::string& thing, const Act& act);
-  void Acted(const std::string& thing, std::uint64_t ticket, const OrderRow& order, Outcome outcome);
+  bool DoneElsewhere(const std::string& thing, std::string_view action) const;
+  void Acted(const std::string& thing, std::uint64_t ticket, const OrderRow& order, const Outcome& outcome);
   Entry* FindEntry(const std::string& thing);
   void At(std::string_view moment) const {
     if (options_.at_moment) options_.at_moment(moment);

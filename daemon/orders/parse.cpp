@@ -168,6 +168,8 @@ std::string_view ToString(Verdict verdict) {
       return "failed";
     case Verdict::kRejected:
       return "rejected";
+    case Verdict::kCancelled:
+      return "cancelled";
   }
   return "";
 }

@@ -1,6 +1,6 @@
 // Hostile commands, job documents and executions: whatever comes on whatever topic, in any order, the orders of a thing
 // neither crash nor grow beyond their limits, what they publish is what AWS would take, nothing with an id is done
-// twice, and a reboot is not asked of the machine again.
+// twice, what the cloud has ended is not gone on with, and a reboot is not asked of the machine again.
 //
 // The input is a script, one line an event, so that a corpus can be read and written by hand:
 //   command PAYLOAD | execution ID PAYLOAD | job STUB PAYLOAD    messages ("job start-next/accepted {...}")
@@ -99,13 +99,22 @@ class Harness {
     if (!effects.act) return;
     act_ = effects.act;
     const OrderRow& row = act_->row;
+    // A job is tried again with another number, or made again under its name.
+    const std::string name = std::to_string(static_cast<int>(row.channel)) + row.id + "#" + std::to_string(row.number) +
+                             "@" + std::to_string(row.receipt.asked_ms);
+    if (row.verdict == Verdict::kCancelled) {
+      Require(act_->resumed && row.channel == Channel::kJob && row.action != kReboot, "taken back, and not begun");
+      ended_.insert(name);
+      return;
+    }
+    // What was forgotten may come again.
+    const bool known = disk_.size() < BookOptions{}.max_remembered;
+    if (known) Require(ended_.count(name) == 0, "gone on with what the cloud has ended");
     if (act_->resumed) {
       Require(row.action != kReboot, "a reboot is resumed");
       return;
     }
-    // What was forgotten may come again, and a job is tried again with another number.
-    const std::string name = std::to_string(static_cast<int>(row.channel)) + row.id + "#" + std::to_string(row.number);
-    if (disk_.size() < BookOptions{}.max_remembered) Require(begun_.insert(name).second, "an order is begun twice");
+    if (known) Require(begun_.insert(name).second, "an order is begun twice");
   }
 
   static void Check(const OrderRow& row) {
@@ -135,7 +144,7 @@ class Harness {
   std::unique_ptr<OrderBook> book_;
   std::map<OrderKey, OrderRow> disk_;
   std::deque<std::string> tokens_;
-  std::set<std::string> begun_;
+  std::set<std::string> begun_, ended_;
   std::optional<Act> act_;
 };
 

@@ -11,8 +11,8 @@ namespace penumbra::iotcore {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: commands start THING|clients/CLIENT [id=ID] [timeout=SECONDS] JSON | resend ID | get ID | list DEVICE | "
-    "fault ...";
+    "usage: commands start THING|clients/CLIENT [id=ID] [timeout=SECONDS] [format=cbor|text] PAYLOAD | resend ID | "
+    "get ID | list DEVICE | fault ...";
 
 std::string DeviceOf(const std::string& word) {
   return word.find('/') == std::string::npos ? "things/" + word : word;
@@ -30,6 +30,7 @@ bool IsReason(const Json& reason) {
   const std::string description = GetString(reason, "reasonDescription").value_or("");
   return code && !code->empty() && code->size() <= CommandsService::kMaxReasonCode &&
          description.size() <= CommandsService::kMaxReasonDescription &&
+         std::none_of(description.begin(), description.end(), [](unsigned char c) { return std::iscntrl(c) != 0; }) &&
          std::all_of(code->begin(), code->end(), [](unsigned char c) {
            return std::isupper(c) != 0 || std::isdigit(c) != 0 || c == '_' || c == '-';
          });
@@ -41,7 +42,9 @@ bool IsResult(const Json& result) {
   return std::all_of(result.begin(), result.end(), [](const Json& value) {
     if (!value.is_object() || value.size() != 1) return false;
     const auto item = value.begin();
-    return item.key() == "b" ? item->is_boolean() : (item.key() == "s" || item.key() == "bin") && item->is_string();
+    return item.key() == "b" ? item->is_boolean()
+                             : (item.key() == "s" || item.key() == "bin") && item->is_string() &&
+                                   !item->get_ref<const std::string&>().empty();
   });
 }
 
@@ -118,7 +121,8 @@ std::vector<Message> CommandsService::OnTick(std::int64_t now_ms) {
 }
 
 Message CommandsService::RequestOf(const std::string& id, const Execution& execution) const {
-  return {fmt::format("$aws/commands/{}/executions/{}/request/json", execution.device, id), execution.payload};
+  const std::string level = execution.format == "text" ? "" : "/" + execution.format;
+  return {fmt::format("$aws/commands/{}/executions/{}/request{}", execution.device, id, level), execution.payload};
 }
 
 Json CommandsService::Shown(const std::string& id, const Execution& execution) const {
@@ -161,18 +165,22 @@ Result<Service::Reply> CommandsService::Start(const std::vector<std::string>& wo
   Execution execution{
       .device = DeviceOf(words[1]), .payload = words.back(), .created_ms = now_ms, .updated_ms = now_ms};
   if (!IsDevice(execution.device)) return Fail(Action::kGiveUp, fmt::format("'{}' is no device", words[1]));
-  if (!ParseJson(execution.payload)) return Fail(Action::kGiveUp, "the payload is no JSON");
   std::string id = fmt::format("00000000-0000-4000-8000-{:012}", next_id_);
   std::int64_t timeout_s = kDefaultTimeoutS;
   for (std::size_t i = 2; i + 1 < words.size(); ++i) {
     if (words[i].starts_with("id=") && IsThingName(words[i].substr(3))) {
       id = words[i].substr(3);
+    } else if (words[i] == "format=cbor" || words[i] == "format=text") {
+      execution.format = words[i].substr(7);
     } else if (const auto seconds =
                    words[i].starts_with("timeout=") ? WholeNumber(words[i].substr(8), kMaxTimeoutS) : std::nullopt) {
       timeout_s = *seconds;
     } else {
       return Fail(Action::kGiveUp, kUsage);
     }
+  }
+  if (execution.format == "json" && !ParseJson(execution.payload)) {
+    return Fail(Action::kGiveUp, "the payload is no JSON");
   }
   const auto running = std::count_if(executions_.begin(), executions_.end(), [&execution](const auto& entry) {
     return entry.second.device == execution.device && !entry.second.final && entry.second.status != "TIMED_OUT";

@@ -1,10 +1,10 @@
 // AWS IoT Commands (the "remote commands" feature) as a device sees them: a request on
 // $aws/commands/things/<thing>/executions/<id>/request/json, its answers on .../response/json, each acknowledged on
-// .../response/accepted|rejected/json.
+// .../response/accepted|rejected/json. A request that is no JSON comes on .../request/cbor or .../request.
 //
-// Deliberately not here: the resource "command" with its parameters, payload formats other than JSON, the HTTPS side,
-// $aws/events. The fields of a rejection are not documented; ours are error, errorMessage and executionId.
-// One thread; pure. Source: aws-iot-core.md, section 5 (Commands) and section 3 (quotas).
+// Deliberately not here: the resource "command" with its parameters, answers in CBOR, the HTTPS side, $aws/events. The
+// fields of a rejection are not documented; ours are error, errorMessage and executionId. One thread; pure. Source:
+// aws-iot-core.md, section 5 (Commands) and section 3 (quotas).
 #pragma once
 
 #include <map>
@@ -29,7 +29,8 @@ class CommandsService : public Service {
   std::optional<std::int64_t> NextDue() const override;
   std::vector<Message> OnTick(std::int64_t now_ms) override;
 
-  // start DEVICE [id=ID] [timeout=SECONDS] PAYLOAD_JSON   answers {"executionId"}; DEVICE is THING or clients/CLIENT
+  // start DEVICE [id=ID] [timeout=SECONDS] [format=cbor|text] PAYLOAD   answers {"executionId"}; DEVICE is THING or
+  //                           clients/CLIENT; without format the payload is JSON
   // resend ID                 the request once more, as a QoS 1 duplicate
   // get ID | list DEVICE      what the cloud knows: status, reason, result, every response that was accepted
   // fault ...                 as in answer_faults.hpp, for requests and acknowledgements
@@ -40,6 +41,7 @@ class CommandsService : public Service {
   struct Execution {
     std::string device;  // "things/sensor-001"
     std::string payload;
+    std::string format = "json";
     std::string status = "CREATED";
     bool final = false;  // TIMED_OUT by the cloud is not: the device may still say otherwise
     std::int64_t created_ms = 0, updated_ms = 0;

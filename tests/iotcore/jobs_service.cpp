@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/text.hpp"
 #include "iotcore/words.hpp"
@@ -36,12 +37,23 @@ bool IsJobId(std::string_view id) {
   });
 }
 
-// Status details: at most ten short pairs of strings.
+bool IsDetailKey(const std::string& key) {
+  return !key.empty() && key.size() <= JobsService::kMaxDetailKey && std::all_of(key.begin(), key.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == ':' || c == '_' || c == '-';
+  });
+}
+
+bool IsDetailValue(const std::string& value) {
+  return !value.empty() && value.size() <= JobsService::kMaxDetailValue &&
+         std::none_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
+// Status details: at most ten short pairs of strings, without control characters (API reference, UpdateJobExecution).
 bool AreDetails(const Json& details) {
   if (!details.is_object() || details.size() > JobsService::kMaxDetails) return false;
   return std::all_of(details.items().begin(), details.items().end(), [](const auto& item) {
-    return item.key().size() <= JobsService::kMaxDetailKey && item.value().is_string() &&
-           item.value().template get_ref<const std::string&>().size() <= JobsService::kMaxDetailValue;
+    return IsDetailKey(item.key()) && item.value().is_string() &&
+           IsDetailValue(item.value().template get_ref<const std::string&>());
   });
 }
 

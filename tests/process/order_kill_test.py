@@ -179,6 +179,29 @@ def test_a_kill_at_each_moment_of_an_update_config_that_does_not_work_leaves_wha
     walk(stage, moments, ask, lambda moment: None, settle)
 
 
+def test_a_kill_at_each_moment_of_taking_back_a_cancelled_update_config_takes_it_back(stage):
+    for number, moment in enumerate(["order-before-commit", "order-committed", "order-before-act", "config-taken-back", "order-confirmed"]):
+        stage.unit.mode = "ok"
+        stage.start(kill_at=moment)
+        wait_for(lambda: stage.gateway.json("things")["things"][0]["state"] == "ok", 20, "it answers")
+        stage.unit.mode = "silent"
+        job = f"cancelled-{moment}"
+        stage.cloud.create_job(job, THING, {"operation": "update_config", "config": {"sample_interval": 2 + number}})
+        wait_for(lambda number=number: overrides(stage) == {THING: {"sample_interval": 2 + number}}, 10, f"{moment}: on trial")
+        stage.armed.touch()
+        stage.cloud.ctl("jobs", "cancel", job, "force")
+        dies(stage, moment)
+        stage.start()
+        order = wait_for(lambda job=job: next((o for o in stage.gateway.json("orders", THING)["orders"] if o["id"] == job and o["state"] == "answered"), None),
+                         20, f"{moment}: it is over: {stage.gateway.tail()}")
+        assert order["verdict"] == "cancelled", f"{moment}: {order}"
+        assert overrides(stage) == {}, moment
+        assert not (stage.gateway.state / "overrides.json.before").exists(), moment
+        assert interval_in_force(stage) == 0.2, moment
+        assert stage.cloud.job(job, THING)["status"] == "CANCELED", moment
+        stage.gateway.kill()
+
+
 # --- set ---
 
 def tenths(moments):

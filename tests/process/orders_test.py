@@ -78,6 +78,57 @@ def test_a_configuration_with_which_the_device_falls_silent_is_taken_back(stage)
     assert json.loads((stage.gateway.state / "overrides.json").read_text()) == {}
 
 
+def cancelled(stage, job):
+    """What the operator sees of a job that the cloud has ended."""
+    def ended():
+        return next((o for o in stage.gateway.json("orders", THING)["orders"] if o["id"] == job and o["state"] == "answered"), None)
+    order = wait_for(ended, 20, f"{job} is over: {stage.gateway.tail()}")
+    assert stage.cloud.job(job, THING)["status"] == "CANCELED"
+    return order
+
+
+def test_a_job_that_is_cancelled_while_it_is_under_way_is_taken_back_and_not_done_later(stage):
+    stage.start()
+    stage.ask(THING, action="update_config", id="before", config={"sample_interval": 1})
+    assert stage.final("before")["status"] == "succeeded"
+    overrides = stage.gateway.state / "overrides.json"
+    # A device that falls silent keeps the configuration on trial for a while, and a set waiting for its turn.
+    stage.unit.mode = "silent"
+    stage.cloud.create_job("u1", THING, {"operation": "update_config", "config": {"sample_interval": 2}})
+    wait_for(lambda: json.loads(overrides.read_text()) == {THING: {"sample_interval": 2}}, 10, "on trial")
+    stage.cloud.ctl("jobs", "cancel", "u1", "force")
+    order = cancelled(stage, "u1")
+    assert order["verdict"] == "cancelled" and order["reason"] == "ended by the cloud: CANCELED; what was before is in force again", order
+    assert json.loads(overrides.read_text()) == {THING: {"sample_interval": 1}}
+    values = stage.gateway.json("config", "show", "--effective")["values"]
+    assert float(next(v["value"] for v in values if v["key"] == f"thing.{THING}.sample_interval")) == 1
+    assert "cancelled" in stage.gateway.cli("orders", THING).stdout
+
+    stage.cloud.create_job("s1", THING, {"operation": "set", "values": {"setpoint": 21.5}})
+    wait_for(lambda: stage.gateway.json("shadow", "get", THING)["state"]["desired"] == {"setpoint": 21.5}, 10, "waits for the device")
+    stage.cloud.ctl("jobs", "cancel", "s1", "force")
+    order = cancelled(stage, "s1")
+    assert order["verdict"] == "cancelled" and "nothing more of it is written" in order["reason"], order
+    written = len(stage.unit.writes)
+    stage.unit.mode = "ok"
+    wait_for(lambda: stage.gateway.json("things")["things"][0]["state"] == "ok", 20, "it answers again")
+    wait_for(lambda: not stage.gateway.json("shadow", "get", THING)["pending"], 10, "nothing is left to be done")
+    assert stage.gateway.json("shadow", "get", THING)["state"]["desired"] == {}
+    assert len(stage.unit.writes) == written and stage.register() != 215, "a cancelled set never reaches the device"
+
+    stage.cloud.create_job("p1", THING, {"operation": "ping"})
+    wait_for(lambda: stage.cloud.job("p1", THING)["status"] == "SUCCEEDED", 20, "and the queue goes on")
+
+
+def test_an_execution_that_is_no_json_is_rejected_in_time(stage):
+    stage.start()
+    for form in ("cbor", "text"):
+        execution = stage.cloud.ctl("commands", "start", THING, "timeout=60", f"format={form}", "reboot now")["executionId"]
+        wait_for(lambda execution=execution: stage.cloud.command(execution)["status"] == "REJECTED", 10, f"{form}: {stage.gateway.tail()}")
+        reason = stage.cloud.command(execution)["statusReason"]
+        assert reason["reasonCode"] == "UNREADABLE" and "JSON" in reason["reasonDescription"], reason
+
+
 def test_a_reboot_job_is_done_once_and_answered_after_it(stage):
     stage.start()
     stage.cloud.create_job("reboot-1", GATEWAY, {"operation": "reboot"})

@@ -186,8 +186,11 @@ def test_what_is_wrong_is_said_in_plain_language(site, tmp_path):
     site.use_template(json.dumps(body))
     other = site.provision("sensor-001", "--parameter", "ThingName=sensor-999", "--replace")
     assert other.returncode == 1 and 'calls this thing "sensor-999"' in other.stderr, other.stderr
+    site.cloud.may_deny = True  # the certificate is tried before another is asked for; the template that the claim may not use
+    again = site.provision("sensor-001", "--parameter", "ThingName=sensor-999")
+    misnamed = [c["certificateId"] for c in site.cloud.certificates() if c["thing"] == "sensor-999"]
+    assert again.returncode == 1 and len(misnamed) == 1 and misnamed[0] in again.stderr, again.stderr
     site.cloud.deactivate(next(c["certificateId"] for c in site.cloud.certificates() if c["role"].lower() == "claim"))
-    site.cloud.may_deny = True  # the template that the claim may not use
     dead = site.provision("sensor-001", "--replace")
     assert dead.returncode == 1 and "with the claim certificate" in dead.stderr, dead.stderr
 

@@ -98,11 +98,52 @@ TEST_F(EnrolmentTest, WhatPassesIsTriedAgainAndNotForEver) {
   EXPECT_EQ(device->transport.connects.size(), static_cast<std::size_t>(Enrolment::kMaxAttempts));
 }
 
-TEST_F(EnrolmentTest, AThingThatTheTemplateCallsOtherwiseIsNotTaken) {
+TEST_F(EnrolmentTest, AThingThatTheTemplateCallsOtherwiseIsNotTakenAndNeverCostsASecondCertificate) {
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Again();
+    device->plan.parameters["ThingName"] = "other";
+    const Error error = Refused();
+    EXPECT_EQ(error.action, Action::kFixConfig);
+    EXPECT_THAT(error.message, HasSubstr("calls this thing \"other\" and the configuration \"sensor-001\""));
+    ASSERT_EQ(cloud.Active("other").size(), 1U) << attempt;
+    EXPECT_THAT(error.message, HasSubstr(*cloud.Active("other").begin()));
+    EXPECT_TRUE(device->Leftovers()) << "its key is kept";
+  }
+}
+
+TEST_F(EnrolmentTest, ACertificateOfAnotherNameIsUsedOnceItIsAttachedToTheRightOne) {
   device->plan.parameters["ThingName"] = "other";
-  const Error error = Refused();
-  EXPECT_EQ(error.action, Action::kFixConfig);
-  EXPECT_THAT(error.message, HasSubstr("calls this thing \"other\" and the configuration \"sensor-001\""));
+  Refused();
+  const std::string id = *cloud.Active("other").begin();
+  cloud.registry.Attach(id, "sensor-001");
+  Again();
+  Accepted();
+  EXPECT_EQ(device->Facts().certificate_id, id);
+}
+
+TEST_F(EnrolmentTest, BeginningAnewNamesTheCertificateThatIsGivenUp) {
+  device->plan.parameters["ThingName"] = "other";
+  Refused();
+  Again();
+  device->Enrol(false, true);
+  ASSERT_TRUE(device->Done());
+  ASSERT_TRUE(*device->result);
+  const std::string id = *cloud.Active("other").begin();
+  EXPECT_THAT(device->told, testing::Contains(testing::AllOf(HasSubstr(id), HasSubstr("attached to \"other\""))));
+  EXPECT_NE(device->Facts().certificate_id, id);
+}
+
+// The next question is asked over another connection: an answer that comes late has nowhere to come to.
+TEST_F(EnrolmentTest, ALateAnswerIsNotTakenForThatToTheNextQuestion) {
+  device->lose_answers = true;
+  device->Enrol(false);
+  device->loop.Advance(Office::kAnswerLimit);
+  device->lose_answers = false;
+  ASSERT_TRUE(device->Done());
+  ASSERT_TRUE(*device->result) << device->result->error().message;
+  EXPECT_EQ(std::count_if(cloud.connects.begin(), cloud.connects.end(),
+                          [](const Connected& connected) { return connected.client_id == "claimant"; }),
+            2);
 }
 
 TEST_F(EnrolmentTest, AnAnswerToSomebodyElseIsNotTakenForOurs) {
@@ -190,6 +231,31 @@ TEST_F(EnrolmentTest, AKeyThatWaitsForItsCertificateIsUsed) {
   const std::string key = Read(device->plan.private_key);
   Accepted();
   EXPECT_EQ(Read(device->plan.private_key), key);
+}
+
+TEST_F(EnrolmentTest, AJournalWhoseFilesAreGoneIsNoReasonToBeStuck) {
+  for (const bool key : {true, false}) {
+    Again();
+    device->moment = [&](std::string_view now) {
+      if (now == "journal.trial") device->transport.reachable = false;
+    };
+    device->Enrol(false);
+    ASSERT_TRUE(device->Done());
+    ASSERT_FALSE(*device->result);
+    const std::set<std::string> before = cloud.Active("sensor-001");
+    ASSERT_EQ(before.size(), key ? 1U : 2U);
+    const PendingFiles files(device->plan);
+    std::filesystem::remove(key ? files.key : files.certificate);
+    Again();
+    Accepted();
+    EXPECT_THAT(device->told, testing::Contains(HasSubstr("starting over")));
+    EXPECT_THAT(device->told, testing::Contains(HasSubstr("where it is active, set it inactive")));
+    std::filesystem::remove(device->plan.certificate);
+    std::filesystem::remove(device->plan.private_key);
+    for (const std::string& id : cloud.Active("sensor-001")) {
+      if (before.count(id) == 0) cloud.registry.SetStatus(id, iotcore::CertificateStatus::kInactive);
+    }
+  }
 }
 
 TEST_F(EnrolmentTest, AfreshForgetsWhatHadBegun) {

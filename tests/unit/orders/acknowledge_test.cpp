@@ -29,6 +29,7 @@ struct HeldStore : OrderStore {
 struct Idle : Performer {
   Status Check(const std::string&, const OrderRow&, Moment) override { return {}; }
   void Perform(const std::string&, const OrderRow&, bool, std::function<void(Outcome)>) override {}
+  void Withdraw(const std::string&, const OrderRow&, std::function<void(Outcome)>) override {}
 };
 
 enum class Fate { kWaits, kAcknowledged, kWithheld };

@@ -93,6 +93,28 @@ TEST(JobTimes, AreTakenInSecondsAndInMilliseconds) {
   }
 }
 
+// One character that AWS does not take, and the end of the job would be rejected as a whole.
+TEST(OrderAnswers, ReachTheCloudWhateverADeviceOrAnErrorMessageSays) {
+  for (const bool fails : {false, true}) {
+    World world;
+    world.perform = [fails](const OrderRow&, bool) {
+      const Json result = {{"room.temp \xc2\xb0", "21\n\x7f"}, {"", ""}, {"c1", "\xc2\x85x"}, {"flag", true}};
+      return Outcome{fails ? Verdict::kFailed : Verdict::kSucceeded, fails ? "line 1\r\nline 2" : "", result};
+    };
+    world.CreateJob("j", {{"operation", "read_now"}});
+    EXPECT_EQ(world.JobStatus("j"), fails ? "FAILED" : "SUCCEEDED");
+    const Json details = world.Job("j")["statusDetails"];
+    EXPECT_EQ(details["room_temp___"], "21  ");
+    EXPECT_EQ(details["c1"], " x");
+    EXPECT_EQ(details["_"], "-");
+    if (fails) {
+      EXPECT_EQ(details["reason"], "line 1  line 2");
+    }
+    world.StartExecution("e", {{"action", "read_now"}});
+    EXPECT_EQ(world.Execution("e")["status"], fails ? "FAILED" : "SUCCEEDED");
+  }
+}
+
 TEST(OrderReason, IsCutBetweenCharacters) {
   World world;
   world.perform = [](const OrderRow&, bool) { return Outcome{Verdict::kFailed, "x" + Umlauts(1000), Json::object()}; };

@@ -353,6 +353,18 @@ TEST(JobOrders, DoesNotRebootForAJobThatWasCancelledMeanwhile) {
   EXPECT_EQ(world.JobStatus("next"), "SUCCEEDED") << "and goes on with the next";
 }
 
+TEST(OrderBook, RejectsAnotherCommandUnderAnIdThatIsTakenAndKeepsTheFirstOnesAnswer) {
+  World world;
+  world.Command({{"action", "ping"}, {"id", "a"}});
+  world.Command({{"action", "read_now"}, {"id", "a"}});
+  world.Command({{"action", "ping"}, {"id", "a"}, {"timestamp", kStartMs}});
+  EXPECT_EQ(world.AckStatuses(), (std::vector<std::string>{"succeeded", "rejected", "succeeded"}));
+  EXPECT_EQ(world.acks[1]["action"], "read_now");
+  EXPECT_NE(world.acks[1]["reason"].get<std::string>().find("used for another command"), std::string::npos);
+  EXPECT_EQ(world.done["read_now"], 0);
+  EXPECT_EQ(world.done["ping"], 1);
+}
+
 TEST(JobOrders, DoesATriedAgainExecutionAgain) {
   World world;
   int times = 0;
@@ -437,6 +449,20 @@ TEST(ExecutionOrders, AreAnsweredWithStatusReasonAndResult) {
   world.StartExecution("e3", {{"action", "update_config"}, {"config", {{"sample_interval", 5}}}});
   EXPECT_EQ(world.Execution("e3")["responses"][0]["status"], "IN_PROGRESS");
   EXPECT_EQ(world.Execution("e3")["status"], "SUCCEEDED");
+}
+
+TEST(ExecutionOrders, ARequestInAnotherFormatIsRejectedAndNotLeftToTimeOut) {
+  World world;
+  for (const char* format : {"cbor", "text"}) {
+    const std::string id = std::string("e-") + format;
+    world.Control(world.executions, {"start", "t1", "id=" + id, std::string("format=") + format, "\xa1\x61\x61"});
+    EXPECT_EQ(world.Execution(id)["status"], "REJECTED") << format;
+    EXPECT_EQ(world.Execution(id)["statusReason"]["reasonCode"], "UNREADABLE");
+    const std::string why = world.Execution(id)["statusReason"]["reasonDescription"];
+    EXPECT_NE(why.find("JSON"), std::string::npos) << why;
+  }
+  world.book().OnMessage("$aws/commands/things/t1/executions/x/request/json/more", "{}", world.now);
+  EXPECT_EQ(world.book().counters().received, 3U) << "whatever AWS may add is a format, too";
 }
 
 TEST(ExecutionOrders, ARepeatedRequestIsNotDoneTwice) {

@@ -34,6 +34,11 @@ class World {
   std::map<std::string, int> done;  // how often each action was done, reboot when the machine went down
   std::function<Outcome(const OrderRow&, bool resumed)> perform;  // default: success
   std::function<Status(const OrderRow&)> check = [](const OrderRow&) { return Status{}; };
+  std::map<std::string, int> withdrawn;  // how often each action was taken back
+  std::function<Outcome(const OrderRow&)> withdraw = [](const OrderRow&) {
+    return Outcome{Verdict::kCancelled, "taken back", Json::object()};
+  };
+  bool holds = false;        // what is begun stays under way
   bool reboots = true;       // what is told to reboot does
   bool acknowledges = true;  // PUBACK
   bool saves = true;
@@ -186,6 +191,13 @@ class World {
 
   void Do(const Act& act) {
     Step();
+    if (act.row.verdict == Verdict::kCancelled) {
+      ++withdrawn[act.row.action];
+      Outcome outcome = withdraw(act.row);
+      Step();
+      book_->OnActed(act.ticket, std::move(outcome));
+      return;
+    }
     if (act.row.action == kReboot) {
       if (!reboots) return;
       ++done["reboot"];
@@ -193,6 +205,7 @@ class World {
       throw Killed{};
     }
     ++done[act.row.action];
+    if (holds) return void(held.push_back(act));
     Outcome outcome = perform ? perform(act.row, act.resumed) : Outcome{Verdict::kSucceeded, "", {{"n", 1}}};
     Step();
     book_->OnActed(act.ticket, std::move(outcome));
@@ -206,6 +219,7 @@ class World {
 
  public:
   bool wants_reboot = false;
+  std::vector<Act> held;
 };
 
 }  // namespace penumbra::orders::test
