@@ -180,6 +180,10 @@ def test_a_kill_at_each_moment_of_an_update_config_that_does_not_work_leaves_wha
 
 
 def test_a_kill_at_each_moment_of_taking_back_a_cancelled_update_config_takes_it_back(stage):
+    stage.start()
+    stage.ask(THING, action="update_config", id="before", config={"sample_interval": 1})
+    assert stage.final("before")["status"] == "succeeded"
+    stage.gateway.kill()
     for number, moment in enumerate(["order-before-commit", "order-committed", "order-before-act", "config-taken-back", "order-confirmed"]):
         stage.unit.mode = "ok"
         stage.start(kill_at=moment)
@@ -195,9 +199,9 @@ def test_a_kill_at_each_moment_of_taking_back_a_cancelled_update_config_takes_it
         order = wait_for(lambda job=job: next((o for o in stage.gateway.json("orders", THING)["orders"] if o["id"] == job and o["state"] == "answered"), None),
                          20, f"{moment}: it is over: {stage.gateway.tail()}")
         assert order["verdict"] == "cancelled", f"{moment}: {order}"
-        assert overrides(stage) == {}, moment
+        assert overrides(stage) == {THING: {"sample_interval": 1}}, moment
         assert not (stage.gateway.state / "overrides.json.before").exists(), moment
-        assert interval_in_force(stage) == 0.2, moment
+        assert interval_in_force(stage) == 1, moment
         assert stage.cloud.job(job, THING)["status"] == "CANCELED", moment
         stage.gateway.kill()
 

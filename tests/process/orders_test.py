@@ -104,17 +104,29 @@ def test_a_job_that_is_cancelled_while_it_is_under_way_is_taken_back_and_not_don
     assert float(next(v["value"] for v in values if v["key"] == f"thing.{THING}.sample_interval")) == 1
     assert "cancelled" in stage.gateway.cli("orders", THING).stdout
 
+
+def test_a_set_job_that_is_cancelled_before_it_was_written_never_reaches_the_device(tmp_path):
+    # A device that was silent is asked again soon.
+    with Stage(tmp_path, bus={"timeout": "200ms", "retries": 0, "breaker": {"failures": 3, "open": "200ms", "max_open": "500ms"}}) as stage:
+        is_cancelled_before_it_was_written(stage)
+
+
+def is_cancelled_before_it_was_written(stage):
+    stage.start()
+    stage.unit.mode = "silent"
     stage.cloud.create_job("s1", THING, {"operation": "set", "values": {"setpoint": 21.5}})
     wait_for(lambda: stage.gateway.json("shadow", "get", THING)["state"]["desired"] == {"setpoint": 21.5}, 10, "waits for the device")
     stage.cloud.ctl("jobs", "cancel", "s1", "force")
     order = cancelled(stage, "s1")
     assert order["verdict"] == "cancelled" and "nothing more of it is written" in order["reason"], order
-    written = len(stage.unit.writes)
+    # What was on the wire at that moment comes to its end first: the bus does one thing at a time.
+    tried = stage.gateway.json("buses")["buses"][0]["errors"]
+    wait_for(lambda: stage.gateway.json("buses")["buses"][0]["errors"] >= tried + 3, 20, "polls that came after it")
     stage.unit.mode = "ok"
     wait_for(lambda: stage.gateway.json("things")["things"][0]["state"] == "ok", 20, "it answers again")
     wait_for(lambda: not stage.gateway.json("shadow", "get", THING)["pending"], 10, "nothing is left to be done")
     assert stage.gateway.json("shadow", "get", THING)["state"]["desired"] == {}
-    assert len(stage.unit.writes) == written and stage.register() != 215, "a cancelled set never reaches the device"
+    assert stage.unit.writes == [], "a cancelled set never reaches the device"
 
     stage.cloud.create_job("p1", THING, {"operation": "ping"})
     wait_for(lambda: stage.cloud.job("p1", THING)["status"] == "SUCCEEDED", 20, "and the queue goes on")
@@ -123,7 +135,7 @@ def test_a_job_that_is_cancelled_while_it_is_under_way_is_taken_back_and_not_don
 def test_an_execution_that_is_no_json_is_rejected_in_time(stage):
     stage.start()
     for form in ("cbor", "text"):
-        execution = stage.cloud.ctl("commands", "start", THING, "timeout=60", f"format={form}", "reboot now")["executionId"]
+        execution = stage.cloud.ctl("commands", "start", THING, "timeout=60", f"format={form}", "reboot-now")["executionId"]
         wait_for(lambda execution=execution: stage.cloud.command(execution)["status"] == "REJECTED", 10, f"{form}: {stage.gateway.tail()}")
         reason = stage.cloud.command(execution)["statusReason"]
         assert reason["reasonCode"] == "UNREADABLE" and "JSON" in reason["reasonDescription"], reason
