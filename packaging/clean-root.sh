@@ -5,7 +5,7 @@
 need_root() { [ "$(id -u)" = 0 ] || { echo "$1: needs root (chroot)" >&2; exit 2; }; }
 
 leave_root() {
-  umount "$root/proc" "$root/dev" 2>/dev/null || true
+  umount "$root/proc" "$root/dev/pts" "$root/dev" 2>/dev/null || true
   rm -rf --one-file-system "$root"
 }
 # make_root_archive OPTIONS... : "$work/root.tar" by mmdebstrap, if it is not there.
@@ -21,6 +21,8 @@ enter_root() {
   tar -xf "$work/root.tar" -C "$root"
   mount -t proc proc "$root/proc"
   mount --bind /dev "$root/dev"
+  mount --bind /dev/pts "$root/dev/pts"
+  echo '127.0.0.1 localhost' >"$root/etc/hosts"
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   # Nothing is started in a chroot.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"

@@ -149,4 +149,11 @@ check "goes on with configuration and readings" sh -c "grep -q 'by the administr
 check "purges" inside apt-get -q -y purge penumbra
 # The user stays, as Debian's policy wants: its number must not be given to somebody else. So do caches that apt and systemd keep.
 check "a purge leaves nothing" sh -c "$(declare -f listing); root='$root'; listing | diff '$work/before' - | grep '^>' | grep -v -e '^> etc/\(group\|passwd\|shadow\|gshadow\|subuid\|subgid\)-\?\$' -e '^> etc/.pwd.lock' >'$work/left' || true; cat '$work/left'; [ ! -s '$work/left' ]"
+
+sim=$(ls "$(dirname "$deb")"/penumbra-sim_"$version"_*.deb 2>/dev/null || true)
+if [ -n "$sim" ]; then
+  cp "$sim" "$root/sim.deb"
+  check "installs the simulator beside it" inside apt-get -q -y install /new.deb /sim.deb mosquitto socat python3-pymodbus python3-serial-asyncio
+  check "the installed demo loses nothing" inside timeout 120 penumbra-sim demo --for 15s --json
+fi
 exit $failed

@@ -7,6 +7,7 @@
 
 #include "api/target.hpp"
 #include "app/driver_knowledge.hpp"
+#include "base/log.hpp"
 #include "base/ordered_json.hpp"
 #include "base/text.hpp"
 #include "cli/bus_plan.hpp"
@@ -69,6 +70,7 @@ BusAnswer AskDriver(const Invocation& invocation, const std::string& bus, const 
         near ? fmt::format("; did you mean \"{}\"?", *near) : fmt::format("; it has: {}", fmt::join(names, ", "))));
     return {kExitFailed, {}};
   }
+  log::SetLevel(log::Level::kWarning);  // a scan starts the driver again and again
   auto answer = AskOffline(loaded.settings, bus, question, timeout);
   if (!answer) return {Refuse(answer.error()), {}};
   return {kExitOk, std::move(*answer)};

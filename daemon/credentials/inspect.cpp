@@ -48,8 +48,8 @@ CredentialFinding Unreadable(const std::filesystem::path& path, std::string_view
             fmt::format("{} {} is missing; copy it there or run `penumbra provision`", what, path.string())};
   }
   return {CredentialFault::kUnreadable, path,
-          fmt::format("{} {} cannot be read ({}); make it readable for the user that runs penumbrad", what,
-                      path.string(), ErrnoMessage("open", error_number))};
+          fmt::format("{} {} cannot be read ({}); the user that runs penumbrad must be able to (others look with sudo)",
+                      what, path.string(), ErrnoMessage("open", error_number))};
 }
 
 // Not a FIFO, not a directory, not without end: a path in a configuration may name anything.

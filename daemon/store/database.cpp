@@ -141,8 +141,12 @@ Result<std::unique_ptr<Database>> Database::OpenReadOnly(const std::filesystem::
   std::filesystem::path wal = file;
   wal += "-wal";
   std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) {
-    return Fail(Action::kFixConfig, fmt::format("{} does not exist", file.string()));
+  std::error_code hidden;
+  if (!std::filesystem::exists(file, hidden)) {
+    return Fail(Action::kFixConfig, hidden
+                                        ? fmt::format("cannot look at {} ({}); run it as root or as the daemon's user",
+                                                      file.string(), hidden.message())
+                                        : fmt::format("{} does not exist", file.string()));
   }
   std::unique_ptr<Database> database(new Database({.file = file, .vfs = {}}));
   // Without a WAL nobody has it open and nothing is left to recover: then it can be read where nothing may be written.

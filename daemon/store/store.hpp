@@ -63,7 +63,7 @@ struct StoreStats {
   std::uint64_t gaps = 0;            // gap records that the cloud has not acknowledged
   std::uint64_t salvaged = 0;        // readings brought back from damaged files, since start
   bool salvaging = false;
-  std::uint64_t kept_files = 0;     // beside the database: set aside, damaged or not ours (kept_files.hpp)
+  std::uint64_t kept_files = 0;  // beside the database: set aside, damaged or not ours (kept_files.hpp)
   std::uint64_t kept_bytes = 0;
   std::uint64_t packed_blocks = 0;  // of sent history, written again by thing (packer.hpp)
   std::int64_t last_commit_ms = 0;  // Unix time

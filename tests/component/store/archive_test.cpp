@@ -53,6 +53,11 @@ TEST_F(ArchiveTest, AFileThatIsNotThereOrNotOursIsAnErrorWithAReason) {
   const auto missing = Database::OpenReadOnly(folder.path() / "nothing.db");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().action, Action::kFixConfig);
+  std::filesystem::create_symlink("loop.db", folder.path() / "loop.db");
+  const auto hidden = Database::OpenReadOnly(folder.path() / "loop.db");
+  ASSERT_FALSE(hidden);
+  EXPECT_EQ(hidden.error().message.find("does not exist"), std::string::npos)
+      << "nobody knows: " << hidden.error().message;
   std::ofstream(folder.path() / "text.db") << "this is no database, whatever its name says; it is long enough though";
   const auto text = Database::OpenReadOnly(folder.path() / "text.db");
   if (!text) return;

@@ -44,7 +44,7 @@ TEST(StoreVerbs, TheViewForecastsAndSurvivesAnything) {
 TEST(StoreVerbs, TheViewTellsOfDatabasesThatWereSetAsideOnlyWhenThereAreSome) {
   EXPECT_EQ(StoreView(*ParseJson(R"({"kept_files":0})"), Style{}, kNow).find("aside"), std::string::npos);
   const std::string one = StoreView(*ParseJson(R"({"kept_files":1,"kept_bytes":1048576})"), Style{}, kNow);
-  EXPECT_NE(one.find("aside     1 damaged or foreign database beside it, 1 MiB"), std::string::npos) << one;
+  EXPECT_NE(one.find("aside     1 damaged or foreign database beside it, 1MiB"), std::string::npos) << one;
   const std::string two = StoreView(*ParseJson(R"({"kept_files":2,"kept_bytes":1048576})"), Style{}, kNow);
   EXPECT_NE(two.find("2 damaged or foreign databases"), std::string::npos) << two;
 }

@@ -74,6 +74,11 @@ def test_text_cannot_become_a_request_of_roff():
     assert make_man.roff("a-b\\c") == "a\\-b\\ec"
 
 
+def test_the_simulator_is_installed_with_every_part_of_its_demo():
+    installed = set(re.findall(r"tests/demo/(\w+\.py)", (ROOT / "packaging/sim/CMakeLists.txt").read_text()))
+    assert installed == {file.name for file in (ROOT / "tests/demo").glob("*.py") if not file.stem.endswith("_test")}
+
+
 def test_the_simulator_names_its_verbs_to_who_asks_wrongly():
     done = run("/usr/bin/python3", "-B", ROOT / "packaging/sim/penumbra-sim", "clowd")
     assert done.returncode == 2 and "demo, cloud, ctl, modbus" in done.stderr
