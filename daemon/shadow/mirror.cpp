@@ -76,7 +76,7 @@ void Mirror::Take(const Json& document, Envelope envelope) {
   // The line of versions began again: so does the line of deltas.
   if (envelope.version < version) delta_version = 0;
   version = envelope.version;
-  timestamp = std::max(timestamp, envelope.timestamp);
+  timestamp = envelope.timestamp;
   ReadState(Member(document, "state"), state);
   desired_times = Json::object();
   const Json& times = ObjectMember(ObjectMember(document, "metadata"), "desired");
@@ -119,7 +119,7 @@ Verdict Mirror::OnUpdateAccepted(const Json& body) {
   if (envelope.version != version + 1) return Verdict::kGap;
   exists = true;
   version = envelope.version;
-  timestamp = std::max(timestamp, envelope.timestamp);
+  timestamp = envelope.timestamp;
   MergeState(state, patch);
   const Json& times = ObjectMember(ObjectMember(body, "metadata"), "desired");
   for (const auto& [key, value] : times.items()) {
@@ -154,7 +154,7 @@ Verdict Mirror::OnDeleteAccepted(const Json& body) {
   if (!exists && envelope.version == version) return Verdict::kDropped;
   Vanish();
   version = envelope.version;
-  timestamp = std::max(timestamp, envelope.timestamp);
+  timestamp = envelope.timestamp;
   return Verdict::kTaken;
 }
 

@@ -48,6 +48,8 @@ SyncedShadow::SyncedShadow(ShadowRow row, const SyncOptions& options, std::strin
       options_(options),
       prefix_(Prefix(row_)),
       session_(std::move(session)),
+      value_allowance_(std::chrono::seconds(1) / std::chrono::duration<double>(options.value_interval),
+                       options.value_burst),
       get_backoff_(options.backoff_base, options.backoff_max),
       report_backoff_(options.backoff_base, options.backoff_max),
       desired_backoff_(options.backoff_base, options.backoff_max) {
@@ -528,6 +530,7 @@ std::optional<SyncedShadow::Request> SyncedShadow::NextReport(BootTime now, Rand
     report_after_ = std::max(report_after_, now + report_backoff_.Next(random));
     if (now < report_after_) return std::nullopt;
   }
+  const bool only_measured = !Prompt();
   Own(patch);
   ++counters_.reports;
   Request request = Send(Kind::kReport, "update", {{"state", {{"reported", patch}}}}, now);
@@ -536,12 +539,13 @@ std::optional<SyncedShadow::Request> SyncedShadow::NextReport(BootTime now, Rand
   in_flight_->rev = row_.local_rev;
   last_push_ = now;
   report_after_ = now + options_.min_push_interval;
-  value_after_ = now + options_.value_interval;
+  if (only_measured) value_allowance_.TryTake(now);
+  value_after_ = now + std::max(options_.value_spacing, value_allowance_.UntilNext(now));
   return request;
 }
 
 // A shadow update costs more than a message of telemetry, which carries the same values: measured ones go along with
-// what somebody waits for, at once after a quiet time, and else once per value_interval.
+// what somebody waits for, or within value_spacing as long as there were few of late, and else once per value_interval.
 BootTime SyncedShadow::ReportAfter() const {
   return Prompt() ? report_after_ : std::max(report_after_, value_after_);
 }

@@ -17,14 +17,15 @@
 #include <utility>
 
 #include "event/backoff.hpp"
+#include "event/token_bucket.hpp"
 #include "model/shadow_document.hpp"
 #include "shadow/mirror.hpp"
 
 namespace penumbra::shadow {
 
 // What a report is worth: kPrompt goes as soon as the limits allow and is durable before the caller is answered.
-// kMeasured is a value that the next poll brings again: it waits for value_interval, and for a commit that comes
-// anyway.
+// kMeasured is a value that the next poll brings again: it goes within value_spacing while the allowance of value_burst
+// lasts, which grows by one each value_interval, and waits for a commit that comes anyway.
 enum class Urgency { kPrompt, kMeasured };
 
 enum class DeleteIntent { kNone = 0, kWanted = 1, kSent = 2 };
@@ -52,8 +53,11 @@ struct SyncOptions {
   Duration request_timeout = std::chrono::seconds(30);
   Duration gap_patience = std::chrono::seconds(2);       // for messages that overtook each other, before asking
   Duration min_push_interval = std::chrono::seconds(1);  // between reports of one shadow
-  Duration value_interval = std::chrono::seconds(60);    // before one that carries nothing but measured values
-  Duration lazy_save = std::chrono::seconds(60);         // for what polls and the cloud would tell us again
+  // Reports that carry nothing but measured values: in the long run one in this time,
+  Duration value_interval = std::chrono::seconds(60);
+  double value_burst = 10;                           // that many after a quiet time,
+  Duration value_spacing = std::chrono::seconds(3);  // and never closer than this.
+  Duration lazy_save = std::chrono::seconds(60);     // for what polls and the cloud would tell us again
   Duration backoff_base = std::chrono::seconds(1);
   Duration backoff_max = std::chrono::seconds(60);
   Duration blocked_retry = std::chrono::hours(1);  // after an answer that says the request itself is wrong
@@ -197,6 +201,7 @@ class SyncedShadow {
   Json last_report_;     // the patch that was accepted last: the same again means that somebody undoes it
   bool undone_ = false;  // and so we wait longer each time
   BootTime last_push_{};
+  TokenBucket value_allowance_;
   BootTime value_after_{};       // for reports that nobody waits for
   std::int64_t prompt_rev_ = 0;  // local_rev of the newest prompt report
   Backoff get_backoff_, report_backoff_, desired_backoff_;

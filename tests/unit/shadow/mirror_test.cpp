@@ -111,5 +111,21 @@ TEST(ShadowMirrorTest, KnowsWhenEachDesiredKeyWasLastWanted) {
   EXPECT_EQ(mirror.desired_times, *ParseJson(R"({"a":110})"));
 }
 
+TEST(ShadowMirrorTest, AServiceClockThatRanAheadOnceDoesNotStayTheMeasure) {
+  Mirror mirror;
+  const auto document = [](int version, int timestamp) {
+    return Json{{"current", {{"version", version}, {"state", {{"desired", {{"a", version}}}}}}},
+                {"timestamp", timestamp}};
+  };
+  mirror.OnDocuments(document(5, 1000));
+  mirror.OnDocuments(document(6, 4600));
+  EXPECT_EQ(mirror.OnDocuments(document(7, 1010)), Verdict::kTaken);
+  EXPECT_EQ(mirror.timestamp, 1010) << "a wish of now would count as an hour old";
+  // The shadow goes, and its line of versions begins again.
+  EXPECT_EQ(mirror.OnDeleteAccepted({{"version", 7}, {"timestamp", 1015}}), Verdict::kTaken);
+  EXPECT_EQ(mirror.OnDocuments(document(1, 1020)), Verdict::kTaken);
+  EXPECT_EQ(mirror.desired(), Json({{"a", 1}}));
+}
+
 }  // namespace
 }  // namespace penumbra::shadow
