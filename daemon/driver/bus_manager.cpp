@@ -132,10 +132,10 @@ void BusManagerImpl::ReadNow(const std::string& thing, std::function<void(Result
 }
 
 void BusManagerImpl::Write(const std::string& thing, const std::string& point, const Value& value,
-                           std::function<void(Status)> done) {
+                           std::function<void(Status)> done, std::function<bool()> wanted) {
   BusRunner* bus = Find(thing);
   if (bus == nullptr) return done(Fail(Action::kGiveUp, "no thing " + thing + " on any bus"));
-  bus->Write(thing, point, value, std::move(done));
+  bus->Write(thing, point, value, std::move(done), std::move(wanted));
 }
 
 void BusManagerImpl::Ask(const std::string& bus, const Json& question, Duration timeout, AskDone done) {

@@ -100,9 +100,9 @@ class BusManager {
   // Polls as soon as the bus is free. `done` gets the reading, which also goes the normal way; or why there is none.
   virtual void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) = 0;
   // Writes `value` (as people see it: scaled). The caller has validated it. `done`: acknowledged by the device, or why
-  // not.
+  // not. `wanted` is asked when its turn at the bus has come: if not, it is not written (kRetry). Empty: always.
   virtual void Write(const std::string& thing, const std::string& point, const Value& value,
-                     std::function<void(Status)> done) = 0;
+                     std::function<void(Status)> done, std::function<bool()> wanted = {}) = 0;
 
   // Asks the driver of `bus` (driver.h, PENUMBRA_CAN_ASK: {"ask":"plan"} ...) as soon as the bus is free; the bus polls
   // nothing while its driver answers. `timeout` counts from then, at most kMaxAskTime. `done` gets an array of objects,

@@ -26,8 +26,8 @@ class BusManagerImpl : public BusManager {
   void Reconfigure(std::vector<BusSettings> buses, std::vector<ThingSettings> things) override;
   bool SetSampleInterval(const std::string& thing, Duration interval) override;
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) override;
-  void Write(const std::string& thing, const std::string& point, const Value& value,
-             std::function<void(Status)> done) override;
+  void Write(const std::string& thing, const std::string& point, const Value& value, std::function<void(Status)> done,
+             std::function<bool()> wanted = {}) override;
   void Ask(const std::string& bus, const Json& question, Duration timeout, AskDone done) override;
   std::vector<BusStatus> Buses() const override;
   std::optional<ThingStatus> Thing(const std::string& thing) const override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace penumbra {
@@ -102,6 +103,14 @@ std::optional<BusQueues::Read> BusQueues::TakeRead() {
 
 std::optional<BusQueues::Question> BusQueues::TakeQuestion() {
   return TakeHead(questions_);
+}
+
+void BusQueues::FailUnwanted() {
+  const auto unwanted =
+      std::stable_partition(writes_.begin(), writes_.end(), [](const Write& w) { return !w.wanted || w.wanted(); });
+  std::deque<Write> out(std::make_move_iterator(unwanted), std::make_move_iterator(writes_.end()));
+  writes_.erase(unwanted, writes_.end());
+  FailEach(out, {Action::kRetry, "not wanted any more"});
 }
 
 void BusQueues::FailLate(BootTime now) {

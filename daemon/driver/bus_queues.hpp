@@ -34,6 +34,7 @@ class BusQueues {
     BootTime asked;
     Value raw;
     std::function<void(Status)> done;
+    std::function<bool()> wanted = {};  // empty: always
   };
   struct Question {
     std::string text;  // JSON
@@ -56,6 +57,8 @@ class BusQueues {
   std::optional<Read> TakeRead();
   std::optional<Question> TakeQuestion();
 
+  // Answers writes that nobody wants any more with kRetry.
+  void FailUnwanted();
   // Answers what waited too long with kRetry.
   void FailLate(BootTime now);
   // Answers everything.

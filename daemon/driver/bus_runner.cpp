@@ -133,7 +133,7 @@ void BusRunner::ReadNow(const std::string& name, std::function<void(Result<Readi
 }
 
 void BusRunner::Write(const std::string& name, const std::string& point, const Value& value,
-                      std::function<void(Status)> done) {
+                      std::function<void(Status)> done, std::function<bool()> wanted) {
   const auto thing = things_.Find(name);
   if (!thing) return done(Fail(NotHere(name)));
   const std::vector<PointSettings>& points = things_.things()[*thing].settings.points;
@@ -143,7 +143,7 @@ void BusRunner::Write(const std::string& name, const std::string& point, const V
   Result<Value> raw = ToRaw(*found, value);
   if (!raw) return done(Fail(raw.error()));
   queues_.Add(BusQueues::Write{*thing, static_cast<std::uint32_t>(found - points.begin()), context_.loop.Now(),
-                               std::move(*raw), std::move(done)});
+                               std::move(*raw), std::move(done), std::move(wanted)});
   Pump();
 }
 
@@ -175,6 +175,7 @@ bool BusRunner::Step() {
 
 bool BusRunner::StepQueues() {
   queues_.FailLate(context_.loop.Now());
+  queues_.FailUnwanted();
   const std::size_t most = (host_.capabilities() & wire::kCanWriteMany) != 0 ? kMaxWritesAtOnce : 1;
   if (auto writes = queues_.TakeWrites(most); writes.size() > 1) {
     SendWrites(std::move(writes));

@@ -57,7 +57,8 @@ class BusRunner {
   // Things by name; one that is not here is kRetry while a reconfiguration waits, else kGiveUp.
   void SetSampleInterval(const std::string& thing, Duration interval);
   void ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done);
-  void Write(const std::string& thing, const std::string& point, const Value& value, std::function<void(Status)> done);
+  void Write(const std::string& thing, const std::string& point, const Value& value, std::function<void(Status)> done,
+             std::function<bool()> wanted);
 
   // `timeout`: from the moment the driver gets the question.
   void Ask(const Json& question, Duration timeout, BusManager::AskDone done);

@@ -318,14 +318,20 @@ void Shadows::AtDevice(const std::string& thing, Entry& entry, const CommandBook
 
 void Shadows::Write(const std::string& thing, std::uint64_t life, const CommandBook::Step& step) {
   At(moment::kBeforeWrite);
-  buses_->Write(thing, step.key, step.value,
-                [this, alive = alive_, thing, life, ticket = step.ticket](const Status& status) {
-                  Entry* entry = *alive ? FindEntry(thing, life) : nullptr;
-                  if (entry == nullptr) return;
-                  if (status) At(moment::kWritten);
-                  entry->shadows->OnWritten(ticket, status, Now());
-                  Advance(thing);
-                });
+  buses_->Write(
+      thing, step.key, step.value,
+      [this, alive = alive_, thing, life, ticket = step.ticket](const Status& status) {
+        Entry* entry = *alive ? FindEntry(thing, life) : nullptr;
+        if (entry == nullptr) return;
+        if (status) At(moment::kWritten);
+        entry->shadows->OnWritten(ticket, status, Now());
+        Advance(thing);
+      },
+      // It may wait for the bus while a newer wish comes, or this one is taken back.
+      [this, alive = alive_, thing, life, ticket = step.ticket] {
+        const Entry* entry = *alive ? FindEntry(thing, life) : nullptr;
+        return entry != nullptr && entry->shadows->StepWanted(ticket);
+      });
 }
 
 void Shadows::ReadBack(const std::string& thing, std::uint64_t life, const CommandBook::Step& step) {

@@ -101,6 +101,20 @@ TEST_F(BusTogetherTest, WritesToOneThingThatWaitTogetherGoToTheDriverTogether) {
   EXPECT_THAT(outcomes, ElementsAre("t0a", "t0a", "t0b: exception 3", "t1a"));
 }
 
+TEST_F(BusTogetherTest, AWriteThatIsNotWantedAnyMoreWhenItsTurnComesIsNotWritten) {
+  Start(1, 1h, wire::kCanWrite | wire::kCanAsk);
+  bool wanted = true;
+  Write("t0", "a", 1);  // the bus is free: at once
+  manager->Write(
+      "t0", "b", Value(2.0), [this](const Status& status) { outcomes.push_back(status.error().message); },
+      [&wanted] { return wanted; });
+  Write("t0", "a", 3);
+  wanted = false;
+  loop.Advance(1s);
+  EXPECT_EQ(single_writes, 2);
+  EXPECT_THAT(outcomes, ElementsAre("t0a", "not wanted any more", "t0a"));
+}
+
 TEST_F(BusTogetherTest, ADriverThatWritesOneAtATimeGetsOneAtATime) {
   Start(1, 1h, wire::kCanWrite | wire::kCanAsk);
   questions.clear();

@@ -42,6 +42,7 @@ class FakeBuses : public BusManager {
     std::string thing, point;
     Value value;
     std::function<void(Status)> done;
+    std::function<bool()> wanted;
   };
   void Start(std::vector<BusSettings>, std::vector<ThingSettings>) override {}
   void Reconfigure(std::vector<BusSettings>, std::vector<ThingSettings>) override {}
@@ -52,9 +53,9 @@ class FakeBuses : public BusManager {
   void ReadNow(const std::string&, std::function<void(Result<Reading>)> done) override {
     reads.push_back(std::move(done));
   }
-  void Write(const std::string& thing, const std::string& point, const Value& value,
-             std::function<void(Status)> done) override {
-    writes.push_back({thing, point, value, std::move(done)});
+  void Write(const std::string& thing, const std::string& point, const Value& value, std::function<void(Status)> done,
+             std::function<bool()> wanted = {}) override {
+    writes.push_back({thing, point, value, std::move(done), std::move(wanted)});
   }
   void Ask(const std::string&, const Json&, Duration, AskDone done) override {
     done(Fail(Action::kGiveUp, "nothing to ask"));
@@ -162,6 +163,18 @@ TEST_F(ShadowsTest, AValueThatIsOvertakenDuringItsCommitIsNotWritten) {
   }
   ASSERT_EQ(buses.writes.size(), 1U);
   EXPECT_EQ(buses.writes[0].value, Value(std::int64_t{22}));
+}
+
+TEST_F(ShadowsTest, AWishThatIsTakenBackWhileItWaitsForTheBusIsNotWanted) {
+  Start();
+  ASSERT_TRUE(Set({{"setpoint", 21}}));
+  ASSERT_EQ(buses.writes.size(), 1U);
+  EXPECT_TRUE(buses.writes[0].wanted());
+  ASSERT_TRUE(Set({{"setpoint", nullptr}}));
+  EXPECT_FALSE(buses.writes[0].wanted());
+  buses.writes[0].done(Fail(Action::kRetry, "not wanted any more"));
+  loop.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(buses.writes.size(), 1U);
 }
 
 TEST_F(ShadowsTest, AStoreThatFailsHoldsTheDeviceBackAndThenGoesOn) {
