@@ -56,6 +56,11 @@ const ThingSettings* FindThing(const GatewayView& view, const std::string& name)
   return it == things.end() ? nullptr : &*it;
 }
 
+// The gateway's own thing: it has a session and a named shadow, though it is no [[thing]].
+bool IsGateway(const GatewayView& view, const std::string& name) {
+  return !name.empty() && view.settings().gateway.thing == name && FindThing(view, name) == nullptr;
+}
+
 std::string NameHint(const std::string& wrong, const std::vector<std::string>& names, std::string_view otherwise) {
   if (const auto near = Suggest(wrong, names)) return fmt::format("did you mean \"{}\"?", *near);
   return std::string(otherwise);
@@ -103,7 +108,7 @@ void ReadThing(const Request& request) {
 // {"thing","certificate_id","old_certificate_id"} once the new certificate is in use.
 void RotateThing(const Request& request) {
   const std::string& thing = request.Part(2);
-  if (FindThing(request.view, thing) == nullptr && request.view.settings().gateway.thing != thing) {
+  if (FindThing(request.view, thing) == nullptr && !IsGateway(request.view, thing)) {
     return UnknownThing(request, thing);
   }
   request.view.RotateCertificate(thing, [request](const Result<identity::Enrolled>& result) {
@@ -211,7 +216,7 @@ void GetExplain(const Request& request) {
 
 // The shadow that a request names, or false after it has answered. "" is the classic one.
 bool TakeShadowName(const Request& request, std::string& name) {
-  if (FindThing(request.view, request.Part(2)) == nullptr) {
+  if (FindThing(request.view, request.Part(2)) == nullptr && !IsGateway(request.view, request.Part(2))) {
     UnknownThing(request, request.Part(2));
     return false;
   }
@@ -245,6 +250,11 @@ void GetShadowDiff(const Request& request) {
 void SetDesired(const Request& request) {
   std::string name;
   if (!TakeShadowName(request, name)) return;
+  if (IsGateway(request.view, request.Part(2))) {
+    return request.Fail(400,
+                        fmt::format("{} is the gateway's own thing: nothing can be desired of it", request.Part(2)),
+                        "its shadow `health` only reports");
+  }
   auto patch = ParseJson(request.body);
   if (!patch) return request.Fail(400, patch.error().message, "the body is a JSON object of keys and values");
   if (!patch->is_object()) return request.Fail(400, "the body is not a JSON object", R"(such as {"setpoint":21.5})");

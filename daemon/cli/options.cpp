@@ -43,7 +43,8 @@ po::options_description VerbOptions() {
   add("from", po::value<std::string>()->value_name("TIME"),
       "store export: from this moment on: \"2h\" ago, \"2026-11-25\", \"2026-11-25T10:00:00Z\", or Unix ms");
   add("to", po::value<std::string>()->value_name("TIME"), "store export: before this moment");
-  add("format", po::value<std::string>()->value_name("csv|jsonl|sqlite"), "store export: form of the data (csv)");
+  add("format", po::value<std::string>()->value_name("csv|jsonl|sqlite"),
+      "store export: form of the data (csv, with --json jsonl)");
   add("output", po::value<std::string>()->value_name("FILE"), "store export: a new file instead of standard output");
   add("name", po::value<std::string>()->value_name("NAME"), "shadow: a named shadow instead of the classic one");
   add("dry-run", "reload: only show what would change");

@@ -136,7 +136,8 @@ int Export(const Invocation& invocation) {
   (*database)->Rollback();
   if (!archive) return ComplainAnd(archive.error());
   if (const penumbra::Status known = CheckThing(*archive, filter->thing); !known) return ComplainAnd(known.error());
-  const auto sink = MakeSink(invocation.format.value_or("csv"), invocation.output.value_or(""), *archive);
+  const auto sink =
+      MakeSink(invocation.format.value_or(invocation.json ? "jsonl" : "csv"), invocation.output.value_or(""), *archive);
   if (!sink) {
     Complain(sink.error());
     return kExitUsage;

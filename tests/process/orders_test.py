@@ -164,6 +164,7 @@ def test_health_and_presence_are_told(stage):
     stage.start()
     wait_for(lambda: (stage.cloud.ctl("shadow", "get", f"{GATEWAY}/health") or {}).get("state", {}).get("reported", {}).get("status") == "ok",
              20, "the named shadow health")
+    assert stage.gateway.json("shadow", "get", GATEWAY, "--name", "health")["state"]["reported"]["version"]
     wait_for(lambda: stage.messages(f"status/{THING}")[-1]["payload"].get("sensor") == "ok", 20, "the sensor lives")
     stage.unit.mode = "silent"
     dead = wait_for(lambda: next((m["payload"] for m in stage.messages(f"status/{THING}") if m["payload"].get("sensor") == "unreachable"), None),

@@ -41,6 +41,9 @@ def test_data_comes_out_while_the_daemon_runs_and_afterwards(tmp_path):
         objects = [json.loads(line) for line in late.stdout.splitlines()]
         assert objects and all(o["time_ms"] >= middle for o in objects) and {o["thing"] for o in objects} == {"sensor-a", "sensor-b"}
 
+        for_programs = gateway.cli("store", "export", "--json", "--thing", "sensor-b", "--to", str(middle))
+        assert {json.loads(line)["thing"] for line in for_programs.stdout.splitlines()} == {"sensor-b"}
+
         copy = tmp_path / "copy.db"
         assert gateway.cli("store", "export", "--format", "sqlite", "--output", copy).returncode == 0
         with sqlite3.connect(copy) as database:

@@ -309,6 +309,15 @@ TEST_F(Routes, ShadowsAndTheirParametersAreChecked) {
   EXPECT_EQ(Ask("GET", "/v1/shadows/sensor-001/desired").allow, "POST");
 }
 
+TEST_F(Routes, TheGatewaysOwnShadowIsShownAndNothingIsDesiredOfIt) {
+  view.config.gateway.thing = "gateway-01";
+  view.shadows["health"] = view.shadows[""];
+  EXPECT_EQ(Get("/v1/shadows/gateway-01?name=health")["version"], 7);
+  Get("/v1/shadows/gateway-01?name=other", 404);
+  EXPECT_EQ(Ask("POST", "/v1/shadows/gateway-01/desired?name=health", R"({"status":"ok"})").status, 400);
+  EXPECT_TRUE(view.last_shadow.empty());
+}
+
 TEST_F(Routes, DesiredIsAnObjectOrNothingIsChanged) {
   for (const char* wrong : {"", "{", "21", "[1]", "null", "{\"a\":1}x"}) {
     EXPECT_EQ(Ask("POST", "/v1/shadows/sensor-001/desired", wrong).status, 400) << wrong;
