@@ -24,9 +24,18 @@ struct RescueTest : test::StoreFixture {
     }
     return found;
   }
-  // As after a power cut: the process that had the store is gone, and only what its files say is left.
+  // As after a power cut: the process that had the store is gone, and only what its files say is left. They are copied
+  // on the store thread, which otherwise goes on after a commit is told and replaces files under the copy.
   void MustOpenCopy() {
-    std::filesystem::copy(folder.path(), other.path(), std::filesystem::copy_options::recursive);
+    const Status copied = Answer<Status>([this](auto done) {
+      const auto copy = [this](Database&) -> Status {
+        std::error_code error;
+        std::filesystem::copy(folder.path(), other.path(), std::filesystem::copy_options::recursive, error);
+        return error ? Status(penumbra::Fail(Action::kFatal, error.message())) : Status();
+      };
+      store->Read(copy, std::move(done));
+    });
+    ASSERT_TRUE(copied) << copied.error().message;
     options.file = other.path() / options.file.filename();
     MustOpen();
   }
