@@ -46,10 +46,16 @@ std::string Redact(std::string_view text) {
   // The quotes of JSON in the text of a line are escaped ones.
   static const std::regex kNamed(
       fmt::format(R"re(({})(\\*["']?\s*[=:]\s*)(\\*"[^"]*"|'[^']*'|[^\s",;]+))re", kSecretName), std::regex::icase);
+  // What the checker of the configuration says of a value without quotes: a PIN is often a number.
+  static const std::regex kUnquoted(
+      R"re((must be text in quotes, not the number )[^;\s]+(; write [\w.-]+ = )\\*"[^"]*")re");
+  static const std::regex kParameters(R"re((\bparameters must be a table, not the text )\\*"[^"]*")re");
   static const std::regex kBearer("\\b(bearer\\s+)[^\\s\",;]+", std::regex::icase);
   std::string out = CutPrivateKeys(std::string(text));
   out = std::regex_replace(out, kPin, std::string("$1") + kRemoved);
   out = std::regex_replace(out, kUrl, std::string("$1") + kRemoved + "@");
+  out = std::regex_replace(out, kUnquoted, std::string("$1") + kRemoved + "$2" + kRemoved);
+  out = std::regex_replace(out, kParameters, std::string("$1") + kRemoved);
   out = std::regex_replace(out, kBearer, std::string("$1") + kRemoved);
   return std::regex_replace(out, kNamed, std::string("$1$2") + kRemoved);
 }

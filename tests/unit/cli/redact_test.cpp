@@ -32,6 +32,15 @@ TEST(Redact, TakesSecretsOutOfJsonInALine) {
   EXPECT_EQ(Redact(R"(msg="got {\"api_key\":\"a b\",\"n\":1}")"), R"(msg="got {\"api_key\":[removed],\"n\":1}")");
 }
 
+TEST(Redact, TakesOutWhatTheCheckerRepeatsOfAValueWithoutQuotes) {
+  EXPECT_EQ(Redact(R"(Voucher must be text in quotes, not the number 4711; write Voucher = "4711")"),
+            "Voucher must be text in quotes, not the number [removed]; write Voucher = [removed]");
+  EXPECT_EQ(Redact(R"(msg="5:9: Code must be text in quotes, not the number 4711; write Code = \"4711\"")"),
+            R"(msg="5:9: Code must be text in quotes, not the number [removed]; write Code = [removed]")");
+  EXPECT_EQ(Redact(R"(parameters must be a table, not the text "4711"; write parameters = { SerialNumber = "1" })"),
+            R"(parameters must be a table, not the text [removed]; write parameters = { SerialNumber = "1" })");
+}
+
 TEST(Redact, TakesOutABearersToken) {
   EXPECT_EQ(Redact("Authorization: Bearer abc.def, then"), "Authorization: Bearer [removed], then");
 }
