@@ -124,9 +124,9 @@ int Costs(const Invocation& invocation, const LoadedConfig& loaded, const cloud:
   const Style style = OutputStyle(invocation.no_color);
   std::string out = rows.Text(style);
   out += fmt::format(
-      "\nleast: nothing changes; most: every poll does, and each session lasts a day. Without DynamoDB, Lambda, "
-      "CloudWatch\n"
-      "and data transfer. Whether AWS meters {} is not settled: {} more.\n",
+      "\nleast: nothing changes; most: every poll does (a shadow tells it once a minute), and a session lasts a day.\n"
+      "Without DynamoDB, Lambda, CloudWatch and data transfer. Whether AWS meters {}\n"
+      "is not settled: {} more.\n",
       cost.unsettled.what, RangeText(cost.unsettled.price, "{:.2f}"));
   if (!cost.savings.empty()) {
     Table savings({{"EACH OF THESE WOULD MAKE IT"}, {"DOLLARS", true}});

@@ -13,6 +13,7 @@
 #include "model/telemetry_batch.hpp"
 #include "rules/parser.hpp"
 #include "rules/topic_filter.hpp"
+#include "shadow/sync.hpp"
 
 namespace penumbra::cloud {
 namespace {
@@ -58,6 +59,13 @@ Range Reports(const ThingSettings& thing, double polls) {
   }
   const double most = interval > 0 ? std::min(polls, kMonthSeconds / interval) : polls;
   return {std::min(most, kMonthSeconds / std::max(1.0, silence)), most};
+}
+
+// Measured values alone do not make a report more often than that in the long run.
+Range ShadowReports(const ThingSettings& thing, double polls) {
+  const double pace = kMonthSeconds / Seconds(shadow::SyncOptions{}.value_interval);
+  const Range told = Reports(thing, polls);
+  return {std::min(told.least, pace), std::min(told.most, pace)};
 }
 
 bool IsBasicIngest(const std::string& topic) {
@@ -138,7 +146,7 @@ Counts CountThing(const ThingSettings& thing, const std::vector<RuleSettings>& r
     counts.actions = counts.actions + Range{parsed->statement.select.where ? 0 : messages.least, messages.most};
   }
   const double units = Units(MessageBytes(thing) + 64, prices.shadow_unit);
-  const Range reports = Reports(thing, polls);
+  const Range reports = ShadowReports(thing, polls);
   counts.shadow = reports * units;
   counts.reserved = reports * kMessagesOfAnUpdate;
   counts.minutes = kMinutes;

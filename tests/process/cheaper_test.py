@@ -72,5 +72,6 @@ def test_what_a_daemon_sends_is_what_the_cost_counts(tmp_path):
     assert len(gets) == len(things) + 2, "of each classic shadow, and of the gateway's health"
     updates = [m for m in sent if m["topic"].endswith("/shadow/update") or m["topic"].endswith("/health/update")]
     most = (counts["shadow"]["most"] - 30 * len(gets)) / month * seconds
-    assert connections <= len(updates) <= most + 2 * connections, (len(updates), most)
+    burst = 10 * len(things)  # reports of measured values that a month does not have twice: after a quiet time they come at once
+    assert connections <= len(updates) <= most + burst + 2 * connections, (len(updates), most)
     assert len([m for m in sent if m["topic"].endswith("/defender/metrics/json")]) == 1, "one in five minutes"

@@ -44,15 +44,24 @@ TEST(AwsCost, AgreesWithArithmeticByHand) {
   EXPECT_DOUBLE_EQ(Row(cost, "connection").count.most, 129'600);
   EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").count.most, 2 * 172'800);
   EXPECT_DOUBLE_EQ(Row(cost, "rule actions").count.least, 172'800);
-  // A heartbeat every ten minutes at least, a report a poll at most; the gateway's health every five minutes.
+  // A heartbeat every ten minutes at least, a report a minute at most; the gateway's health every five minutes.
   // And a GET a shadow and session: a session of the two children and the gateway, which has two shadows, lasts a
   // fortnight or a day.
   EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.least, 2 * 4'320 + 8'640 + 4 * 30 / 14.0);
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 172'800 + 8'640 + 4 * 30);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 2 * 43'200 + 8'640 + 4 * 30);
   DutySettings duties;
   duties.health.defender = true;
   EXPECT_DOUBLE_EQ(Row(Estimate(settings, DefaultRules(settings), BuiltIn(), duties), "messages").count.most,
                    172'800 + 2 * 8'640);
+}
+
+// However fast a thing is polled: its shadow is told of measured values once a minute in the long run.
+TEST(AwsCost, FastPollsCostMessagesAndNoShadowOperations) {
+  Settings settings = test::TwoSensors();
+  for (ThingSettings& thing : settings.things) thing.sample_interval = std::chrono::seconds(1);
+  const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
+  EXPECT_DOUBLE_EQ(Row(cost, "messages").count.most, 2 * 2'592'000);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").count.most, 2 * 43'200 + 8'640 + 4 * 30);
 }
 
 TEST(AwsCost, WhatItProposesSavesWhatItSaysWhenItIsWritten) {
@@ -121,20 +130,20 @@ TEST(AwsCost, EachRowIsItsCountTimesItsPrice) {
   const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
   EXPECT_DOUBLE_EQ(Row(cost, "connection").price.most, 129'600 * 0.08 / 1e6);
   EXPECT_DOUBLE_EQ(Row(cost, "messages").price.most, 172'800 * 1.00 / 1e6);
-  EXPECT_DOUBLE_EQ(Row(cost, "shadow").price.most, (172'800 + 8'640 + 120) * 1.25 / 1e6);
+  EXPECT_DOUBLE_EQ(Row(cost, "shadow").price.most, (2 * 43'200 + 8'640 + 120) * 1.25 / 1e6);
   // CONNECT, presence and 22 filters of three things, every day.
   EXPECT_DOUBLE_EQ(Row(cost, "begin of sessions").count.most, 3 * 30 * (2 + 22));
   EXPECT_DOUBLE_EQ(Row(cost, "begin of sessions").count.least, 3 * (2 * 30 / 14.0 + 22));
   EXPECT_DOUBLE_EQ(Row(cost, "rules triggered").price.most, 2 * 172'800 * 0.15 / 1e6);
   EXPECT_DOUBLE_EQ(Row(cost, "rule actions").price.most, 2 * 172'800 * 0.15 / 1e6);
-  EXPECT_NEAR(cost.total.most, 0.010368 + 0.1728 + 0.22695 + 0.05184 + 0.05184 + 0.00216, 1e-9);
+  EXPECT_NEAR(cost.total.most, 0.010368 + 0.1728 + 0.11895 + 0.05184 + 0.05184 + 0.00216, 1e-9);
 }
 
 // An update, what answers it and the two PUBACKs: five messages, should they be metered.
 TEST(AwsCost, SaysApartWhatIsNotSettled) {
   const Settings settings = test::TwoSensors();
   const Cost cost = Estimate(settings, DefaultRules(settings), BuiltIn());
-  EXPECT_DOUBLE_EQ(cost.unsettled.count.most, 5 * (172'800 + 8'640) + 30 * 3 * (2 * 2 + 3));
+  EXPECT_DOUBLE_EQ(cost.unsettled.count.most, 5 * (2 * 43'200 + 8'640) + 30 * 3 * (2 * 2 + 3));
   EXPECT_DOUBLE_EQ(cost.unsettled.price.most, cost.unsettled.count.most / 1e6);
 }
 
