@@ -54,13 +54,12 @@ Status Put(const std::filesystem::path& file, const std::filesystem::path& befor
 }
 
 // What a process before this one left of an update: on trial, kept, or nothing.
-Status Judge(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
-             const Json& config, bool& on_trial, Swap& swap) {
+void Judge(const std::filesystem::path& file, const std::filesystem::path& before, const std::string& thing,
+           const Json& config, bool& on_trial, Swap& swap) {
   on_trial = Files::Platform().Exists(before);
   const auto now = ReadOverrides(file);
   swap.was_kept = !on_trial && now && MergeOverride(*now, thing, config) == *now;
   if (now) swap.hash = HashOf(*now, thing);
-  return {};
 }
 
 Status Forget(const std::filesystem::path& before) {
@@ -115,14 +114,17 @@ void ConfigUpdate::Withdraw(const std::string& thing, const Json& config, std::f
 void ConfigUpdate::WithdrawEarlier(const Json& config) {
   const auto on_trial = std::make_shared<bool>(false);
   const auto swap = std::make_shared<Swap>();
-  background_.Run([file = world_.file, before = Before(), thing = thing_, config, on_trial,
-                   swap] { return Judge(file, before, thing, config, *on_trial, *swap); },
-                  [this, on_trial, swap](const Status&) {
-                    hash_ = swap->hash;
-                    if (swap->was_kept) return Succeed();
-                    if (*on_trial) return TakeBack(kWithdrawn);
-                    Finish({Verdict::kCancelled, "it was not in force", Json::object()});
-                  });
+  background_.Run(
+      [file = world_.file, before = Before(), thing = thing_, config, on_trial, swap] {
+        Judge(file, before, thing, config, *on_trial, *swap);
+        return Status{};
+      },
+      [this, on_trial, swap](const Status&) {
+        hash_ = swap->hash;
+        if (swap->was_kept) return Succeed();
+        if (*on_trial) return TakeBack(kWithdrawn);
+        Finish({Verdict::kCancelled, "it was not in force", Json::object()});
+      });
 }
 
 void ConfigUpdate::Swapped(const Status& status) {

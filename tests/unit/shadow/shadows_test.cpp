@@ -101,6 +101,11 @@ struct ShadowsTest : testing::Test {
     shadows->Start({thing}, [this] { started = true; });
     loop.RunReady();
   }
+  void Reload(Duration interval) {
+    thing.sample_interval = interval;
+    shadows->Reconfigure({thing}, [this] { reloaded = true; });
+    loop.RunReady();
+  }
   Status Set(const Json& desired) {
     const auto result = std::make_shared<std::optional<Status>>();  // the answer may come long after this
     shadows->Set("t1", "", desired, [result](const Status& answer) { *result = answer; });
@@ -122,7 +127,7 @@ struct ShadowsTest : testing::Test {
   FakeLink link;
   ThingSettings thing;
   ThingStatus status;
-  bool started = false;
+  bool started = false, reloaded = false;
   std::unique_ptr<Shadows> shadows;
 };
 
@@ -384,25 +389,19 @@ TEST_F(ShadowsTest, AnotherIntervalOfTheFileHoldsUnlessOneIsDesired) {
 
 TEST_F(ShadowsTest, AReloadIsOverWhenItsIntervalsAreInForce) {
   Start();
-  thing.sample_interval = 7s;
   store.hold = true;
-  bool ready = false;
-  shadows->Reconfigure({thing}, [&ready] { ready = true; });
-  loop.RunReady();
-  EXPECT_FALSE(ready) << "the store is still at it";
+  Reload(7s);
+  EXPECT_FALSE(reloaded) << "the store is still at it";
   store.Release();
-  EXPECT_TRUE(ready);
+  EXPECT_TRUE(reloaded);
   EXPECT_EQ(buses.intervals["t1"], Duration(7s));
 }
 
 TEST_F(ShadowsTest, AReloadWithAFullDiskIsOver) {
   Start();
-  thing.sample_interval = 7s;
   store.failing = true;
-  bool ready = false;
-  shadows->Reconfigure({thing}, [&ready] { ready = true; });
-  loop.RunReady();
-  EXPECT_TRUE(ready);
+  Reload(7s);
+  EXPECT_TRUE(reloaded);
   store.failing = false;
   loop.Advance(10s);
   EXPECT_EQ(buses.intervals["t1"], Duration(7s)) << "and is in force when the disk has room";
