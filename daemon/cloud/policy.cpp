@@ -110,6 +110,19 @@ DevicePolicy Make(const Settings& settings, const DutySettings& duties, Width wi
   return policy;
 }
 
+// What to change when not even the widest policy fits.
+std::string WhatShortens(const Settings& settings, const DutySettings& duties, const DevicePolicy& widest) {
+  std::string advice;
+  if (!widest.shared_topics.empty()) {
+    advice = fmt::format("{} telemetry topics do not contain the thing's name; ", widest.shared_topics.size());
+  }
+  advice += "write topic = \"sensors/{thing}/...\" so that one line serves all things";
+  if (!settings.credentials.template_name.empty()) advice += ", or give the provisioning template a shorter name";
+  if (duties.health.defender) advice += ", or leave [health] defender off";
+  if (settings.upstream.status_retained) advice += ", or leave [upstream] status_retained off";
+  return advice;
+}
+
 }  // namespace
 
 // One statement for all resources that may be used in the same ways: a retained topic stands once, with both its
@@ -151,14 +164,8 @@ Result<DevicePolicy> MakePolicy(const Settings& settings, const std::string& arn
     characters = policy.Characters(arn_head);
     if (characters <= kMaxPolicyCharacters) return policy;
   }
-  return Fail(
-      Action::kFixConfig,
-      fmt::format(
-          "the policy would have {} characters and AWS allows {}: {} telemetry topics do not contain the "
-          "thing's name or have another form; write topic = \"sensors/{{thing}}/...\" so that one line serves all "
-          "things{}",
-          characters, kMaxPolicyCharacters, policy.shared_topics.size(),
-          settings.credentials.template_name.empty() ? "" : ", or give the provisioning template a shorter name"));
+  return Fail(Action::kFixConfig, fmt::format("the policy would have {} characters and AWS allows {}: {}", characters,
+                                              kMaxPolicyCharacters, WhatShortens(settings, duties, policy)));
 }
 
 }  // namespace penumbra::cloud

@@ -125,7 +125,24 @@ TEST(GatewayPolicy, SaysWhyItCannotBeOneDocument) {
   const auto policy = MakePolicy(settings, kArn);
   ASSERT_FALSE(policy);
   EXPECT_EQ(policy.error().action, Action::kFixConfig);
+  EXPECT_THAT(policy.error().message, HasSubstr("30 telemetry topics do not contain the thing's name"));
   EXPECT_THAT(policy.error().message, HasSubstr("sensors/{thing}/"));
+  EXPECT_THAT(policy.error().message, Not(HasSubstr("template")));
+}
+
+TEST(GatewayPolicy, SaysWhatToLeaveOffWhereTheTopicsAreNotToBlame) {
+  Settings settings = test::TwoSensors();
+  for (ThingSettings& thing : settings.things) thing.topic = "$aws/rules/StoreSensorData/sensors/" + thing.name + "/t";
+  settings.credentials.template_name = std::string(36, 'T');
+  settings.upstream.status_retained = true;
+  DutySettings duties;
+  duties.health.defender = true;
+  const auto policy = MakePolicy(settings, "arn:aws:iot:ap-southeast-1:123456789012:", duties);
+  ASSERT_FALSE(policy);
+  EXPECT_THAT(policy.error().message, Not(HasSubstr("do not contain")));
+  for (const char* advice : {"template a shorter name", "defender off", "status_retained off"}) {
+    EXPECT_THAT(policy.error().message, HasSubstr(advice));
+  }
 }
 
 TEST(GatewayPolicy, NamesTopicsThatThingsShare) {
