@@ -79,7 +79,7 @@ endfunction()
 function(penumbra_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS;DEFINITIONS" ${ARGN})
   if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 60)
+    set(T_TIMEOUT 300)
   endif()
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE penumbra_options ${T_LINK} fmt::fmt nlohmann_json::nlohmann_json
@@ -88,7 +88,7 @@ function(penumbra_test name)
   penumbra_use_pch(${name} tests)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE ${T_DEFINITIONS})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 300
     PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
 endfunction()
 
@@ -111,7 +111,7 @@ function(penumbra_fuzzer name)
     add_executable(${name} ${F_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus_main.cpp)
     add_test(NAME fuzz_corpus.${name}
       COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
-    set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 60 LABELS fuzz)
+    set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 300 LABELS fuzz)
   endif()
   target_link_libraries(${name} PRIVATE penumbra_options ${F_LINK})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)

@@ -23,7 +23,7 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::chrono::milliseconds kStartLimit(5000), kStopLimit(2000), kPoll(2);
+constexpr std::chrono::milliseconds kStartLimit(60'000), kStopLimit(2000), kPoll(2);
 
 // mosquitto stands in /usr/sbin, which is not in everybody's PATH.
 std::string FindMosquitto() {
@@ -126,7 +126,7 @@ Status Broker::AwaitListener() {
     ::poll(nullptr, 0, static_cast<int>(kPoll.count()));
   }
   Kill();
-  return Fail(Action::kFatal, "mosquitto does not listen after 5 s");
+  return Fail(Action::kFatal, "mosquitto does not listen after a minute");
 }
 
 void Broker::ReadLog(const std::shared_ptr<LogPipe>& pipe) {

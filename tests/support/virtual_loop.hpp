@@ -90,7 +90,7 @@ class VirtualLoop : public EventLoop {
   }
 
   // Runs handlers posted by real threads until `done` or `limit` of real time has passed; answers done().
-  bool RunUntil(const std::function<bool()>& done, std::chrono::milliseconds limit = std::chrono::seconds(5)) {
+  bool RunUntil(const std::function<bool()>& done, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) return false;

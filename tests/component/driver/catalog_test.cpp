@@ -51,7 +51,7 @@ TEST(Catalog, ACheckThatHangsEndsAtItsDeadline) {
   const auto result = CheckDriverConfiguration(TestPaths(), "test_hostile", {{"deed", "hang_in_check"}});
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr("within 5s"));
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(8));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
 }
 
 TEST(Catalog, ACheckThatCrashesSaysHow) {

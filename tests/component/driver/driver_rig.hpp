@@ -50,7 +50,7 @@ inline ThingSettings MakeThing(const std::string& name, const std::string& bus, 
 
 class DriverRig : public ::testing::Test {
  protected:
-  static constexpr Duration kLimit = 20s;
+  static constexpr Duration kLimit = 120s;
 
   void Start(std::vector<BusSettings> buses, std::vector<ThingSettings> things) {
     manager_ = BusManager::Create({TestPaths(), facts_}, loop_, trust_,

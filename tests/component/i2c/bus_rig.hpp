@@ -22,6 +22,7 @@
 namespace penumbra::test {
 
 constexpr const char* kNode = "/dev/i2c-77";
+constexpr int kPatienceMs = 60'000;  // that the machine is not dead
 
 class BusRig : public ::testing::Test {
  protected:

@@ -41,7 +41,7 @@ class I2cDriver : public BusRig {
                                         .thing = thing,
                                         .point_count = points,
                                         .points = all.data(),
-                                        .deadline_ns = In(2000),
+                                        .deadline_ns = In(kPatienceMs),
                                         .cancel_fd = -1};
     const penumbra_status status = driver_->read(bus_, &request, values.data());
     if (status != PENUMBRA_OK) return "status " + std::to_string(status);
@@ -62,7 +62,7 @@ class I2cDriver : public BusRig {
         .question = question.c_str(),
         .answer = [](void* context, const char* json) { static_cast<Json*>(context)->push_back(Json::parse(json)); },
         .context = &answers,
-        .deadline_ns = In(5000),
+        .deadline_ns = In(kPatienceMs),
         .cancel_fd = -1};
     char error[256] = "";
     EXPECT_EQ(driver_->ask(bus_, &request, error, sizeof error), expected) << error;

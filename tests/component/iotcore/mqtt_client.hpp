@@ -20,7 +20,7 @@ namespace penumbra::test {
 
 class MqttClient {
  public:
-  static constexpr std::chrono::seconds kLimit{10};
+  static constexpr std::chrono::seconds kLimit{60};
 
   // Connects to localhost:`port` with <credentials>/<thing>.pem.crt and .pem.key, client id = thing, clean session.
   // Every call throws std::runtime_error where the server refuses, closes or lets the limit pass.

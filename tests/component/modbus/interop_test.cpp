@@ -103,8 +103,7 @@ TEST(ModbusInterop, LibmodbusServerOverRtu) {
   const SerialLine line;
   modbus_t* context = RtuServer(line.theirs());
   const Child server([context] { Answer(context); });
-  Bus bus({{"bus", {{"transport", "rtu"}, {"device", line.ours()}, {"baud", 115200}}},
-           {"things", json::array({Thing(1, Points())})}});
+  Bus bus(RtuBus(line.ours(), 115200, json::array({Thing(1, Points())})));
   ReadsAndWrites(bus);
 }
 
@@ -147,8 +146,7 @@ TEST(ModbusInterop, APortThatIsPulledOutAndPutBackIsOpenedAgain) {
   auto line = std::make_unique<SerialLine>();
   ASSERT_EQ(symlink(line->ours().c_str(), name.c_str()), 0);
   auto server = std::make_unique<Server>(Server::Serial(line->theirs(), {}));
-  Bus bus({{"bus", {{"transport", "rtu"}, {"device", name}, {"baud", 9600}, {"retries", 0}}},
-           {"things", json::array({Thing(1, json::array({Point("p", "input", 100)}))})}});
+  Bus bus(RtuBus(name, 9600, json::array({Thing(1, json::array({Point("p", "input", 100)}))}), {{"retries", 0}}));
   EXPECT_EQ(bus.ReadAll(0)[0].reason, "");
   server.reset();
   line.reset();  // the pty is gone: hung up, like an adapter that was pulled out
@@ -158,10 +156,7 @@ TEST(ModbusInterop, APortThatIsPulledOutAndPutBackIsOpenedAgain) {
   line = std::make_unique<SerialLine>();
   ASSERT_EQ(symlink(line->ours().c_str(), name.c_str()), 0);
   server = std::make_unique<Server>(Server::Serial(line->theirs(), {}));
-  const std::int64_t give_up = NowNs() + 5'000'000'000;
-  std::string reason = "never read";
-  while (!reason.empty() && NowNs() < give_up) reason = bus.ReadAll(0)[0].reason;
-  EXPECT_EQ(reason, "");
+  EXPECT_EQ(ReasonInTheEnd(bus), "");
   unlink(name.c_str());
 }
 

@@ -15,6 +15,10 @@ namespace penumbra::modbus_rig {
 
 std::int64_t NowNs();
 
+// How long a test waits for what will come, on whatever machine. A bus of TcpBus or RtuBus waits a third of it for each
+// answer, unless it is told otherwise.
+constexpr int kLimitMs = 60'000;
+
 // tests/support/modbus_server.py with these arguments (without --port and --serial).
 class Server {
  public:
@@ -66,8 +70,8 @@ class Bus {
   Bus(const Bus&) = delete;
 
   // All points of a thing, within `limit_ms`. The status is the driver's; the call itself must keep the limit.
-  penumbra_status ReadAll(std::uint32_t thing, std::vector<Read>& values, int limit_ms = 3000, int cancel_fd = -1);
-  std::vector<Read> ReadAll(std::uint32_t thing, int limit_ms = 3000);
+  penumbra_status ReadAll(std::uint32_t thing, std::vector<Read>& values, int limit_ms = kLimitMs, int cancel_fd = -1);
+  std::vector<Read> ReadAll(std::uint32_t thing, int limit_ms = kLimitMs);
   penumbra_status Write(std::uint32_t thing, std::uint32_t point, const penumbra_value& value, std::string& error);
 
   const std::vector<std::string>& log() const { return log_; }
@@ -79,6 +83,9 @@ class Bus {
   std::vector<std::string> log_;
 };
 
+// Reads over and over, until the first value is good or the limit has passed: its reason then.
+std::string ReasonInTheEnd(Bus& bus);
+
 const penumbra_driver& Driver();
 
 penumbra_value RealValue(double value);
@@ -88,6 +95,8 @@ penumbra_value IntValue(std::int64_t value);
 nlohmann::json Point(const std::string& name, const std::string& table, int address, const std::string& type = "",
                      nlohmann::json more = nlohmann::json::object());
 nlohmann::json TcpBus(int port, nlohmann::json things, nlohmann::json more = nlohmann::json::object());
+nlohmann::json RtuBus(const std::string& device, int baud, nlohmann::json things,
+                      nlohmann::json more = nlohmann::json::object());
 nlohmann::json Thing(int unit, nlohmann::json points, nlohmann::json more = nlohmann::json::object());
 
 // What the server's pattern registers hold.

@@ -117,6 +117,7 @@ TEST(ModbusTcp, FindsTheServerByNameAndSaysWhenTheNameIsUnknown) {
   configuration["bus"]["host"] = "localhost";
   EXPECT_EQ(Bus(configuration).ReadAll(0)[0].number, Pattern("input", 1, 100));
   configuration["bus"]["host"] = "no-such-host.invalid";
+  configuration["bus"]["connect_timeout_ms"] = 2000;  // where no name server answers
   EXPECT_TRUE(Bus(configuration).ReadAll(0)[0].reason.starts_with("connection failed (")) << "unknown name";
 }
 

@@ -42,18 +42,6 @@ bool Answers(std::uint16_t port) {
 
 }  // namespace
 
-std::uint16_t FreePort() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Local(0);
-  socklen_t length = sizeof address;
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
-
 Pki::Pki() {
   std::string name = std::filesystem::temp_directory_path() / "penumbra-pki-XXXXXX";
   if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
@@ -84,7 +72,7 @@ void Pki::Issue(const std::string& name, const std::string& authority) {
   std::filesystem::permissions(file + ".key", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
-Broker::Broker(const Pki& pki, const std::string& extra) : pki_(pki), port_(FreePort()) {
+Broker::Broker(const Pki& pki, const std::string& extra) : pki_(pki) {
   std::ofstream(pki_.Path("mosquitto.conf")) << "listener " << port_ << " 127.0.0.1\n"
                                              << "cafile " << pki_.Path("ca.pem").string() << "\n"
                                              << "certfile " << pki_.Path("server.crt").string() << "\n"
@@ -114,7 +102,7 @@ void Broker::Start() {
     break;
   }
   ::posix_spawn_file_actions_destroy(&actions);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!Answers(port_)) {
     if (pid_ < 0 || std::chrono::steady_clock::now() > end) throw std::runtime_error("mosquitto does not start");
     ::poll(nullptr, 0, 10);

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <string>
 
+#include "support/reserved_port.hpp"
+
 namespace penumbra::test {
 
 // A folder with a small authority: ca.pem, other-ca.pem, server.{crt,key} for localhost and 127.0.0.1.
@@ -30,7 +32,7 @@ class Pki {
 
 class Broker {
  public:
-  // `extra`: more lines for mosquitto.conf. Throws when mosquitto does not come up within 5 s.
+  // `extra`: more lines for mosquitto.conf. Throws when mosquitto does not come up.
   explicit Broker(const Pki& pki, const std::string& extra = {});
   ~Broker();
   Broker(const Broker&) = delete;
@@ -44,11 +46,9 @@ class Broker {
 
  private:
   const Pki& pki_;
-  std::uint16_t port_;
+  const ReservedPort reserved_;
+  const std::uint16_t port_ = reserved_.number();
   pid_t pid_ = -1;
 };
-
-// A TCP port that was free a moment ago.
-std::uint16_t FreePort();
 
 }  // namespace penumbra::test

@@ -85,16 +85,18 @@ class PendingAckTest : public ::testing::TestWithParam<Version> {
     ASSERT_TRUE(real.RunUntil([&] { return sender.published.count(next_) == 1; }));
     ++next_;
   }
-  // The same thing anew; what it gets within a moment.
-  std::vector<std::string> Again(Answer answer = Answer::kAcknowledge) {
+  // The same thing anew; what it gets. The broker keeps the order: what is sent last says that this was all.
+  std::vector<std::string> Again() {
     connection.reset();
     EXPECT_TRUE(real.RunUntil([&] { return transport->stats().sessions == 1; }));
     thing = Thing();
-    thing.answer = answer;
     connection = Connect("thing-1", thing);
     EXPECT_TRUE(thing.session->present);
-    real.RunFor(std::chrono::milliseconds(300));
-    return thing.payloads;
+    Send("news/end", "end");
+    EXPECT_TRUE(real.RunUntil([&] { return !thing.payloads.empty() && thing.payloads.back() == "end"; }));
+    std::vector<std::string> payloads = std::exchange(thing.payloads, {});
+    payloads.pop_back();
+    return payloads;
   }
 
   test::Pki& pki = Authority();
@@ -140,15 +142,15 @@ TEST_P(PendingAckTest, AnAnswerThatDoesNotComeHoldsEverybodyUpOnceOnlyAndTheMess
   Start();
   thing.answer = Answer::kSilence;
   const auto start = std::chrono::steady_clock::now();
-  Send("orders/a", "1");
-  Send("orders/a", "2");
-  Send("orders/a", "3");
-  ASSERT_TRUE(real.RunUntil([&] { return transport->stats().acks_withheld == 3; }));
+  Payloads all;
+  for (std::size_t i = 1; i < kMaxWithheldAcks; ++i) Send("orders/a", all.emplace_back(std::to_string(i)));
+  ASSERT_TRUE(real.RunUntil([&] { return transport->stats().acks_withheld == all.size(); }));
   const auto took = std::chrono::steady_clock::now() - start;
   EXPECT_GE(took, AckPatience::kPatience) << "it was not waited for";
-  EXPECT_LT(took, 2 * AckPatience::kPatience) << "each was waited for";
+  EXPECT_LT(took, all.size() * AckPatience::kPatience) << "each was waited for";
+  ASSERT_TRUE(real.RunUntil([&] { return thing.kept.size() == all.size(); }));
   for (const auto& ack : thing.kept) ack->Acknowledge();  // too late
-  EXPECT_EQ(Again(), (Payloads{"1", "2", "3"}));
+  EXPECT_EQ(Again(), all);
 }
 
 TEST_P(PendingAckTest, TooManyThatAreLetGoEndTheConnection) {
@@ -165,13 +167,17 @@ TEST_P(PendingAckTest, TooManyThatAreLetGoEndTheConnection) {
 
 TEST_P(PendingAckTest, WhatArrivesWhenNobodyListensAnyMoreComesAgain) {
   Start();
-  sending->Publish(next_, "orders/a", "1", false);
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // it arrives, and the loop does not run
-  connection.reset();
-  real.RunFor(std::chrono::milliseconds(300));
-  EXPECT_EQ(thing.payloads, Payloads{});
-  EXPECT_EQ(transport->stats().acks_withheld, 1u);
-  EXPECT_EQ(Again(), Payloads{"1"});
+  bool arrived = false;
+  // On a busy machine the moment may be too short; then it stays with the broker, and all is done once more.
+  for (int attempt = 0; !arrived && attempt < 20; ++attempt) {
+    sending->Publish(next_++, "orders/a", "1", false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // it arrives, and the loop does not run
+    connection.reset();
+    arrived = real.RunUntil([&] { return transport->stats().acks_withheld == 1; }, std::chrono::milliseconds(300));
+    EXPECT_EQ(thing.payloads, Payloads{});
+    EXPECT_EQ(Again(), Payloads{"1"});
+  }
+  EXPECT_TRUE(arrived);
 }
 
 }  // namespace

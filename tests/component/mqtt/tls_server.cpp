@@ -64,7 +64,7 @@ void TlsServer::Run() {
     if (::poll(&waiting, 1, 20) <= 0) continue;
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
-    const timeval limit{3, 0};
+    const timeval limit{60, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     Serve(fd);
     ::close(fd);

@@ -25,12 +25,10 @@ struct PackTest : test::StoreFixture {
     return Query({.thing = thing, .limit = limit, .newest_first = newest_first});
   }
   bool WaitForBlocks(std::uint64_t packed) {
-    return loop.RunUntil(
-        [this, packed] {
-          EXPECT_TRUE(Flush());
-          return store->Stats().packed_blocks >= packed;
-        },
-        std::chrono::seconds(30));
+    return loop.RunUntil([this, packed] {
+      EXPECT_TRUE(Flush());
+      return store->Stats().packed_blocks >= packed;
+    });
   }
 };
 

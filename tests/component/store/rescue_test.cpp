@@ -42,7 +42,7 @@ struct RescueTest : test::StoreFixture {
   void AppendAndAwait(int count) {
     const std::size_t before = committed.size();
     for (int i = 0; i < count; ++i) store->Append(MakeReading("a", next_ms += 1000, i));
-    ASSERT_TRUE(loop.RunUntil([&] { return committed.size() == before + count; }, std::chrono::seconds(15)));
+    ASSERT_TRUE(loop.RunUntil([&] { return committed.size() == before + count; }));
     EXPECT_EQ(store->Stats().trouble, "");
   }
   void ExpectAllThereInOrder() {
@@ -124,7 +124,7 @@ TEST_F(RescueTest, WithoutItsFolderTheStoreCommitsNothingAndSaysWhyUntilItIsBack
   EXPECT_NE(store->Stats().trouble, "");
   EXPECT_EQ(AllUnsent("a").size(), 50U) << "what is stored can still be read";
   std::filesystem::rename(away, folder.path());
-  ASSERT_TRUE(loop.RunUntil([&] { return committed.size() == 51; }, std::chrono::seconds(15)));
+  ASSERT_TRUE(loop.RunUntil([&] { return committed.size() == 51; }));
   MustOpenCopy();
   ExpectAllThereInOrder();
 }

@@ -20,7 +20,7 @@ LoadedConfig Named(std::string thing) {
 // Runs what the reader's thread posts until `ready`, with a limit that only a hang reaches.
 template <typename Ready>
 bool RunUntil(test::VirtualLoop& loop, Ready ready) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!ready() && std::chrono::steady_clock::now() < end) {
     loop.RunReady();
     std::this_thread::yield();

@@ -49,7 +49,7 @@ struct ConfigUpdateTest : testing::Test {
     outcome.reset();
     update->Run("t1", config, resumed, [this](Outcome result) { outcome = std::move(result); });
     // The files are written by a real thread, everything else happens in virtual time.
-    for (int i = 0; i < 2000 && !outcome; ++i) {
+    for (int i = 0; i < 12'000 && !outcome; ++i) {
       loop.RunUntil([this] { return outcome.has_value(); }, std::chrono::milliseconds(5));
       if (!outcome) loop.Advance(500ms);
     }

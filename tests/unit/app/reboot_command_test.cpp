@@ -49,19 +49,19 @@ class RebootCommandTest : public testing::Test {
 };
 
 TEST_F(RebootCommandTest, IsToldAtOnceWhatCannotBeStarted) {
-  EXPECT_NE(Start("/nowhere/reboot", std::chrono::seconds(5)).value_or("").find("/nowhere/reboot"), std::string::npos);
-  EXPECT_NE(Start("  ", std::chrono::seconds(5)).value_or("").find("reboot_command is empty"), std::string::npos);
+  EXPECT_NE(Start("/nowhere/reboot", std::chrono::seconds(60)).value_or("").find("/nowhere/reboot"), std::string::npos);
+  EXPECT_NE(Start("  ", std::chrono::seconds(60)).value_or("").find("reboot_command is empty"), std::string::npos);
 }
 
 TEST_F(RebootCommandTest, IsToldWhatTheCommandWrote) {
-  const std::string reason = Start("/bin/ls /nowhere/at-all", std::chrono::seconds(5)).value_or("");
+  const std::string reason = Start("/bin/ls /nowhere/at-all", std::chrono::seconds(60)).value_or("");
   EXPECT_NE(reason.find("/bin/ls /nowhere/at-all exited 2: "), std::string::npos) << reason;
   EXPECT_NE(reason.find("No such file"), std::string::npos) << reason;
 }
 
 TEST_F(RebootCommandTest, IsNotHeldUpByACommandThatWritesALot) {
   // `yes` never ends by itself: a full pipe is an error to it, which is then the reason.
-  const std::string reason = Start("/usr/bin/yes rebooting", std::chrono::seconds(5)).value_or("");
+  const std::string reason = Start("/usr/bin/yes rebooting", std::chrono::seconds(60)).value_or("");
   EXPECT_NE(reason.find("exited 1: rebooting; rebooting; "), std::string::npos) << reason;
 }
 

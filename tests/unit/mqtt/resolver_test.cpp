@@ -37,7 +37,7 @@ struct Gate {
   }
   void WaitFor(int count) {
     std::unique_lock lock(mutex);
-    ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(5), [&] { return inside == count; }));
+    ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return inside == count; }));
   }
   void Open() {
     const std::lock_guard lock(mutex);
