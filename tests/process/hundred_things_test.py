@@ -1,4 +1,5 @@
 """Promise 4 at size: a hundred sessions, a broker that restarts, a name server that does not answer."""
+import pathlib
 import time
 
 import pytest
@@ -17,6 +18,28 @@ def world(tmp_path):
             upstream={**cloud.upstream(), "reconnect": {"base": "1s", "max": "4s", "stable": "20s"},
                       "limits": {"connect_rate": CONNECT_RATE}})
         yield gateway, cloud, tmp_path
+
+
+class LongestHandler:
+    """How long one handler kept the loop busy, as `status` has it, without the time in which the machine gave the CPU to others meanwhile.
+    Such time is all counted that passed since the look before: so on a busy machine look often. A loop that waits is no such time."""
+
+    def __init__(self, gateway):
+        self.gateway, self.told, self.ms = gateway, 0, 0
+        self.begin = self.waited_ms()
+
+    def waited_ms(self):
+        """The loop's thread, ready to run and not running, since its start."""
+        pid = self.gateway.process.pid
+        return int(pathlib.Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e6
+
+    def look(self):
+        asked = self.waited_ms()
+        told = self.gateway.status()["gateway"]["longest_handler_ms"]
+        if told > self.told:
+            self.ms = max(self.ms, told - (self.waited_ms() - self.begin))
+        self.told, self.begin = told, asked
+        return self.ms
 
 
 def connected(gateway):
@@ -42,19 +65,18 @@ def test_the_loop_never_blocks_while_the_name_server_does_not_answer(world):
     slow = tmp_path / "slow"
     gateway.environment.update(LD_PRELOAD=str(BUILD / "tests" / "process" / "slow_lookup.so"), SLOW_LOOKUP_FILE=str(slow))
     gateway.start()
-    wait_for(lambda: connected(gateway) >= 50, 60, "half of the things are connected")
+    longest = LongestHandler(gateway)
+    wait_for(lambda: longest.look() is not None and connected(gateway) >= 50, 60, "half of the things are connected")
     slow.touch()
     time.sleep(35)  # the cached name runs out, and every new connect asks a name server that does not answer
     cloud.ctl("reset")
     begin = {t["thing"]: t["last_reading_ms"] for t in gateway.status()["things"]}
-    longest = 0
     for _ in range(40):
         asked = time.monotonic()
-        status = gateway.status()
-        longest = max(longest, status["gateway"]["longest_handler_ms"])
+        longest.look()
         assert time.monotonic() - asked < 2
         time.sleep(0.25)
-    assert longest < 50, f"the loop was busy for {longest} ms"
+    assert longest.ms < 50, f"the loop was busy for {longest.ms} ms"
     later = {t["thing"]: t["last_reading_ms"] for t in gateway.status()["things"]}
     assert all(later[t] > begin[t] for t in THINGS), "polling stopped"
     slow.unlink()
