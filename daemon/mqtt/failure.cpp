@@ -128,8 +128,11 @@ Failure ConnectFailure(const ConnectReport& report, const ConnectOptions& option
     return {Failure::Kind::kRefused, 0,
             fmt::format("{} closed the connection before CONNACK: the certificate is not active or not attached to the "
                         "thing, the policy does not allow iot:Connect, or the client id {} differs from the thing's "
-                        "name",
-                        where, options.client_id)};
+                        "name{}",
+                        where, options.client_id,
+                        options.version == Version::k5
+                            ? "; a server that speaks only MQTT 3.1.1 needs [upstream] protocol = \"3.1.1\""
+                            : "")};
   }
   return {Failure::Kind::kNetwork, 0,
           fmt::format("cannot connect to {}: refused, unreachable, or reset; a server that answers may also reset "

@@ -38,6 +38,13 @@ TEST(ConnectFailure, NamesTheLikelyCauseOfACloseBeforeConnack) {
   EXPECT_NE(text.find("certificate"), std::string::npos);
 }
 
+// It is not taken for a refusal of the version, because AWS closes like that over rights; so the operator must be told.
+TEST(ConnectFailure, ACloseBeforeConnackOfMqtt5SaysHowToAskForTheOlderVersion) {
+  const ConnectReport closed{-1, "TCP connect completion failure"};
+  EXPECT_NE(Classify(closed).message.find("protocol = \"3.1.1\""), std::string::npos);
+  EXPECT_EQ(Classify(closed, Version::k311).message.find("protocol ="), std::string::npos);
+}
+
 TEST(ConnectFailure, AuthorizationIsExplainedForBothVersions) {
   EXPECT_NE(Classify({0x87, "CONNACK return code"}).message.find("iot:Connect"), std::string::npos);
   EXPECT_NE(Classify({7, "CONNACK return code"}, Version::k311).message.find("iot:Connect"), std::string::npos);
