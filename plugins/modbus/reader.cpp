@@ -19,7 +19,11 @@ bool IsConnectionFault(const char* reason) {
 }  // namespace
 
 ThingReader::ThingReader(ThingOptions options, Costs costs, ReaderHooks hooks, const std::optional<Learned>& known)
-    : options_(std::move(options)), costs_(costs), hooks_(std::move(hooks)), limits_(options_.limits) {
+    : options_(std::move(options)),
+      costs_(costs),
+      hooks_(std::move(hooks)),
+      limits_(options_.limits),
+      has_answered_(options_.points.size(), false) {
   if (known) Recall(*known);
 }
 
@@ -72,8 +76,7 @@ void ThingReader::AskRefusedAgain(std::uint32_t asked, std::int64_t now_ns, Call
     if (call.fate == Fate::kRead) {
       Accept(call.points[k]);
     } else if (call.fate == Fate::kRefused) {
-      refusal->second.wait_ns = std::min(refusal->second.wait_ns * 2, kRecheckS * kNsPerSecond);
-      refusal->second.ask_again_ns = now_ns + refusal->second.wait_ns;
+      Refuse(call.points[k], now_ns);
     }
   }
 }
@@ -166,6 +169,7 @@ void ThingReader::Take(const Block& block, const Outcome& outcome, Call& call) {
   std::array<std::uint16_t, kMaxReadWords> words;
   for (const std::uint32_t k : block.items) {
     const PointOptions& point = options_.points[call.points[k]];
+    has_answered_[call.points[k]] = true;
     const std::size_t offset = point.address - block.address;
     PointResult& result = call.results[k];
     result = {.value = {}, .time_ns = outcome.time_ns};

@@ -102,7 +102,7 @@ class ThingReader {
   struct Refusal {
     std::uint8_t exception = 0;
     std::int64_t ask_again_ns = 0;
-    std::int64_t wait_ns = 0;  // grows to a day
+    std::int64_t wait_ns = 0;  // grows: to a day, or less if the point has answered before
   };
   // A question whose answer shows whether something learned still holds.
   struct Recheck {
@@ -128,6 +128,7 @@ class ThingReader {
   void LearnFromSplit(const Block& whole, const Block& left, const Block& right, std::uint8_t exception, Call& call);
   void LearnLength(const Block& whole, std::uint32_t good, std::uint8_t exception, Call& call);
   void LearnRefusal(std::uint32_t k, Call& call);
+  void Refuse(std::uint32_t point, std::int64_t now_ns);  // once more
   void Accept(std::uint32_t point);
   void ReportRefusals(Call& call);
   void PlanRechecks();
@@ -148,6 +149,7 @@ class ThingReader {
 
   Limits limits_;                              // the configured ones and what was learned
   std::map<std::uint32_t, Refusal> refusals_;  // by point
+  std::vector<bool> has_answered_;             // by point; since this reader began
   std::uint32_t longest_[2] = {0, 0};          // longest read that was answered, of registers and of bits
   std::optional<Seam> length_place_[2];        // where a limit was found: it may have been a seam instead
   std::int64_t checked_s_ = 0;

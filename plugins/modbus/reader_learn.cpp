@@ -9,10 +9,13 @@
 namespace penumbra::modbus {
 namespace {
 
-// A refused point is asked for again after this, then after twice as long, up to a day; in between it costs no time.
+// A refused point is asked for again after this, then after twice as long; in between it costs no time. One that has
+// answered before exists: the device refuses it for the moment (it restarts, its program is stopped), and what is not
+// asked for meanwhile is lost.
 constexpr std::int64_t kFirstWaitNs = 60 * kNsPerSecond;
-// After a restart; what was refused yesterday is likely to be refused today.
-constexpr std::int64_t kRecalledWaitNs = 3600 * kNsPerSecond;
+constexpr std::int64_t kFirstWaitOfKnownNs = 5 * kNsPerSecond;
+constexpr std::int64_t kLongestWaitNs = ThingReader::kRecheckS * kNsPerSecond;
+constexpr std::int64_t kLongestWaitOfKnownNs = 5 * 60 * kNsPerSecond;
 // Names in one line of log.
 constexpr std::size_t kMaxNames = 8;
 
@@ -47,7 +50,7 @@ void ThingReader::Recall(const Learned& known) {
           item.count != refused.item.count) {
         continue;
       }
-      refusals_[i] = {.exception = refused.exception, .ask_again_ns = -1, .wait_ns = kRecalledWaitNs};
+      refusals_[i] = {.exception = refused.exception, .ask_again_ns = -1, .wait_ns = kFirstWaitNs};
     }
   }
   // A clock that was behind when it was learned, or is now, must not put the next look off for years.
@@ -189,15 +192,27 @@ void ThingReader::LearnLength(const Block& whole, std::uint32_t good, std::uint8
 void ThingReader::LearnRefusal(std::uint32_t k, Call& call) {
   const std::uint32_t point = call.points[k];
   const bool fresh = !refusals_.contains(point);
-  refusals_[point] = {
-      .exception = call.refusal, .ask_again_ns = call.line.NowNs() + kFirstWaitNs, .wait_ns = kFirstWaitNs};
+  const std::int64_t wait_ns = has_answered_[point] ? kFirstWaitOfKnownNs : kFirstWaitNs;
+  refusals_[point] = {.exception = call.refusal, .ask_again_ns = call.line.NowNs() + wait_ns, .wait_ns = wait_ns};
   if (!fresh) return;
   call.refused.push_back(point);
   Changed();
 }
 
+void ThingReader::Refuse(std::uint32_t point, std::int64_t now_ns) {
+  Refusal& refusal = refusals_.at(point);
+  refusal.wait_ns = std::min(refusal.wait_ns * 2, has_answered_[point] ? kLongestWaitOfKnownNs : kLongestWaitNs);
+  refusal.ask_again_ns = now_ns + refusal.wait_ns;
+}
+
 void ThingReader::Accept(std::uint32_t point) {
   refusals_.erase(point);
+  // The device is itself again, perhaps: those that used to answer are asked for now.
+  for (auto& [other, refusal] : refusals_) {
+    if (!has_answered_[other]) continue;
+    refusal.ask_again_ns = 0;
+    refusal.wait_ns = kFirstWaitOfKnownNs;
+  }
   Changed();
   const Item item = options_.points[point].item();
   Log("answers point " + options_.points[point].name + " (" +

@@ -182,6 +182,47 @@ TEST_F(ModbusReader, ARefusedRegisterThatComesToLifeIsReadAgainWithinAMinute) {
   EXPECT_EQ(line_.requests.size(), 1u) << "and merged with the others as at first";
 }
 
+// A device that restarts, or whose program is stopped, may refuse for a moment what it has always answered.
+TEST_F(ModbusReader, ARegisterThatUsedToAnswerIsAskedForAgainWithinSeconds) {
+  Open(Holding({0, 1, 2, 3}));
+  Read();
+  line_.holes = {2};
+  EXPECT_EQ(Reasons(Read()), "ok;ok;exception 2 (illegal data address);ok;");
+  line_.holes.clear();
+  line_.now_ns += 6 * kSecond;
+  EXPECT_EQ(Reasons(Read()), "ok;ok;ok;ok;");
+}
+
+TEST_F(ModbusReader, ARegisterThatUsedToAnswerIsBackWithinFiveMinutesHoweverLongItWasRefused) {
+  Open(Holding({0, 1}));
+  Read();
+  line_.holes = {1};
+  for (int minute = 0; minute < 12 * 60; ++minute, line_.now_ns += 60 * kSecond) Read();
+  line_.holes.clear();
+  line_.now_ns += 5 * 60 * kSecond;
+  EXPECT_EQ(Reasons(Read()), "ok;ok;");
+}
+
+TEST_F(ModbusReader, WhenOneThatUsedToAnswerDoesAgainTheOthersAreAskedForAtOnce) {
+  Open(Holding({0, 1, 2}));
+  Read();
+  line_.holes = {0, 1, 2};
+  for (int minute = 0; minute < 60; ++minute, line_.now_ns += 60 * kSecond) Read();
+  line_.holes.clear();
+  EXPECT_EQ(Reasons(Read()), "ok;ok;ok;");
+}
+
+TEST_F(ModbusReader, ARefusalThatIsRememberedOverARestartIsTestedWithinAMinute) {
+  Open(Holding({0, 1, 2, 3}));
+  line_.holes = {2};
+  Read();
+  Reopen();
+  line_.holes.clear();
+  Read();
+  line_.now_ns += 61 * kSecond;
+  EXPECT_EQ(Reasons(Read()), "ok;ok;ok;ok;");
+}
+
 TEST_F(ModbusReader, WithAllPointsRefusedOneIsStillAskedForSoThatADeadUnitShows) {
   Open(Holding({0, 1}));
   line_.holes = {0, 1};
