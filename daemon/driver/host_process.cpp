@@ -94,12 +94,22 @@ class Process : public HostProcess {
   void OnSocket(int max_frames) {
     const auto alive = alive_;
     for (int i = 0; i < max_frames && *alive && socket_watch_; ++i) {
-      const ssize_t n = ::recv(socket_.get(), buffer_->data(), buffer_->size(), MSG_DONTWAIT | MSG_TRUNC);
-      if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      const ssize_t n = Receive();
+      if (n < 0 && errno == EAGAIN) return;
       if (n <= 0) return StopListening(handlers_.closed);
       if (static_cast<std::size_t>(n) > buffer_->size()) return StopListening(handlers_.broken);
       handlers_.frame({buffer_->data(), static_cast<std::size_t>(n)});
     }
+  }
+
+  // The next frame, as recv(2). A host that ends with a request of ours unread makes one receive fail (ECONNRESET),
+  // before the frames that it had sent: its last words among them.
+  ssize_t Receive() {
+    ssize_t n = -1;
+    do {
+      n = ::recv(socket_.get(), buffer_->data(), buffer_->size(), MSG_DONTWAIT | MSG_TRUNC);
+    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    return n;
   }
 
   // `handler` is a copy: it may destroy this object.
@@ -128,7 +138,7 @@ class Process : public HostProcess {
   void TakeLastFrames() {
     const auto alive = alive_;
     for (int i = 0; i < kMaxFramesPerWakeup && *alive; ++i) {
-      const ssize_t n = ::recv(socket_.get(), buffer_->data(), buffer_->size(), MSG_DONTWAIT | MSG_TRUNC);
+      const ssize_t n = Receive();
       if (n <= 0 || static_cast<std::size_t>(n) > buffer_->size()) return;
       handlers_.frame({buffer_->data(), static_cast<std::size_t>(n)});
     }

@@ -25,7 +25,9 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr int kPatienceMs = 60'000;  // that the machine is not dead
-// Room for few. No client of ours is slow enough for these times: a test shortens the one that it is about.
+// No client of ours is slow enough for these times: a test shortens the one that it is about.
+constexpr ApiLimits kPatient{.request_timeout = 60s, .handler_timeout = 60s, .write_timeout = 60s};
+// Room for few.
 constexpr ApiLimits kSmall{.max_connections = 4,
                            .max_header_bytes = 4096,
                            .max_request_bytes = 8192,
@@ -105,7 +107,7 @@ class Server : public testing::Test {
     Stop();
     std::filesystem::remove_all(folder_);
   }
-  void Start(ApiLimits limits = {}) {
+  void Start(ApiLimits limits = kPatient) {
     auto server = ApiServer::Create(loop_, socket_, view_, limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
@@ -131,6 +133,10 @@ class Server : public testing::Test {
       view_.hold_answers = false;
       for (const auto& late : view_.held) late();
     });
+  }
+  // What the tool gets.
+  Result<cli::Answer> Get(const std::string& target) const {
+    return cli::Client(socket_, std::chrono::milliseconds(kPatienceMs)).Get(target);
   }
   ApiCounters Counters() {
     ApiCounters counters;
@@ -162,7 +168,7 @@ TEST_F(Server, RefusesToStandBesideAnotherDaemon) {
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("another penumbrad is running"));
   EXPECT_EQ(second.error().action, Action::kFixConfig);
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200) << "the first one goes on";
+  EXPECT_EQ(Get("/v1/status")->status, 200) << "the first one goes on";
 }
 
 TEST_F(Server, LeavesAFileThatIsNotASocketAlone) {
@@ -190,7 +196,7 @@ TEST_F(Server, ReplacesAStaleSocketAndGivesItItsMode) {
   struct stat info {};
   ASSERT_EQ(::stat(socket_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0660u);
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/buses")->status, 200);
+  EXPECT_EQ(Get("/v1/buses")->status, 200);
 }
 
 TEST_F(Server, RemovesItsSocketAtTheEndButNotSomebodyElses) {
@@ -214,7 +220,7 @@ TEST_F(Server, ASocketThatSomebodyRemovedIsMadeAgain) {
   for (int time = 0; time < 3; ++time) {
     std::filesystem::remove(socket_);
     ASSERT_TRUE(Eventually([this] { return RawClient(socket_).connected(); }));
-    EXPECT_EQ(cli::Client(socket_).Get("/v1/buses")->status, 200);
+    EXPECT_EQ(Get("/v1/buses")->status, 200);
   }
   before.Send("GET /v1/buses HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(before.Read("\r\n"), StartsWith("HTTP/1.1 200")) << "who is connected stays so";
@@ -275,19 +281,17 @@ TEST_F(Server, DropsAClientThatDoesNotReadItsAnswers) {
 TEST_F(Server, AnswersInTheGatewaysPlaceWhenItOwesAnAnswerTooLong) {
   view_.hold_answers = true;
   Start(Shortened(&ApiLimits::handler_timeout));
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/readings/sensor-001")->status, 504);
+  EXPECT_EQ(Get("/v1/readings/sensor-001")->status, 504);
   GiveAnswers();
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+  EXPECT_EQ(Get("/v1/status")->status, 200);
 }
 
 TEST_F(Server, AnIdleConnectionMakesRoomForOneThatAsksTheOldestFirst) {
-  ApiLimits limits;
-  limits.request_timeout = kSmall.request_timeout;
-  Start(limits);
-  const std::size_t most = limits.max_connections;
+  Start();
+  const std::size_t most = kPatient.max_connections;
   std::vector<std::unique_ptr<RawClient>> idle;
   for (std::size_t i = 0; i < 3 * most; ++i) idle.push_back(std::make_unique<RawClient>(socket_));
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200) << "at once, not when the others time out";
+  EXPECT_EQ(Get("/v1/status")->status, 200) << "at once, not when the others time out";
   EXPECT_EQ(Counters().refused_connections, 0u);
   EXPECT_EQ(Counters().evicted_connections, 2 * most + 1);
   EXPECT_LE(Counters().open_connections, most);
@@ -317,7 +321,7 @@ class FullQueue : public Server {
 };
 
 TEST_F(FullQueue, TheToolWaitsForItsTurn) {
-  auto answer = std::async(std::launch::async, [this] { return cli::Client(socket_).Get("/v1/status"); });
+  auto answer = std::async(std::launch::async, [this] { return Get("/v1/status"); });
   EXPECT_EQ(answer.wait_for(100ms), std::future_status::timeout) << "it waits";
   const UniqueFd others = Accept();
   const UniqueFd its = Accept();
@@ -341,7 +345,7 @@ TEST_F(Server, AClientThatSendsItsRequestByteByByteMakesRoomToo) {
     slow.push_back(std::make_unique<RawClient>(socket_));
     slow.back()->Send("GET /v1/st");
   }
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+  EXPECT_EQ(Get("/v1/status")->status, 200);
 }
 
 TEST_F(Server, ServesOnlySoManyAtOnceAndAllAgainLater) {
@@ -360,7 +364,7 @@ TEST_F(Server, ServesOnlySoManyAtOnceAndAllAgainLater) {
   busy.clear();
   GiveAnswers();
   ASSERT_TRUE(EventuallyCounters([](const ApiCounters& c) { return c.open_connections == 0; }));
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status")->status, 200);
+  EXPECT_EQ(Get("/v1/status")->status, 200);
 }
 
 TEST_F(Server, KeepsAConnectionAndAnswersPipelinedRequestsInOrder) {
@@ -403,18 +407,18 @@ TEST_F(Server, StopsWithAnswersStillOwed) {
 TEST_F(Server, AnswersAreNotCutByTheirSize) {
   for (int i = 0; i < 5000; ++i) view_.origins.push_back({"a.key", std::string(200, 'v'), "default"});
   Start();
-  const auto answer = cli::Client(socket_).Get("/v1/config");
+  const auto answer = Get("/v1/config");
   ASSERT_TRUE(answer);
   EXPECT_GT(answer->body.size(), 1'000'000u);
   EXPECT_TRUE(ParseJson(answer->body));
 }
 
 TEST_F(Server, AbsentDaemonsAreExplainedToTheUser) {
-  EXPECT_THAT(cli::Client(socket_).Get("/v1/status").error().message, HasSubstr("is penumbrad running?"));
+  EXPECT_THAT(Get("/v1/status").error().message, HasSubstr("is penumbrad running?"));
   Start();
   Stop();
   std::ofstream{socket_};
-  EXPECT_EQ(cli::Client(socket_).Get("/v1/status").error().action, Action::kBackOff);
+  EXPECT_EQ(Get("/v1/status").error().action, Action::kBackOff);
 }
 
 TEST_F(Server, ASilentDaemonIsGivenUpInTime) {

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 
+#include "driver/host_launcher.hpp"
 #include "driver_rig.hpp"
 
 namespace penumbra::test {
@@ -89,6 +92,37 @@ TEST_F(Host, HasBoundedDescriptorsNoCoreAndNoNewPrivileges) {
   int descriptors = 0;
   for ([[maybe_unused]] const auto& fd : std::filesystem::directory_iterator(proc + "/fd")) ++descriptors;
   EXPECT_LE(descriptors, 6);  // 0, 1, 2, socket, cancel event; nothing of the daemon's
+}
+
+// It says why it ends when the next request is on its way already.
+TEST_F(Host, ItsLastWordsAreHeardThoughItLeavesARequestUnread) {
+  const std::string script =
+      std::filesystem::temp_directory_path() / ("penumbra-last-words-" + std::to_string(::getpid()));
+  const std::string sent = script + ".sent";
+  std::ofstream(script) << "#!/bin/sh\nuntil [ -e " << sent << " ]; do sleep 0.01; done\n"
+                        << "printf 'last words' >&3\nexit 1\n";
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  PathSettings paths = TestPaths();
+  paths.driver_host = script;
+  std::vector<std::string> heard;
+  std::string end;
+  HostHandlers handlers;
+  handlers.frame = [&](std::string_view frame) { heard.emplace_back(frame); };
+  handlers.broken = handlers.closed = [] {};
+  handlers.ended = [&](const std::string& how) { end = how; };
+  handlers.output = [](const std::string&, std::uint64_t) {};
+  const auto launcher = MakeProcessLauncher(paths, loop_);
+  const auto process = launcher->Launch({"b", "sim", "{}"}, handlers);
+  ASSERT_TRUE(process) << process.error().message;
+  EXPECT_TRUE((*process)->Send("the next request"));
+  std::ofstream{sent};
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>((*process)->pid()), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_TRUE(RunUntil([&] { return !end.empty(); }));
+  EXPECT_EQ(end, "exited 1");
+  EXPECT_THAT(heard, ::testing::ElementsAre("last words"));
+  std::filesystem::remove(script);
+  std::filesystem::remove(sent);
 }
 
 TEST_F(Host, ABusOfManyThingsNeedsNoLargeFrame) {
