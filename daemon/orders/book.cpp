@@ -191,6 +191,7 @@ Effects OrderBook::Advance(Moment now) {
   CollectReports(now, effects);
   CollectStartNext(now, effects);
   CollectRows(effects);
+  effects.refused = std::exchange(refused_, {});
   return effects;
 }
 
@@ -333,6 +334,7 @@ void OrderBook::End(Entry& entry, Outcome outcome) {
     default:
       ++counters_.failed;
   }
+  const bool begun = entry.row.phase != Phase::kReceived;
   entry.row.phase = Phase::kDone;
   entry.row.verdict = outcome.verdict;
   entry.row.reason = Cut(std::move(outcome.reason), kMaxReasonBytes);
@@ -343,6 +345,13 @@ void OrderBook::End(Entry& entry, Outcome outcome) {
   entry.asked_again.reset();
   entry.doubted = false;
   entry.dirty = true;
+  if (!begun && outcome.verdict == Verdict::kRejected) Refused(entry.row);
+}
+
+void OrderBook::Refused(const OrderRow& row) {
+  if (refused_.size() >= options_.max_shown) return;
+  refused_.push_back(row);
+  refused_.back().arguments = Json::object();
 }
 
 // The cloud has what was told it last.

@@ -68,6 +68,7 @@ struct Effects {
   std::vector<OrderKey> forget;
   std::vector<Publication> publish;
   std::optional<Act> act;
+  std::vector<OrderRow> refused;  // never begun; for the log, and whether or not the rest becomes durable
   bool durable() const { return save.empty() && forget.empty(); }
 };
 
@@ -164,6 +165,7 @@ class OrderBook {
   bool WaitsForTheCloudsWord(const Entry& entry, BootTime now) const;
   void StartAct(Entry& entry, bool resumed, Effects& effects);
   void End(Entry& entry, Outcome outcome);
+  void Refused(const OrderRow& row);
   void Confirmed(Entry& entry);
   void Cancelled(Entry& entry, const std::string& why);
   void Answered(Entry& entry);
@@ -186,6 +188,7 @@ class OrderBook {
   std::map<OrderKey, Entry> entries_;
   LooseAnswers loose_;
   std::deque<OrderRow> shown_;
+  std::vector<OrderRow> refused_;  // since the last Advance, max_shown at most
   std::vector<OrderKey> forget_;
   std::optional<Running> running_;
   bool online_ = false;

@@ -76,6 +76,7 @@ void OrderBook::OnCommand(std::string_view payload, Moment now, Duration waited)
     row.action = request.action;
     row.verdict = Verdict::kRejected;
     row.reason = "its id was used for another command already; each command needs one of its own";
+    Refused(row);
     if (!loose_.Add(CommandAnswer(row, true))) ++counters_.answers_lost;
     return;
   } else if (Repeated({Channel::kCommand, row.id})) {

@@ -126,6 +126,7 @@ void Orders::Advance(const std::string& thing) {
   Entry* entry = FindEntry(thing);
   if (entry == nullptr || stopping_) return;
   auto effects = std::make_shared<Effects>(entry->book->Advance(Now()));
+  TellRefused(thing, effects->refused);
   Arm(thing, *entry);
   if (!effects->durable()) entry->saving = effects->batch;
   for (auto& [batch, ack] : entry->acks) batch = batch == 0 ? entry->saving : batch;
@@ -148,6 +149,17 @@ void Orders::Advance(const std::string& thing) {
     // Something may have become sayable with it.
     Advance(thing);
   });
+}
+
+void Orders::TellRefused(const std::string& thing, const std::vector<OrderRow>& refused) {
+  for (const OrderRow& row : refused) {
+    log::Notice("orders.refused", "what was ordered is not done",
+                {{"thing", thing},
+                 {"by", ToString(row.channel)},
+                 {"id", row.anonymous ? std::string() : row.id},
+                 {"action", row.action},
+                 {"reason", row.reason}});
+  }
 }
 
 // Everything up to `batch` is durable; batches become so in their order.

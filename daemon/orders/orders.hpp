@@ -100,6 +100,7 @@ class Orders : public LinkClient {
   void Loaded(StoredOrders stored);
   void Advance(const std::string& thing);
   void Arm(const std::string& thing, Entry& entry);
+  void TellRefused(const std::string& thing, const std::vector<OrderRow>& refused);
   void Saved(Entry& entry, std::uint64_t batch);
   void CarryOut(const std::string& thing, Entry& entry, Effects& effects);
   void NotSaved(const std::string& thing, Entry& entry, const Effects& effects, const Error& error);

@@ -31,7 +31,8 @@ class World {
   std::map<OrderKey, OrderRow> disk;
   std::vector<Json> acks;  // on sensors/t1/command/ack
   std::vector<std::pair<std::string, std::string>> published;
-  std::map<std::string, int> done;  // how often each action was done, reboot when the machine went down
+  std::vector<std::string> refused;  // why, of each order that is told of in the log as not begun
+  std::map<std::string, int> done;   // how often each action was done, reboot when the machine went down
   std::function<Outcome(const OrderRow&, bool resumed)> perform;  // default: success
   std::function<Status(const OrderRow&)> check = [](const OrderRow&) { return Status{}; };
   std::map<std::string, int> withdrawn;  // how often each action was taken back
@@ -157,6 +158,7 @@ class World {
       book_->OnMessage(message.topic, message.payload, now);
     }
     Effects effects = book_->Advance(now);
+    for (const OrderRow& row : effects.refused) refused.push_back(row.reason);
     if (!effects.durable()) {
       Step();
       if (!saves) {
