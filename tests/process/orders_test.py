@@ -31,7 +31,7 @@ def test_commands_do_what_the_contract_says_and_refuse_what_it_does_not(stage):
     assert stage.acks(None)[0] | {"reason": ""} == {"id": None, "action": None, "status": "rejected", "reason": ""}
     shown = [o for o in stage.gateway.json("orders", THING)["orders"] if o["id"] is None]
     assert [o["verdict"] for o in shown] == ["rejected"], "the operator sees it, too"
-    assert f"event=orders.refused msg=\"what was ordered is not done\" thing={THING} by=command" in stage.gateway.tail(), "and in the log"
+    assert f"event=orders.refused msg=\"what was ordered is not done\" thing={THING} by=command" in stage.gateway.tail(1 << 20), "and in the log"
     stage.ask(THING, action="explode", id="x1")
     assert stage.final("x1")["status"] == "rejected" and "explode" in stage.final("x1")["reason"]
     stage.ask(THING, action="reboot", id="x2")
