@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "base/version.hpp"
+#include "orders/answers.hpp"
 
 namespace penumbra {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 // A shadow has 8 KB; whoever has more buses in trouble looks at `penumbra status`.
 constexpr std::size_t kMaxNamed = 16;
 constexpr std::size_t kMaxReason = 120;
-
-std::string Short(const std::string& text) {
-  return text.size() <= kMaxReason ? text : text.substr(0, kMaxReason);
-}
 
 // Keys that `before` had and `now` has not, as nulls: a shadow's update removes nothing by leaving it out.
 void RemoveGone(const Json& before, Json& now) {
@@ -49,7 +46,7 @@ Json HealthConditions(const HealthFacts& facts) {
     if (bus.state == "running") {
       ++running;
     } else if (buses.size() < kMaxNamed) {
-      buses[bus.bus] = bus.reason.empty() ? bus.state : Short(bus.state + ": " + bus.reason);
+      buses[bus.bus] = bus.reason.empty() ? bus.state : orders::Cut(bus.state + ": " + bus.reason, kMaxReason);
     }
   }
   Json silent = Json::object();
@@ -68,7 +65,7 @@ Json HealthConditions(const HealthFacts& facts) {
   if (!buses.empty()) conditions["bus_trouble"] = std::move(buses);
   if (!silent.empty()) conditions["silent"] = std::move(silent);
   if (facts.set_aside > 0) conditions["set_aside"] = facts.set_aside;
-  if (!facts.store.trouble.empty()) conditions["store_trouble"] = Short(facts.store.trouble);
+  if (!facts.store.trouble.empty()) conditions["store_trouble"] = orders::Cut(facts.store.trouble, kMaxReason);
   return conditions;
 }
 

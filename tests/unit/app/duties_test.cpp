@@ -7,6 +7,7 @@
 
 #include "app/config_update.hpp"
 #include "app/health.hpp"
+#include "base/text.hpp"
 #include "support/virtual_loop.hpp"
 
 namespace penumbra {
@@ -163,6 +164,16 @@ TEST(HealthShadow, FitsIntoAShadowHoweverMuchIsWrong) {
     facts.things["thing-" + std::to_string(i)].state = "stale";
   }
   EXPECT_LT(HealthConditions(facts).dump().size(), 6000U);
+}
+
+TEST(HealthShadow, CutsALongReasonBetweenCharacters) {
+  for (const std::string first : {"", "x"}) {
+    HealthFacts facts = Facts();
+    std::string reason = first;
+    for (int i = 0; i < 200; ++i) reason += "\u00e9";
+    facts.buses.push_back({.bus = "hall-b", .state = "backoff", .reason = reason});
+    EXPECT_TRUE(IsUtf8(HealthConditions(facts)["bus_trouble"]["hall-b"].get<std::string>()));
+  }
 }
 
 }  // namespace
