@@ -167,7 +167,7 @@ TEST(HealthShadow, FitsIntoAShadowHoweverMuchIsWrong) {
 }
 
 TEST(HealthShadow, CutsALongReasonBetweenCharacters) {
-  for (const std::string first : {"", "x"}) {
+  for (const char* first : {"", "x"}) {
     HealthFacts facts = Facts();
     std::string reason = first;
     for (int i = 0; i < 200; ++i) reason += "\u00e9";
