@@ -138,11 +138,19 @@ OrderedJson Render(const RuleTrial& trial) {
   return json;
 }
 
+// A file's lines as one: a table has no others.
+std::string OneLine(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
 std::string Receives(const TrialResult& result) {
   if (result.kind == Kind::kFailed) return result.why;
   if (result.kind == Kind::kFired && !result.delivered) return result.why;
-  if (result.kind != Kind::kFired) return result.message.payload;
-  return result.destination + " <- " + result.input;
+  if (result.kind != Kind::kFired) return OneLine(result.message.payload);
+  return OneLine(result.destination + " <- " + result.input);
 }
 
 std::string View(const RuleTrial& trial, const Style& style) {

@@ -249,6 +249,9 @@ def test_a_message_can_be_given(gateway, tmp_path):
     rules = {rule["name"]: rule for rule in json.loads(given.stdout)["rules"]}
     assert rules["AnomalyDetection"]["results"][0]["input"]["value"] == 99
     assert rules["StoreSensorData"]["results"][0]["input"]["device_id"] == "sensor-009"
+    (tmp_path / "lines.json").write_text('{"value":\n9}\n')
+    shown = rules_test(gateway, "--payload", str(tmp_path / "lines.json"), "--topic", "sensors/sensor-009/temperature").stdout
+    assert '{"value": 9}\n' in shown, shown
     assert rules_test(gateway, "--payload", str(tmp_path / "m.json")).returncode == 2
     assert rules_test(gateway, "--payload", str(tmp_path / "none"), "--topic", "a").returncode == 1
     assert aws(gateway, "rules").returncode == 2 and aws(gateway, "policy", "test").returncode == 2
