@@ -201,19 +201,34 @@ void FaultProxy::Cut() {
   sessions_.clear();
 }
 
+error_code FaultProxy::Bind(tcp::acceptor& acceptor, const asio::ip::address& address) {
+  error_code error;
+  const tcp::endpoint endpoint(address, port_);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && address.is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) port_ = acceptor.local_endpoint().port();
+  return error;
+}
+
+void FaultProxy::Reserve() {
+  if (!reserved_.empty()) return;
+  for (const asio::ip::address& address :
+       {asio::ip::address(asio::ip::address_v4::loopback()), asio::ip::address(asio::ip::address_v6::loopback())}) {
+    tcp::acceptor holder(context_);
+    if (!Bind(holder, address)) reserved_.push_back(std::move(holder));
+  }
+}
+
 Status FaultProxy::Uncut() {
   if (listening_) return {};
+  Reserve();
   const auto listen = [this](const asio::ip::address& address) -> Status {
     auto acceptor = std::make_shared<Acceptor>(context_, this);
-    error_code error;
-    const tcp::endpoint endpoint(address, port_);
-    acceptor->acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor->acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error && address.is_v6()) acceptor->acceptor.set_option(asio::ip::v6_only(true), error);
-    if (!error) acceptor->acceptor.bind(endpoint, error);
+    error_code error = Bind(acceptor->acceptor, address);
     if (!error) acceptor->acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) return Fail(Action::kRetry, fmt::format("cannot listen on port {}: {}", port_, error.message()));
-    port_ = acceptor->acceptor.local_endpoint().port();
     acceptors_.push_back(acceptor);
     Accept(acceptor);
     return {};

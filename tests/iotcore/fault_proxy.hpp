@@ -5,12 +5,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <list>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
@@ -55,6 +57,11 @@ class FaultProxy {
  private:
   class Session;
   struct Acceptor;
+  // Opens it and binds it to our port; from then on port_ is the port.
+  boost::system::error_code Bind(boost::asio::ip::tcp::acceptor& acceptor, const boost::asio::ip::address& address);
+  // From the first Uncut the port is ours, cut or not: the kernel gives it neither to another server nor to a client's
+  // end of a connection. What cannot be reserved fails when it is listened at.
+  void Reserve();
   void Accept(const std::shared_ptr<Acceptor>& acceptor);
   void CountAccept();
 
@@ -63,6 +70,7 @@ class FaultProxy {
   const std::uint16_t upstream_port_;
   Faults faults_;
   bool listening_ = false;
+  std::vector<boost::asio::ip::tcp::acceptor> reserved_;  // bound, not listening
   std::list<std::shared_ptr<Acceptor>> acceptors_;
   std::set<std::shared_ptr<Session>> sessions_;
   std::uint64_t accepted_ = 0, bytes_up_ = 0, bytes_down_ = 0, refused_upstream_ = 0;

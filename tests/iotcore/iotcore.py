@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-START_LIMIT_S = 20.0
-COMMAND_LIMIT_S = 20.0
-STOP_LIMIT_S = 10.0
+START_LIMIT_S = 60.0
+COMMAND_LIMIT_S = 60.0
+STOP_LIMIT_S = 60.0
 
 
 class IotCoreError(Exception):

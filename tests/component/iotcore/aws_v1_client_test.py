@@ -5,7 +5,7 @@ import queue
 import pytest
 
 from aws_v1_client import AWSIoTMQTTShadowClient
-from device import PROGRAM, THING, IotCore
+from device import LIMIT_S, PROGRAM, THING, IotCore
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ class GuideProgram:
         self.client.configureCredentials(str(cloud.root_ca), f"{cloud.credentials}/{THING}.pem.key",
                                          f"{cloud.credentials}/{THING}.pem.crt")
         self.client.configureAutoReconnectBackoffTime(1, 32, 20)
-        self.client.configureConnectDisconnectTimeout(10)
-        self.client.configureMQTTOperationTimeout(5)
+        self.client.configureConnectDisconnectTimeout(LIMIT_S)
+        self.client.configureMQTTOperationTimeout(LIMIT_S)
         self.client.connect()
         self.shadow = self.client.createShadowHandlerWithName(THING, True)
         self.shadow.shadowRegisterDeltaCallback(self.on_delta)
@@ -39,12 +39,12 @@ class GuideProgram:
         self.report(state)
 
     def get(self):
-        self.shadow.shadowGet(lambda payload, status, token: self.gets.put((status, payload)), 5)
-        return self.gets.get(timeout=10)
+        self.shadow.shadowGet(lambda payload, status, token: self.gets.put((status, payload)), LIMIT_S)
+        return self.gets.get(timeout=LIMIT_S)
 
     def report(self, state):
         return self.shadow.shadowUpdate(json.dumps({"state": {"reported": state}}),
-                                        lambda payload, status, token: self.updates.put((status, payload, token)), 5)
+                                        lambda payload, status, token: self.updates.put((status, payload, token)), LIMIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_the_guides_program_works_against_the_stand_in_unchanged(cloud, program)
     assert (status, json.loads(payload)["code"]) == ("rejected", 404)  # first boot
 
     token = program.report({"temperature": 21.5, "humidity": 48.0, "timestamp": 1700000000})
-    status, payload, answered = program.updates.get(timeout=10)
+    status, payload, answered = program.updates.get(timeout=LIMIT_S)
     assert (status, answered) == ("accepted", token)
     assert json.loads(payload)["state"]["reported"]["temperature"] == 21.5
 
     cloud.ctl("shadow", "update", THING, '{"desired": {"sample_interval": 10}}')
-    assert program.deltas.get(timeout=10) == {"sample_interval": 10}
-    assert program.updates.get(timeout=10)[0] == "accepted"
+    assert program.deltas.get(timeout=LIMIT_S) == {"sample_interval": 10}
+    assert program.updates.get(timeout=LIMIT_S)[0] == "accepted"
     assert program.sample_interval == 10
     assert program.get()[0] == "accepted"
     document = cloud.ctl("shadow", "get", THING)
@@ -83,7 +83,7 @@ def test_answers_to_others_are_ignored_by_token(cloud, program):
         program.updates.get_nowait()
     cloud.ctl("shadow", "update", THING, '{"reported": {"by": "another"}}')
     token = program.report({"temperature": 22.0})
-    assert program.updates.get(timeout=10)[2] == token
+    assert program.updates.get(timeout=LIMIT_S)[2] == token
     assert program.updates.empty()
 
 
@@ -93,5 +93,5 @@ def test_a_lost_answer_becomes_a_timeout(cloud, program):
     answers = queue.Queue()
     program.shadow.shadowUpdate('{"state": {"reported": {"t": 1}}}',
                                 lambda payload, status, token: answers.put((payload, status)), 1)
-    assert answers.get(timeout=10) == ("REQUEST TIME OUT", "timeout")
+    assert answers.get(timeout=LIMIT_S) == ("REQUEST TIME OUT", "timeout")
     cloud.ctl("shadow", "fault", "none")

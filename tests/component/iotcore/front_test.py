@@ -6,7 +6,7 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 
-from device import OTHER, PROGRAM, ROOT, THING, Device, IotCore, publish_code
+from device import LIMIT_S, OTHER, PROGRAM, ROOT, THING, Device, IotCore, publish_code
 
 TOPIC = f"sensors/{THING}/temperature"
 PROGRAM_POLICY = ROOT / "tests" / "iotcore" / "policy.json"
@@ -32,7 +32,7 @@ def codes(cloud, version, filters, folder=None):
     topics = [word for topic in filters for word in ("-t", topic)]
     done = subprocess.run(["mosquitto_sub", "-V", version, "-h", "localhost", "-p", str(cloud.port), "--cafile", str(cloud.root_ca),
                            "--cert", f"{folder}/{THING}.pem.crt", "--key", f"{folder}/{THING}.pem.key", "-i", THING, "-q", "1",
-                           "-d", "-E", *topics], capture_output=True, text=True, timeout=15)
+                           "-d", "-E", *topics], capture_output=True, text=True, timeout=LIMIT_S)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -91,7 +91,7 @@ def test_a_message_that_may_not_be_received_is_withheld(tmp_path):
         device.expect("subscribed")
         own.ctl("publish", "wide/x", "{}")
         own.ctl("publish", f"commands/{THING}/x", "{}")
-        assert device.messages.get(timeout=10)[0] == f"commands/{THING}/x"
+        assert device.messages.get(timeout=LIMIT_S)[0] == f"commands/{THING}/x"
         assert own.summary()["front"]["withheld_deliveries"] == 1
 
 
@@ -143,7 +143,7 @@ def test_a_will_is_published_when_the_network_goes_and_not_after_a_disconnect(cl
         device.connect()
         cloud.ctl("reset")
         device.expect("down")
-    cloud.wait(lambda summary: cloud.ctl("presence").get(THING), 10, "the will")
+    cloud.wait(lambda summary: cloud.ctl("presence").get(THING), LIMIT_S, "the will")
     assert cloud.ctl("presence")[THING]["count"] == 1
 
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from device import PROGRAM, THING, Device, IotCore
+from device import LIMIT_S, PROGRAM, THING, Device, IotCore
 
 JOBS = f"$aws/things/{THING}/jobs"
 EXECUTIONS = f"$aws/commands/things/{THING}/executions"
@@ -24,7 +24,7 @@ def device(cloud):
 def answer(device, topic):
     """The next message on this topic; others before it are passed over."""
     while True:
-        found, payload = device.messages.get(timeout=10)
+        found, payload = device.messages.get(timeout=LIMIT_S)
         if found == topic:
             return json.loads(payload)
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from device import PROGRAM, THING, Device, IotCore, publish_code
+from device import LIMIT_S, PROGRAM, THING, Device, IotCore, publish_code
 
 CSR = "$aws/certificates/create-from-csr/json"
 PROVISION = "$aws/provisioning-templates/penumbra/provision/json"
@@ -32,14 +32,14 @@ class Claimant(Device):
 
     def ask(self, topic, body):
         self.publish(topic, json.dumps(body))
-        answered, payload = self.messages.get(timeout=10)
+        answered, payload = self.messages.get(timeout=LIMIT_S)
         return answered.rsplit("/", 1)[1], json.loads(payload)
 
 
 def signing_request(folder, name, algorithm=("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
     key = folder / f"{name}.pem.key"
     done = subprocess.run(["openssl", "req", "-new", *algorithm, "-nodes", "-keyout", key, "-subj", "/CN=ignored"],
-                          capture_output=True, text=True, timeout=30, check=True)
+                          capture_output=True, text=True, timeout=LIMIT_S, check=True)
     return done.stdout
 
 
@@ -74,7 +74,7 @@ def test_a_certificate_does_not_connect_before_its_thing_is_registered(cloud, tm
 def test_a_claim_has_no_other_rights(cloud):
     with Claimant(cloud).connect() as claimant:
         assert claimant.client.publish(f"sensors/{THING}/temperature", "{}", qos=1)
-    cloud.wait(lambda s: any("gateway-0815" in d for d in s["connections"]["denials"]), 10, "the denial")
+    cloud.wait(lambda s: any("gateway-0815" in d for d in s["connections"]["denials"]), LIMIT_S, "the denial")
 
 
 def test_wrong_requests_are_refused(cloud, tmp_path):
@@ -116,10 +116,10 @@ def test_a_device_may_rotate_with_its_own_certificate(cloud, tmp_path):
         device.client.subscribe([(f"{topic}/accepted", 1) for topic in (CSR, PROVISION)])
         device.expect("subscribed")
         device.publish(CSR, json.dumps({"certificateSigningRequest": signing_request(tmp_path, THING)}))
-        created = json.loads(device.messages.get(timeout=10)[1])
+        created = json.loads(device.messages.get(timeout=LIMIT_S)[1])
         device.publish(PROVISION, json.dumps({"certificateOwnershipToken": created["certificateOwnershipToken"],
                                               "parameters": {"ThingName": THING}}))
-        assert json.loads(device.messages.get(timeout=10)[1])["thingName"] == THING
+        assert json.loads(device.messages.get(timeout=LIMIT_S)[1])["thingName"] == THING
     (tmp_path / f"{THING}.pem.crt").write_text(created["certificatePem"])
     assert publish_code(cloud, THING, f"sensors/{THING}/t", folder=tmp_path)[0] == 0
 
@@ -132,5 +132,5 @@ def test_a_lost_answer_leaves_the_thing_registered(cloud, tmp_path):
         cloud.ctl("provisioning", "fault", "drop", 1)
         claimant.publish_acked(PROVISION, json.dumps({"certificateOwnershipToken": created["certificateOwnershipToken"],
                                                       "parameters": {"ThingName": thing}}))
-        cloud.wait(lambda s: s["provisioning"]["faults"]["dropped"] == 1, 10, "the lost answer")
+        cloud.wait(lambda s: s["provisioning"]["faults"]["dropped"] == 1, LIMIT_S, "the lost answer")
     assert publish_code(cloud, thing, f"sensors/{thing}/t", folder=tmp_path)[0] == 0
