@@ -93,7 +93,8 @@ class GatewayView {
   // Every thing's certificate, the gateway's own included when it has one.
   virtual std::vector<identity::CertificateState> Certificates() const = 0;
   // CertificateKeeper::Rotate: half a minute, or several while the cloud is away.
-  virtual void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) = 0;
+  virtual void RotateCertificate(const std::string& thing, const identity::RotationWishes& wishes,
+                                 std::function<void(Result<identity::Enrolled>)> done) = 0;
 
   virtual StoreStats Stats() const = 0;
   virtual std::filesystem::path StoreFile() const = 0;

@@ -105,13 +105,39 @@ void ReadThing(const Request& request) {
   });
 }
 
+// {"template":"..","parameters":{"..":".."},"rsa":true}, each optional, and nothing else.
+Result<identity::RotationWishes> ReadWishes(std::string_view body) {
+  identity::RotationWishes wishes;
+  if (body.empty()) return wishes;
+  const auto json = ParseJson(body);
+  if (!json) return Fail(json.error());
+  if (!json->is_object()) return Fail(Action::kGiveUp, "the body is not a JSON object");
+  for (const auto& [key, value] : json->items()) {
+    if (key == "template" && value.is_string()) {
+      wishes.template_name = value.get<std::string>();
+    } else if (key == "rsa" && value.is_boolean()) {
+      wishes.rsa = value.get<bool>();
+    } else if (key == "parameters" && value.is_object()) {
+      for (const auto& [name, text] : value.items()) {
+        if (!text.is_string()) return Fail(Action::kGiveUp, fmt::format("parameters.{} is not a text", name));
+        wishes.parameters[name] = text.get<std::string>();
+      }
+    } else {
+      return Fail(Action::kGiveUp, fmt::format("\"{}\" is unknown or of another type", key));
+    }
+  }
+  return wishes;
+}
+
 // {"thing","certificate_id","old_certificate_id"} once the new certificate is in use.
 void RotateThing(const Request& request) {
   const std::string& thing = request.Part(2);
   if (FindThing(request.view, thing) == nullptr && !IsGateway(request.view, thing)) {
     return UnknownThing(request, thing);
   }
-  request.view.RotateCertificate(thing, [request](const Result<identity::Enrolled>& result) {
+  const auto wishes = ReadWishes(request.body);
+  if (!wishes) return request.Fail(400, wishes.error().message, R"(such as {"template":"..","rsa":true}, or nothing)");
+  request.view.RotateCertificate(thing, *wishes, [request](const Result<identity::Enrolled>& result) {
     if (!result) return request.Answer(result.error());
     request.Answer(OrderedJson{{"thing", result->thing},
                                {"certificate_id", result->certificate_id},

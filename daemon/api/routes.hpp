@@ -5,7 +5,8 @@
 //   GET  /v1/things                  {"things":[row]}
 //   GET  /v1/things/<t>              one thing with its points
 //   POST /v1/things/<t>/read         poll now; the reading
-//   POST /v1/things/<t>/rotate       a new key and certificate, once they are in use; up to five minutes
+//   POST /v1/things/<t>/rotate       a new key and certificate, once they are in use; up to five minutes. Body: none,
+//                                    or {"template","parameters","rsa"} where they are not to be the configured ones
 //   GET  /v1/readings/<t>            ?since_ms= &until_ms= &after_seq= &limit= (1..1000, default 100) &newest=1
 //   GET  /v1/explain/<t>/<point>     explain.hpp
 //   GET  /v1/shadows/<t>             ?name=; RenderShadow

@@ -140,9 +140,10 @@ std::vector<identity::CertificateState> View::Certificates() const {
   return keeper_ != nullptr ? keeper_->States() : std::vector<identity::CertificateState>{};
 }
 
-void View::RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) {
+void View::RotateCertificate(const std::string& thing, const identity::RotationWishes& wishes,
+                             std::function<void(Result<identity::Enrolled>)> done) {
   if (keeper_ == nullptr) return done(Fail(Action::kRetry, "the daemon is stopping"));
-  keeper_->Rotate(thing, std::move(done));
+  keeper_->Rotate(thing, wishes, std::move(done));
 }
 
 void View::ReadNow(const std::string& thing, std::function<void(Result<Reading>)> done) {

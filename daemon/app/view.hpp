@@ -35,7 +35,8 @@ class View : public api::GatewayView {
   std::optional<ThingStatus> Thing(const std::string& thing) const override;
   std::vector<LinkStatus> Links() const override { return uplink_.Links(); }
   std::vector<identity::CertificateState> Certificates() const override;
-  void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) override;
+  void RotateCertificate(const std::string& thing, const identity::RotationWishes& wishes,
+                         std::function<void(Result<identity::Enrolled>)> done) override;
   StoreStats Stats() const override { return store_.Stats(); }
   std::filesystem::path StoreFile() const override { return loaded_.settings.paths.state / "penumbra.db"; }
   void Vacuum(std::function<void(Result<std::uint64_t>)> done) override { store_.Vacuum(std::move(done)); }

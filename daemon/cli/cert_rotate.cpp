@@ -54,6 +54,15 @@ int RotateHere(const Invocation& invocation, const Settings& settings, const std
   return PrintOutcomes(invocation, {}, EnrolAll(request), plans.size());
 }
 
+// What was said on the command line, for the daemon, which knows the rest.
+std::string Wishes(const Invocation& invocation) {
+  Json wishes = Json::object();
+  if (invocation.template_name) wishes["template"] = *invocation.template_name;
+  if (!invocation.parameters.empty()) wishes["parameters"] = invocation.parameters;
+  if (invocation.rsa) wishes["rsa"] = true;
+  return wishes.dump();
+}
+
 }  // namespace
 
 int Rotate(const Invocation& invocation, const Settings& settings, const std::vector<identity::Plan>& plans) {
@@ -62,7 +71,7 @@ int Rotate(const Invocation& invocation, const Settings& settings, const std::ve
   const Client client(*socket);
   std::vector<EnrolOutcome> outcomes;
   for (const identity::Plan& plan : plans) {
-    const auto answer = client.Post(fmt::format("/v1/things/{}/rotate", plan.thing), "{}", kRotateTime);
+    const auto answer = client.Post(fmt::format("/v1/things/{}/rotate", plan.thing), Wishes(invocation), kRotateTime);
     if (!answer && answer.error().action == Action::kBackOff && outcomes.empty()) {
       return RotateHere(invocation, settings, plans);
     }

@@ -142,11 +142,15 @@ void CertificateKeeper::Reconfigure(const UpstreamSettings& upstream, const Cred
     kept->retry.Reset();
     kept->plan = std::move(plan);
   }
-  if (!MayRotate()) {
-    for (const std::string& thing : std::exchange(queue_, {})) {
-      for (const auto& done : std::exchange(Find(thing)->waiting, {})) {
-        done(Fail(Action::kGiveUp, "the configuration has no endpoint or no provisioning template any more"));
-      }
+  for (const std::string& thing : std::exchange(queue_, {})) {
+    Kept& kept = *Find(thing);
+    if (MayRotate(kept)) {
+      queue_.push_back(thing);
+      continue;
+    }
+    kept.wishes = {};
+    for (const auto& done : std::exchange(kept.waiting, {})) {
+      done(Fail(Action::kGiveUp, "the configuration has no endpoint or no provisioning template any more"));
     }
   }
   if (!started_) return;
@@ -265,11 +269,14 @@ void CertificateKeeper::ConsiderRotation(Kept& kept, std::int64_t now_s) {
   Enqueue(kept);
 }
 
-void CertificateKeeper::Rotate(const std::string& thing, std::function<void(Result<Enrolled>)> done) {
+void CertificateKeeper::Rotate(const std::string& thing, const RotationWishes& wishes,
+                               std::function<void(Result<Enrolled>)> done) {
   Kept* const kept = Find(thing);
   if (kept == nullptr) return done(Fail(Action::kGiveUp, fmt::format("no thing is called \"{}\"", thing)));
   if (options_.upstream.endpoint.empty()) return done(Fail(Action::kGiveUp, "no [upstream] endpoint is configured"));
-  if (options_.credentials.template_name.empty()) {
+  if (!UnderWay(*kept)) kept->wishes = wishes;
+  if (!MayRotate(*kept)) {
+    kept->wishes = {};
     return done(Fail(Action::kGiveUp,
                      "no provisioning template is configured; add template = \"...\" to [credentials], and let the "
                      "things' policy allow it (`penumbra aws policy`)"));
@@ -278,13 +285,17 @@ void CertificateKeeper::Rotate(const std::string& thing, std::function<void(Resu
   Enqueue(*kept);
 }
 
-bool CertificateKeeper::MayRotate() const {
-  return !options_.credentials.template_name.empty() && !options_.upstream.endpoint.empty();
+bool CertificateKeeper::MayRotate(const Kept& kept) const {
+  const bool named = !options_.credentials.template_name.empty() || !kept.wishes.template_name.empty();
+  return named && !options_.upstream.endpoint.empty();
+}
+
+bool CertificateKeeper::UnderWay(const Kept& kept) const {
+  return busy_ == kept.plan.thing || std::count(queue_.begin(), queue_.end(), kept.plan.thing) > 0;
 }
 
 void CertificateKeeper::Enqueue(Kept& kept) {
-  if (!MayRotate()) return;
-  if (busy_ == kept.plan.thing || std::count(queue_.begin(), queue_.end(), kept.plan.thing) > 0) return;
+  if (!MayRotate(kept) || UnderWay(kept)) return;
   queue_.push_back(kept.plan.thing);
   Next();
 }
@@ -302,7 +313,7 @@ void CertificateKeeper::Begin(Kept& kept) {
   lock_ = std::move(*lock);
   kept.state.rotating = true;
   log::Notice("credentials.rotating", "a new key and certificate are asked for", {{"thing", kept.plan.thing}});
-  uplink_.Hold(kept.plan.thing, [this, alive = alive_, plan = kept.plan] {
+  uplink_.Hold(kept.plan.thing, [this, alive = alive_, plan = With(kept.plan, kept.wishes)] {
     if (!*alive || busy_ != plan.thing) return;
     office_ =
         std::make_unique<Office>(loop_, transport_,
@@ -322,6 +333,7 @@ void CertificateKeeper::Begin(Kept& kept) {
 void CertificateKeeper::Finish(const std::string& thing, const Result<Enrolled>& result) {
   Kept& kept = *Find(thing);
   kept.state.rotating = false;
+  kept.wishes = {};
   if (result) {
     kept.state.last_error.clear();
     kept.state.certificate_id = result->certificate_id;

@@ -65,8 +65,9 @@ class CertificateKeeper {
   // begun, also of a thing that is gone; one that waited until a retry is considered at once.
   void Reconfigure(const UpstreamSettings& upstream, const CredentialSettings& credentials, std::vector<Plan> plans);
   // A new key and certificate for this thing. `done` once; errors: kGiveUp (no such thing, no template), and those of
-  // Enrolment. A second request while the first waits shares its result.
-  void Rotate(const std::string& thing, std::function<void(Result<Enrolled>)> done);
+  // Enrolment. A second request while the first waits shares its result, and its wishes; one that a crash interrupted
+  // goes on as the configuration says.
+  void Rotate(const std::string& thing, const RotationWishes& wishes, std::function<void(Result<Enrolled>)> done);
   std::vector<CertificateState> States() const;
 
  private:
@@ -80,11 +81,13 @@ class CertificateKeeper {
     std::optional<int> warned;
     BootTime next_try{};
     Backoff retry{kRetryFirst, kRetryLongest, kRetryFirst / 2};
+    RotationWishes wishes;  // of the rotation that waits or is under way
     std::vector<std::function<void(Result<Enrolled>)>> waiting;
   };
   struct Seen;
 
-  bool MayRotate() const;
+  bool MayRotate(const Kept& kept) const;
+  bool UnderWay(const Kept& kept) const;
   void Drop(const std::string& thing);
   void Look();
   void Take(const Seen& seen);

@@ -51,6 +51,13 @@ std::vector<Plan> MakePlans(const Settings& settings, const std::map<std::string
   return plans;
 }
 
+Plan With(Plan plan, const RotationWishes& wishes) {
+  if (!wishes.template_name.empty()) plan.template_name = wishes.template_name;
+  for (const auto& [key, value] : wishes.parameters) plan.parameters[key] = Filled(value, plan.thing);
+  if (wishes.rsa) plan.key = KeyKind::kRsa2048;
+  return plan;
+}
+
 Result<UniqueFd> LockCredentials(const std::filesystem::path& folder) {
   UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return Fail(Action::kFixConfig, ErrnoMessage("cannot open " + folder.string(), errno));

@@ -22,6 +22,14 @@ struct Plan {
   std::map<std::string, std::string> parameters;  // of the provisioning template
 };
 
+// What one rotation is asked for with instead of what the configuration says; empty or false: as configured.
+struct RotationWishes {
+  std::string template_name;
+  std::map<std::string, std::string> parameters;  // these only; the others stay. {thing} as in MakePlans
+  bool rsa = false;
+};
+Plan With(Plan plan, const RotationWishes& wishes);
+
 // Beside a certificate while a new one is on its way; gone when it is done.
 struct PendingFiles {
   explicit PendingFiles(const Plan& plan);

@@ -64,6 +64,7 @@ class FakeView : public api::GatewayView {
 
   std::vector<identity::CertificateState> certificates;
   std::string rotation_error;
+  identity::RotationWishes rotation_wishes;  // of the last one
 
   api::GatewayInfo Info() const override { return info; }
   const Settings& settings() const override { return config; }
@@ -75,7 +76,9 @@ class FakeView : public api::GatewayView {
   }
   std::vector<LinkStatus> Links() const override { return links; }
   std::vector<identity::CertificateState> Certificates() const override { return certificates; }
-  void RotateCertificate(const std::string& thing, std::function<void(Result<identity::Enrolled>)> done) override {
+  void RotateCertificate(const std::string& thing, const identity::RotationWishes& wishes,
+                         std::function<void(Result<identity::Enrolled>)> done) override {
+    rotation_wishes = wishes;
     if (!rotation_error.empty()) return done(Fail(Action::kBackOff, rotation_error));
     done(identity::Enrolled{.thing = thing, .certificate_id = "new", .old_certificate_id = "old"});
   }

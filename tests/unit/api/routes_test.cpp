@@ -82,6 +82,20 @@ TEST_F(Routes, RotateAThingOrSayWhyNot) {
             "{\"thing\":\"sensor-001\",\"certificate_id\":\"new\",\"old_certificate_id\":\"old\"}\n");
 }
 
+TEST_F(Routes, ARotationIsAskedForAsTheBodySaysOrNotAtAll) {
+  const std::string target = "/v1/things/sensor-001/rotate";
+  EXPECT_EQ(Ask("POST", target, R"({"template":"fleet","parameters":{"Serial":"{thing}"},"rsa":true})").status, 200);
+  EXPECT_EQ(view.rotation_wishes.template_name, "fleet");
+  EXPECT_EQ(view.rotation_wishes.parameters.at("Serial"), "{thing}");
+  EXPECT_TRUE(view.rotation_wishes.rsa);
+  EXPECT_EQ(Ask("POST", target, "{}").status, 200);
+  EXPECT_TRUE(view.rotation_wishes.template_name.empty() && !view.rotation_wishes.rsa);
+  for (const char* text : {"{", "[]", R"({"templat":"x"})", R"({"template":5})", R"({"rsa":"yes"})",
+                           R"({"parameters":{"Serial":5}})", R"({"parameters":[]})"}) {
+    EXPECT_EQ(Ask("POST", target, text).status, 400) << text;
+  }
+}
+
 TEST_F(Routes, StatusSaysWhatIsWrongWithACertificate) {
   view.certificates = {{.thing = "sensor-001", .certificate_id = "id", .not_after_s = 5, .trouble = "expires soon"}};
   const Json certificates = Get("/v1/status")["certificates"];

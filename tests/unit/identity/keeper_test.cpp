@@ -106,17 +106,35 @@ TEST_F(KeeperTest, WithoutATemplateNothingCanBeRotated) {
   options.credentials.template_name.clear();
   Start();
   std::string error;
-  keeper->Rotate("sensor-001", [&](const Result<Enrolled>& result) { error = result.error().message; });
+  keeper->Rotate("sensor-001", {}, [&](const Result<Enrolled>& result) { error = result.error().message; });
   EXPECT_THAT(error, HasSubstr("[credentials]"));
-  keeper->Rotate("nobody", [&](const Result<Enrolled>& result) { error = result.error().message; });
+  keeper->Rotate("nobody", {}, [&](const Result<Enrolled>& result) { error = result.error().message; });
   EXPECT_THAT(error, HasSubstr("no thing is called"));
   EXPECT_THAT(uplink().calls, IsEmpty());
+}
+
+// `penumbra cert rotate THING --template NAME`: what is asked for counts, with a template in the configuration or not.
+TEST_F(KeeperTest, ARotationIsAskedForWithTheTemplateThatItsCallerNames) {
+  for (const char* configured : {"", "another"}) {
+    options.credentials.template_name = configured;
+    options.plans[0].template_name = configured;
+    Start();
+    std::optional<Result<Enrolled>> result;
+    keeper->Rotate("sensor-001", {.template_name = "penumbra"},
+                   [&](Result<Enrolled> done) { result = std::move(done); });
+    device->loop.Advance(1min);
+    ASSERT_TRUE(result && *result) << (result ? result->error().message : "no answer");
+  }
+  std::string error;
+  keeper->Rotate("sensor-001", {}, [&](const Result<Enrolled>& result) { error = result.error().message; });
+  device->loop.Advance(1min);
+  EXPECT_THAT(error, HasSubstr("another")) << "the next one is asked for as configured";
 }
 
 TEST_F(KeeperTest, HoldsTheSessionWhileItRotatesAndLetsItGoAfterwards) {
   Start();
   std::optional<Result<Enrolled>> result;
-  keeper->Rotate("sensor-001", [&](Result<Enrolled> done) { result = std::move(done); });
+  keeper->Rotate("sensor-001", {}, [&](Result<Enrolled> done) { result = std::move(done); });
   EXPECT_TRUE(keeper->States()[0].rotating);
   device->loop.Advance(1min);
   ASSERT_TRUE(result && *result);
@@ -130,7 +148,7 @@ TEST_F(KeeperTest, ARotationThatFailsLetsTheSessionGoAndKeepsTheOldCertificate) 
   device->transport.puback = [](const std::string&, const std::string&) { return 0x87; };
   Start();
   std::string error;
-  keeper->Rotate("sensor-001", [&](const Result<Enrolled>& result) { error = result.error().message; });
+  keeper->Rotate("sensor-001", {}, [&](const Result<Enrolled>& result) { error = result.error().message; });
   device->loop.Advance(1min);
   EXPECT_THAT(error, HasSubstr("iot:Publish"));
   EXPECT_EQ(keeper->States()[0].last_error, error);
@@ -251,7 +269,7 @@ TEST_F(KeeperTest, AThingThatComesByAReloadIsLookedAfterAndOneThatGoesIsNot) {
 TEST_F(KeeperTest, ARotationUnderWayIsFinishedThoughItsThingIsGone) {
   Start();
   std::optional<Result<Enrolled>> result;
-  keeper->Rotate("sensor-001", [&](Result<Enrolled> done) { result = std::move(done); });
+  keeper->Rotate("sensor-001", {}, [&](Result<Enrolled> done) { result = std::move(done); });
   device->loop.Advance(20ms);
   keeper->Reconfigure(options.upstream, options.credentials, {});
   EXPECT_EQ(keeper->States().size(), 1u);
@@ -266,8 +284,8 @@ TEST_F(KeeperTest, WhoeverWaitsForARotationHearsThatTheConfigurationHasTakenItAw
   options.plans.back().thing = "sensor-002";
   Start();
   std::string error;
-  keeper->Rotate("sensor-001", [](const Result<Enrolled>&) {});
-  keeper->Rotate("sensor-002", [&](const Result<Enrolled>& result) { error = result.error().message; });
+  keeper->Rotate("sensor-001", {}, [](const Result<Enrolled>&) {});
+  keeper->Rotate("sensor-002", {}, [&](const Result<Enrolled>& result) { error = result.error().message; });
   options.credentials.template_name.clear();
   keeper->Reconfigure(options.upstream, options.credentials, options.plans);
   EXPECT_THAT(error, HasSubstr("no provisioning template any more"));
