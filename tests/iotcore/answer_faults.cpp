@@ -6,7 +6,7 @@ namespace penumbra::iotcore {
 
 Status AnswerFaults::OnCommand(const std::vector<std::string>& words) {
   if (words.size() == 1 && words[0] == "none") {
-    drop_ = duplicate_ = inject_ = 0;
+    drop_ = drop_after_ = duplicate_ = inject_ = 0;
     delay_ms_ = 0;
     return {};
   }
@@ -20,9 +20,12 @@ Status AnswerFaults::OnCommand(const std::vector<std::string>& words) {
     return {};
   }
   const auto number = WholeNumber(words[1], kind == "delay" ? kMaxDelayMs : std::int64_t{kMaxCount});
-  if (!number || words.size() != 2) return Fail(Action::kGiveUp, Usage());
+  if (!number || (words.size() == 3 && kind != "drop")) return Fail(Action::kGiveUp, Usage());
   if (kind == "drop") {
+    const auto after = words.size() == 3 ? WholeNumber(words[2], kMaxCount) : 0;
+    if (!after) return Fail(Action::kGiveUp, Usage());
     drop_ = static_cast<std::size_t>(*number);
+    drop_after_ = static_cast<std::size_t>(*after);
   } else if (kind == "duplicate") {
     duplicate_ = static_cast<std::size_t>(*number);
   } else if (kind == "delay") {
@@ -52,7 +55,9 @@ std::vector<Message> AnswerFaults::Pass(std::vector<Message> answers, std::int64
     waiting_.emplace(now_ms + delay_ms_, message);
   };
   for (const Message& message : answers) {
-    if (drop_ > 0) {
+    if (drop_ > 0 && drop_after_ > 0) {
+      --drop_after_;
+    } else if (drop_ > 0) {
       --drop_;
       ++dropped_;
       continue;

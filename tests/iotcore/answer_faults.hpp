@@ -18,9 +18,10 @@ class AnswerFaults {
   static constexpr std::int64_t kMaxDelayMs = 600'000;
   static constexpr std::size_t kMaxCount = 10'000;
 
-  // drop COUNT | duplicate COUNT | delay MS | inject CODE [COUNT] | none. Error kGiveUp: none of these.
+  // drop COUNT [AFTER] | duplicate COUNT | delay MS | inject CODE [COUNT] | none. Error kGiveUp: none of these.
+  // AFTER: so many answers go out before.
   Status OnCommand(const std::vector<std::string>& words);
-  static const char* Usage() { return "fault none|drop COUNT|duplicate COUNT|delay MS|inject CODE [COUNT]"; }
+  static const char* Usage() { return "fault none|drop COUNT [AFTER]|duplicate COUNT|delay MS|inject CODE [COUNT]"; }
 
   // The code that the next request shall be refused with, once each time it was asked for.
   std::optional<std::string> TakeInjected();
@@ -32,7 +33,7 @@ class AnswerFaults {
   Json Summary() const;
 
  private:
-  std::size_t drop_ = 0, duplicate_ = 0, inject_ = 0;
+  std::size_t drop_ = 0, drop_after_ = 0, duplicate_ = 0, inject_ = 0;
   std::int64_t delay_ms_ = 0;
   std::string code_;
   std::multimap<std::int64_t, Message> waiting_;

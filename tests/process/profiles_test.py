@@ -109,7 +109,7 @@ def close(ours, theirs):
 def units(tmp_path):
     image = {unit: {table: registers} for unit, (table, registers, _) in enumerate(EXAMPLES.values(), 1)}
     with Server(tmp_path, image) as server, Gateway(tmp_path) as gateway:
-        gateway.configure([{"name": "line", "driver": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": server.port, "timeout": "300ms"}],
+        gateway.configure([{"name": "line", "driver": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": server.port, "timeout": "2s"}],
                           [{"name": name, "bus": "line", "unit": unit, "profile": name} for unit, name in enumerate(EXAMPLES, 1)])
         yield gateway
 
@@ -134,7 +134,7 @@ def test_each_profile_decodes_its_documented_example(units):
 
 def test_a_scan_finds_the_units_and_suggests_their_profiles(units):
     units.start()
-    done = subprocess.run([PENUMBRA, "--config", units.config, "bus", "scan", "line", "from=1", f"to={len(EXAMPLES) + 2}", "timeout_ms=100", "--json"],
+    done = subprocess.run([PENUMBRA, "--config", units.config, "bus", "scan", "line", "from=1", f"to={len(EXAMPLES) + 2}", "timeout_ms=1000", "--json"],
                           capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {o["unit"]: o for o in json.loads(done.stdout)}

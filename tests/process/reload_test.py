@@ -196,6 +196,13 @@ def counters(cloud, thing):
     return [reading["counter"] for reading in cloud.readings() if reading["device_id"] == thing and "counter" in reading]
 
 
+def missing(cloud, bus, unit):
+    """Answers of a unit, but those of the last seconds, that the cloud does not have yet."""
+    old = [n for n, t in bus.units[unit].answers if t < time.time() - 4]
+    arrived = set(counters(cloud, f"unit-{unit}"))
+    return [n for n in old if n not in arrived]
+
+
 def lost(bus, unit, interval=0.2):
     """How many slots of its time table a unit was not polled in. A poll may be late on a busy machine; the table does not drift, so the
     least late of the first and of the last polls stand where slots are."""
@@ -235,7 +242,7 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
         for unit in (1, 2):
             assert lost(bus, unit) == 0, f"unit {unit} lost polls"
         assert lost(other, 9) == 0
-        assert counters(cloud, "unit-3") and counters(cloud, "unit-4")
+        wait_for(lambda: counters(cloud, "unit-3") and counters(cloud, "unit-4"), 20, "the new things are heard")
 
         # A change of a point's scale and of a topic touches no host and no session.
         scaled = [dict(COUNTER_POINTS[0]), {**COUNTER_POINTS[1], "scale": 1.0}, dict(COUNTER_POINTS[2])]
@@ -254,8 +261,11 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
         time.sleep(1)
         for unit in (3, 4):
             assert len(bus.units[unit].answers) <= answers[unit] + 1, "a removed thing is polled"
-            outbox = next(t for t in gateway.json("outbox")["things"] if t["thing"] == f"unit-{unit}")
-            assert outbox["backlog"] == 0 and not outbox["configured"]
+
+            def outbox(unit=unit):
+                return next(t for t in gateway.json("outbox")["things"] if t["thing"] == f"unit-{unit}")
+            assert not outbox()["configured"]
+            wait_for(lambda: outbox()["backlog"] == 0, 10, f"what was read of unit-{unit} has been acknowledged: {outbox()}")
         last = {t: max(r["seq"] for r in cloud.readings() if r["device_id"] == t) for t in names}
 
         # And come again: the numbers go on where they ended, without a gap.
@@ -272,9 +282,7 @@ def test_grows_from_two_things_to_four_and_shrinks_again(tmp_path):
         for thing in names:
             wait_for(lambda: complete(thing), 20, f"{thing}: numbers without gaps")
         for unit in (1, 2):
-            arrived = set(counters(cloud, f"unit-{unit}"))
-            numbers = [n for n, t in bus.units[unit].answers if t < time.time() - 4]
-            assert [n for n in numbers if n not in arrived] == [], f"unit {unit} lost readings"
+            wait_for(lambda: missing(cloud, bus, unit) == [], 20, f"unit {unit} lost readings: {missing(cloud, bus, unit)}")
             assert lost(bus, unit) == 0, f"unit {unit} lost polls"
         code, seconds = gateway.stop()
         assert code == 0 and seconds < 5
@@ -303,8 +311,6 @@ def test_a_reload_during_an_outage_loses_nothing(tmp_path):
         wait_for(lambda: all(t["backlog"] < 5 for t in gateway.json("outbox")["things"]), 40, "everything is delivered")
         assert len(bus.units[2].answers) <= polled + 1
         for unit in (1, 2, 3):
-            arrived = set(counters(cloud, f"unit-{unit}"))
-            numbers = [n for n, t in bus.units[unit].answers if t < time.time() - 4]
             # The read in flight while its bus or thing goes is nobody's reading any more.
-            assert len([n for n in numbers if n not in arrived]) <= 1, f"unit {unit} lost {[n for n in numbers if n not in arrived]}"
+            wait_for(lambda: len(missing(cloud, bus, unit)) <= 1, 20, f"unit {unit} lost {missing(cloud, bus, unit)}")
         assert gateway.stop()[0] == 0

@@ -133,6 +133,7 @@ def test_the_guides_policy_denies_its_own_shadow_client_and_ours_lets_it_work(st
 def test_two_programs_with_one_client_id_evict_each_other_and_our_one_connection_does_both(stage):
     with stage.guide("device_client.py"), stage.guide("shadow_client.py"):
         wait_for(lambda: len(stage.cloud.connects()) >= 5, 30, "they take the connection from each other again and again")
+    wait_for(lambda: sum(stage.cloud.ends()[THING].values()) == len(stage.cloud.connects()), 20, "both have gone")
     evicted = stage.cloud.ends()[THING]["DUPLICATE_CLIENTID"]
     assert evicted >= 3
     connects = len(stage.cloud.connects())
