@@ -108,8 +108,13 @@ Status OrderDesk::CheckSet(const std::string& thing, const OrderRow& order) cons
   for (const auto& [key, value] : order.arguments.items()) {
     const auto& rows = shadows->commands().rows();
     const auto row = rows.find(key);
+    if (row == rows.end()) continue;
+    // What an earlier order has desired got the cloud's time when it reached the cloud. That says nothing of its age:
+    // orders that have waited for us come one after the other, and the book knows which of them is the newer one.
+    const auto handed = handed_over_.find({thing, key});
+    if (handed != handed_over_.end() && handed->second == row->second.received_boot_ns) continue;
     // Whole seconds: within the same one the newer cannot be told, and the order is the one that was sent now.
-    if (row != rows.end() && row->second.desired_s > order.receipt.asked_ms / 1000) {
+    if (row->second.desired_s > order.receipt.asked_ms / 1000) {
       return Fail(Action::kGiveUp, fmt::format("overtaken: {} was desired otherwise since", key));
     }
   }
@@ -147,6 +152,7 @@ void OrderDesk::ReadNow(const std::string& thing, Done done) {
 void OrderDesk::Set(const std::string& thing, const OrderRow& order, bool resumed, Done done) {
   const auto follow = [this, thing, values = order.arguments, done](const Status& durable) {
     if (!durable) return done(Failed(durable.error().message));
+    NoteHandedOver(thing, values);
     world_.shadows.Follow(thing, values, [done, values](const Status& end) {
       done(end ? Outcome{Verdict::kSucceeded, "", values} : Failed(end.error().message));
     });
@@ -168,6 +174,16 @@ void OrderDesk::Set(const std::string& thing, const OrderRow& order, bool resume
       return done(Failed("the gateway was restarted before it was handed over; send it again if it still holds"));
   }
   follow({});
+}
+
+void OrderDesk::NoteHandedOver(const std::string& thing, const Json& values) {
+  const shadow::ThingShadows* shadows = world_.shadows.Find(thing);
+  if (shadows == nullptr) return;
+  for (const auto& [key, value] : values.items()) {
+    const auto row = shadows->commands().rows().find(key);
+    if (row == shadows->commands().rows().end() || row->second.value != value) continue;
+    handed_over_[{thing, key}] = row->second.received_boot_ns;
+  }
 }
 
 // What waits for its turn at the device goes out of desired again, and so is never written: not back to what was

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "app/config_update.hpp"
 #include "app/reboot_command.hpp"
@@ -52,12 +54,15 @@ class OrderDesk : public orders::Performer {
   Status CheckSet(const std::string& thing, const orders::OrderRow& order) const;
   void ReadNow(const std::string& thing, Done done);
   void Set(const std::string& thing, const orders::OrderRow& order, bool resumed, Done done);
+  void NoteHandedOver(const std::string& thing, const Json& values);
   void WithdrawSet(const std::string& thing, const orders::OrderRow& order, Done done);
   void Reboot(Done done);
 
   World world_;
   ConfigUpdate update_;
   RebootCommand reboot_;
+  // When the wish of the newest `set` for a thing's key arrived among its commands. One entry a writable point.
+  std::map<std::pair<std::string, std::string>, std::int64_t> handed_over_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

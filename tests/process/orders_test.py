@@ -69,6 +69,28 @@ def test_commands_do_what_the_contract_says_and_refuse_what_it_does_not(stage):
     assert any(v["key"] == f"thing.{THING}.sample_interval" and v["origin"] == "update_config" for v in effective), "it stays"
 
 
+def test_of_sets_that_have_waited_the_newest_is_in_force_in_the_end(stage):
+    # As after an outage: sent one after the other, done one after the other. The first one's wish gets the cloud's time when
+    # it arrives there, which is later than when the second one was sent, and no newer wish for that.
+    stage.start()
+    now = int(time.time() * 1000)
+    stage.ask(THING, action="set", id="first", timestamp=now - 9_000, values={"setpoint": 20})
+    assert stage.final("first")["status"] == "succeeded"
+    wait_for(lambda: (stage.cloud.ctl("shadow", "get", THING) or {}).get("state", {}).get("desired") == {"setpoint": 20}, 20, "the cloud knows")
+    wait_for(lambda: not stage.gateway.json("shadow", "get", THING)["pending"], 20, "and the gateway knows that it does")
+    stage.ask(THING, action="set", id="second", timestamp=now - 8_000, values={"setpoint": 21})
+    assert stage.final("second")["status"] == "succeeded", stage.final("second")
+    assert stage.register() == 210
+    stage.ask(THING, action="set", id="late", timestamp=now - 8_500, values={"setpoint": 22})
+    assert "overtaken" in stage.final("late")["reason"] and stage.register() == 210
+
+    # What somebody else has desired since is newer, and stays.
+    stage.cloud.ctl("shadow", "update", THING, json.dumps({"desired": {"setpoint": 23}}))
+    wait_for(lambda: stage.register() == 230, 20, "a wish of the cloud is in force")
+    stage.ask(THING, action="set", id="third", timestamp=now - 7_000, values={"setpoint": 24})
+    assert "overtaken" in stage.final("third")["reason"] and stage.register() == 230
+
+
 def test_a_configuration_with_which_the_device_falls_silent_is_taken_back(stage):
     stage.start()
     stage.unit.mode = "silent"
