@@ -164,8 +164,8 @@ def test_a_kill_at_each_moment_of_an_update_config_that_does_not_work_leaves_wha
     moments = ["config-swapped", "config-loaded", "config-taken-back", "order-acted"]  # behind them it is an outcome like any other
 
     def ask(moment):
-        stage.unit.mode = "silent"
-        stage.cloud.create_job(f"update-{moment}", THING, {"operation": "update_config", "config": {"sample_interval": 2}})
+        order = {"operation": "update_config", "config": {"sample_interval": 2}}
+        stage.falls_silent_on_trial(lambda: stage.cloud.create_job(f"update-{moment}", THING, order))
 
     def settle(moment):
         execution = job_end(stage, f"update-{moment}", THING, moment)
@@ -187,11 +187,9 @@ def test_a_kill_at_each_moment_of_taking_back_a_cancelled_update_config_takes_it
     for number, moment in enumerate(["order-before-commit", "order-committed", "order-before-act", "config-taken-back", "order-confirmed"]):
         stage.unit.mode = "ok"
         stage.start(kill_at=moment)
-        wait_for(lambda: stage.gateway.json("things")["things"][0]["state"] == "ok", 20, "it answers")
-        stage.unit.mode = "silent"
-        job = f"cancelled-{moment}"
-        stage.cloud.create_job(job, THING, {"operation": "update_config", "config": {"sample_interval": 2 + number}})
-        wait_for(lambda number=number: overrides(stage) == {THING: {"sample_interval": 2 + number}}, 10, f"{moment}: on trial")
+        job, order = f"cancelled-{moment}", {"operation": "update_config", "config": {"sample_interval": 2 + number}}
+        stage.falls_silent_on_trial(lambda job=job, order=order: stage.cloud.create_job(job, THING, order))
+        assert overrides(stage) == {THING: {"sample_interval": 2 + number}}, f"{moment}: on trial"
         stage.armed.touch()
         stage.cloud.ctl("jobs", "cancel", job, "force")
         dies(stage, moment)
@@ -213,14 +211,19 @@ def tenths(moments):
     return {moment: 101 + number for number, moment in enumerate(moments)}
 
 
+def shadow_state(stage):
+    """As the cloud has it; empty before anybody has told it anything."""
+    return (stage.cloud.ctl("shadow", "get", THING) or {}).get("state", {})
+
+
 def judge_set(stage, moment, value, succeeded, reason):
     """The answer and the register say the same, and the register was written as often as a resumed write may be."""
     written = [v for _, v, _ in stage.unit.writes if v == value]
     if succeeded:
         assert stage.register() == value, moment
         assert 1 <= len(written) <= 2, f"{moment}: {stage.unit.writes}"
-        wait_for(lambda: stage.cloud.ctl("shadow", "get", THING)["state"].get("desired") == {"setpoint": value / 10}, 10, f"{moment}: desired follows")
-        wait_for(lambda: stage.cloud.ctl("shadow", "get", THING)["state"]["reported"].get("setpoint") == value / 10, 10, f"{moment}: reported, too")
+        wait_for(lambda: shadow_state(stage).get("desired") == {"setpoint": value / 10}, 10, f"{moment}: desired follows")
+        wait_for(lambda: shadow_state(stage).get("reported", {}).get("setpoint") == value / 10, 10, f"{moment}: reported, too")
         # The next kill is the next order's.
         wait_for(lambda: not stage.gateway.json("shadow", "get", THING)["pending"], 10, f"{moment}: nothing is left of it")
     else:

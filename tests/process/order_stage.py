@@ -24,7 +24,7 @@ class Stage:
         self.unit = self.bus.units[1]
         self.gateway = Gateway(tmp_path / "gateway")
         self.cloud = Cloud(tmp_path / "cloud", [THING, GATEWAY], self.gateway.state)
-        self.armed = tmp_path / "armed"
+        self.armed, self.hold = tmp_path / "armed", tmp_path / "hold"
         self.reboots = tmp_path / "reboots"
         self.boot = 1
         self.pings = itertools.count()
@@ -45,7 +45,7 @@ class Stage:
             store={"commit_interval": "200ms"})
         with open(self.gateway.config, "a", encoding="utf-8") as config:
             config.write(f'[orders]\nreboot_command = "{script} now"\n[health]\ninterval = "2s"\ndefender = true\n')
-        self.gateway.environment["PENUMBRA_KILL_ARMED"] = str(self.armed)
+        self.gateway.environment |= {"PENUMBRA_KILL_ARMED": str(self.armed), "PENUMBRA_HOLD": str(self.hold)}
         return self
 
     def __exit__(self, *_):
@@ -61,6 +61,17 @@ class Stage:
         wait_for(lambda: all(self.gateway.thing(t)["link"] == "online" for t in (THING,)), 20, "online")
         # A new message: the last one may be of a daemon that was killed and whose will the broker has not sent yet.
         wait_for(lambda: self.times_online(GATEWAY) > before, 20, "the gateway's own thing is online")
+
+    def falls_silent_on_trial(self, ask):
+        """ask() orders an update_config, with which the device falls silent: it answers until the new configuration is there, and not from then on.
+        (One that is silent before has nothing to lose, and its configuration is kept.)"""
+        wait_for(lambda: self.gateway.json("things")["things"][0]["state"] == "ok", 20, "it answers")
+        self.hold.touch()
+        ask()
+        reached = self.hold.with_name("hold.reached")
+        wait_for(reached.exists, 20, f"on trial: {self.gateway.tail()}")
+        self.unit.mode = "silent"
+        reached.unlink()
 
     def online(self, thing):
         return any(m["payload"]["connected"] for m in self.messages(f"status/{thing}")[-1:])

@@ -93,8 +93,7 @@ def test_of_sets_that_have_waited_the_newest_is_in_force_in_the_end(stage):
 
 def test_a_configuration_with_which_the_device_falls_silent_is_taken_back(stage):
     stage.start()
-    stage.unit.mode = "silent"
-    stage.ask(THING, action="update_config", id="u1", config={"sample_interval": 1})
+    stage.falls_silent_on_trial(lambda: stage.ask(THING, action="update_config", id="u1", config={"sample_interval": 1}))
     answer = stage.final("u1", limit=60)
     assert answer["status"] == "failed" and "does not answer" in answer["reason"], answer
     stage.unit.mode = "ok"
@@ -116,9 +115,9 @@ def test_a_job_that_is_cancelled_while_it_is_under_way_is_taken_back_and_not_don
     assert stage.final("before")["status"] == "succeeded"
     overrides = stage.gateway.state / "overrides.json"
     # A device that falls silent keeps the configuration on trial for a while, and a set waiting for its turn.
-    stage.unit.mode = "silent"
-    stage.cloud.create_job("u1", THING, {"operation": "update_config", "config": {"sample_interval": 2}})
-    wait_for(lambda: json.loads(overrides.read_text()) == {THING: {"sample_interval": 2}}, 10, "on trial")
+    order = {"operation": "update_config", "config": {"sample_interval": 2}}
+    stage.falls_silent_on_trial(lambda: stage.cloud.create_job("u1", THING, order))
+    assert json.loads(overrides.read_text()) == {THING: {"sample_interval": 2}}, "on trial"
     stage.cloud.ctl("jobs", "cancel", "u1", "force")
     order = cancelled(stage, "u1")
     assert order["verdict"] == "cancelled" and order["reason"] == "ended by the cloud: CANCELED; what was before is in force again", order
