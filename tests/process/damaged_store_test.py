@@ -44,5 +44,5 @@ def test_a_store_without_its_first_pages_gives_every_reading_to_the_cloud(tmp_pa
         def arrived():
             return {(r["device_id"], r["seq"]) for r in cloud.readings() if "seq" in r}
 
-        wait_for(lambda: before <= arrived(), 60, lambda: f"all arrive: {len(before - arrived())} of {len(before)} are missing")
+        wait_for(lambda: before <= arrived(), 150, lambda: f"all arrive: {len(before - arrived())} of {len(before)} are missing")
         assert cloud.summary()["conflicts"] == 0, "a seq carried two different readings"

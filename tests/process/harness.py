@@ -26,14 +26,14 @@ POLICY_USE = BUILD / "policy-use"
 
 
 def wait_for(condition, limit, what):
-    """Polls until condition() is true and answers its value; fails with `what` after `limit` seconds."""
+    """Polls until condition() is true and answers its value; fails with `what`, a text or what answers it, after `limit` seconds."""
     end = time.monotonic() + limit
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {limit} s: {what}")
+            raise AssertionError(f"not within {limit} s: {what() if callable(what) else what}")
         time.sleep(0.05)
 
 

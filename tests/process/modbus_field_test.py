@@ -127,7 +127,7 @@ def test_a_unit_that_falls_silent_leaves_a_recording_that_replays_to_a_third_par
         place = json.loads(replay.stdout.readline())
         port = place["at"].split()[-1]
         # mbpoll is Debian's, and counts addresses from 1.
-        answer = subprocess.run(["mbpoll", "-m", "tcp", "-p", port, "-a", "1", "-t", "4", "-r", "101", "-c", "4", "-1", "127.0.0.1"],
+        answer = subprocess.run(["mbpoll", "-m", "tcp", "-p", port, "-a", "1", "-t", "4", "-r", "101", "-c", "4", "-1", "-o", "10", "127.0.0.1"],
                                 capture_output=True, text=True, timeout=15)
         values = [int(v) for v in re.findall(r"\[\d+\]:\s+(\d+)", answer.stdout)]
         assert values == [pattern(1, a) for a in range(100, 104)], answer.stdout + answer.stderr
@@ -163,7 +163,7 @@ def test_a_recorded_serial_line_replays_to_a_third_party_client(tmp_path):
 
         def mbpoll(*values):
             done = subprocess.run(["mbpoll", "-m", "rtu", "-b", "9600", "-P", "none", "-a", "1", "-t", "4", "-r", "101", *(["-c", "2"] if not values else []),
-                                   "-1", "-o", "0.5", place["at"], *values], capture_output=True, text=True, timeout=15)
+                                   "-1", "-o", "2", place["at"], *values], capture_output=True, text=True, timeout=15)
             return done.stdout + done.stderr
 
         first = mbpoll()
