@@ -112,9 +112,11 @@ std::string GatewayLines(const Json& status, const Style& style, std::int64_t no
                        Paint(fmt::format("{} of {} sessions online", connected, things),
                              connected >= things ? Tone::kGood : Tone::kWarning, style));
   }
-  out += fmt::format("store     {}, {} readings, last commit {}, about {} written a day\n", Bytes(store, "bytes"),
-                     Field(store, "readings"), api::Moment(Number(store, "last_commit_ms"), now_ms),
-                     Bytes(store, "write_bytes_per_day"));
+  const std::string wear = Number(store, "write_bytes_per_day") == 0
+                               ? std::string("what a day writes is not known yet")
+                               : fmt::format("about {} written a day", Bytes(store, "write_bytes_per_day"));
+  out += fmt::format("store     {}, {} readings, last commit {}, {}\n", Bytes(store, "bytes"), Field(store, "readings"),
+                     api::Moment(Number(store, "last_commit_ms"), now_ms), wear);
   const Json& config = Member(status, "config");
   if (const std::string on_disk = Field(config, "on_disk"); on_disk == "refused" || on_disk == "differs") {
     const std::string text = fmt::format("config    {} {}: {}", Field(config, "file"),

@@ -39,7 +39,7 @@ void WriteMeter::Checkpointed(std::uint64_t wal_bytes, std::uint64_t written_by_
 }
 
 std::uint64_t WriteMeter::PerDay() const {
-  if (memory_.seconds <= 0) return 0;
+  if (memory_.seconds < kLeastSeconds) return 0;
   const double bytes = std::max(0.0, memory_.bytes + Pending());
   return static_cast<std::uint64_t>(bytes / memory_.seconds * kSecondsPerDay);
 }

@@ -16,6 +16,8 @@ class WriteMeter {
  public:
   using Time = std::chrono::steady_clock::time_point;
   static constexpr double kForgetSeconds = 86400;
+  // Less than that is no pace: a start commits a few things at once, and then nothing until the first poll.
+  static constexpr double kLeastSeconds = 2;
   // With a budget, commits come at this pace while it allows: soon enough for the cloud to see a reading at once.
   static constexpr Duration kLively = std::chrono::seconds(1);
   // What a checkpoint writes of each byte in the WAL, until one has been measured.
@@ -34,7 +36,7 @@ class WriteMeter {
   void Committed(std::uint64_t written, std::uint64_t wal_bytes, Time now);
   void Checkpointed(std::uint64_t wal_bytes, std::uint64_t written_by_it);
 
-  // 0: nothing is known yet (fewer than two commits in the store's life).
+  // 0: nothing is known yet (less than kLeastSeconds from the first commit in the store's life to the last).
   std::uint64_t PerDay() const;
   // The interval that keeps `budget` bytes a day, between kLively and `longest`.
   Duration IntervalFor(std::uint64_t budget, Duration longest) const;

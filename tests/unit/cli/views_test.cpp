@@ -88,6 +88,14 @@ TEST(Views, ShowAnythingThatIsJsonWithoutFailing) {
   }
 }
 
+TEST(Views, StatusSaysWhatADayWritesOnceThatIsKnown) {
+  const auto wear = [](std::int64_t bytes) {
+    return StatusView(Json{{"store", {{"write_bytes_per_day", bytes}}}}, {}, kNow);
+  };
+  EXPECT_THAT(wear(0), HasSubstr("what a day writes is not known yet"));
+  EXPECT_THAT(wear(1'048'576), HasSubstr("about 1MiB written a day"));
+}
+
 TEST(Views, OrdersShowWhatTheyBroughtOrWhyNot) {
   const auto orders =
       ParseJson(R"({"orders":[{"thing":"gateway-01","kind":"job","id":"job-7","action":"reboot","state":"acting",

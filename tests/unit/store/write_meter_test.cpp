@@ -36,6 +36,16 @@ TEST_F(WriteMeterTest, KnowsNothingBeforeTheSecondCommit) {
   EXPECT_EQ(meter.PerDay(), 0u);
 }
 
+// What a start writes in its first moments, times 86,400, was 50 GB a day for a thing that is polled twice a minute.
+TEST_F(WriteMeterTest, TakesTheFirstMomentsOfAStartForNoPace) {
+  Commits(3, 12'000, 20ms);
+  EXPECT_EQ(meter.PerDay(), 0u);
+  EXPECT_FALSE(meter.OverBudget(1'000'000, 30s));
+  Commits(1, 3000, 30s);
+  EXPECT_GT(meter.PerDay(), 0u);
+  EXPECT_LT(meter.PerDay(), 200'000'000u);
+}
+
 TEST_F(WriteMeterTest, IsAboutRightAfterSeconds) {
   written = 1'000'000;
   Commits(10, 3000, 1s);
