@@ -43,28 +43,6 @@ TEST(OrderBook, RejectsAnUnknownActionByNameAndAnIdThatIsNone) {
   EXPECT_TRUE(world.done.empty());
 }
 
-TEST(OrderBook, TellsOnceOfEachOrderThatIsNotBegun) {
-  World world;
-  world.CommandText("{\"action\":");
-  world.Command({{"action", "explode"}, {"id", "a"}});
-  world.Command({{"action", "explode"}, {"id", "a"}});  // again: it was told
-  world.Command({{"action", "ping"}, {"id", "a"}});
-  world.check = [](const OrderRow&) { return Fail(Action::kGiveUp, "switched off"); };
-  world.Command({{"action", "reboot"}, {"id", "r"}});
-  world.StartExecution("e", {{"action", "nothing"}});
-  world.Restart();
-  EXPECT_THAT(world.refused, ElementsAre(HasSubstr("not JSON"), HasSubstr("explode"), HasSubstr("its id was used"),
-                                         "switched off", HasSubstr("nothing")));
-}
-
-TEST(OrderBook, DoesNotTellOfAnOrderThatWasDoneAsOneThatWasNotBegun) {
-  World world;
-  world.perform = [](const OrderRow&, bool) { return Outcome{Verdict::kRejected, "no", Json::object()}; };
-  world.Command({{"action", "read_now"}, {"id", "a"}});
-  EXPECT_THAT(world.AckStatuses(), ElementsAre("rejected"));
-  EXPECT_THAT(world.refused, testing::IsEmpty());
-}
-
 TEST(OrderBook, DoesACommandOnceAndAnswersEveryRepetition) {
   World world;
   for (int i = 0; i < 3; ++i) world.Command({{"action", "read_now"}, {"id", "a"}});
